@@ -1,0 +1,43 @@
+"""nasbench-evs: a benchmark for neural architecture search on event sequences.
+
+>>> import nasbench_evs as nb
+>>> bench = nb.load("digits")
+>>> bench.query(bench.space.parse("512-128-8")).source
+'table'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from nasbench_evs import spaces, tables
+    from nasbench_evs.benchmark import Score, Scores, benchmarks, load
+    from nasbench_evs.errors import NasbenchError
+
+__all__ = ["NasbenchError", "Score", "Scores", "__version__", "benchmarks", "load", "spaces", "tables"]
+
+# Loaded when first used, so that `import nasbench_evs` costs nothing.
+_HOMES = {
+    "NasbenchError": "nasbench_evs.errors",
+    "Score": "nasbench_evs.benchmark",
+    "Scores": "nasbench_evs.benchmark",
+    "benchmarks": "nasbench_evs.benchmark",
+    "load": "nasbench_evs.benchmark",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name in ("spaces", "tables"):
+        value = import_module(f"nasbench_evs.{name}")
+    else:
+        raise AttributeError(f"module 'nasbench_evs' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

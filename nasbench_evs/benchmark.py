@@ -1,0 +1,583 @@
+"""load(): one query over recorded trainings and over what a surrogate predicts for the rest of the space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from nasbench_evs import locations
+from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark
+from nasbench_evs.metrics import Metric
+from nasbench_evs.spaces import Architecture, Cost, SearchSpace
+from nasbench_evs.tables.format import MISSING
+from nasbench_evs.tables.hdf5 import read
+from nasbench_evs.tables.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nasbench_evs.surrogate import Surrogate
+
+SOURCES = ("auto", "table", "surrogate")
+SPLITS = ("valid", "test")
+
+
+class Score(NamedTuple):
+    """An answer to one query.
+
+    value      the score: of one training, or the mean over trainings of the architecture
+    std        how far `value` may be from the mean over all seeds: standard error over the recorded seeds (NaN for
+               one), or what the surrogate does not know
+    noise_std  how far one training is from that mean: standard deviation between seeds (NaN for one), or as predicted
+    metric, direction, split    which score, "max" or "min", "valid" or "test"
+    epoch      the epoch the score was read at, from 1; None: each training's best epoch by validation score
+    source     "table" or "surrogate"
+    trainings  how many recorded trainings `value` averages; 0 from a surrogate
+    seconds    training time up to `epoch`, or of the whole training; mean over trainings; NaN if not recorded
+    """
+
+    value: float
+    std: float
+    noise_std: float
+    metric: str
+    direction: str
+    split: str
+    epoch: int | None
+    source: str
+    trainings: int
+    seconds: float
+
+
+class Scores(NamedTuple):
+    """Answers to many queries: as Score, with arrays of shape (N,) for what differs between architectures."""
+
+    value: np.ndarray
+    std: np.ndarray
+    noise_std: np.ndarray
+    metric: str
+    direction: str
+    split: str
+    epoch: int | None
+    source: np.ndarray
+    trainings: np.ndarray
+    seconds: np.ndarray
+
+    def __len__(self) -> int:  # the number of architectures, not of fields
+        return len(self.value)
+
+
+Architectures = Sequence[Architecture] | np.ndarray
+
+
+class Benchmark:
+    """What all benchmarks share: a space, a dataset, a metric, and one query.
+
+    `query` takes an Architecture of the space; `query_many` a sequence of them or choice indices of shape (N, C).
+    Both read the score at the best epoch by validation score, or at `epoch` (from 1); `distilled=True` asks for
+    trainings with teachers. Errors: NotRecorded, InvalidQuery, InvalidArchitecture.
+    """
+
+    space: SearchSpace
+    dataset: str
+    metric: Metric
+
+    def query(
+        self,
+        architecture: Architecture,
+        *,
+        split: str = "valid",
+        epoch: int | None = None,
+        seed: int | None = None,
+        distilled: bool = False,
+    ) -> Score:
+        """The score of one architecture: mean over seeds, or of the training with this `seed`."""
+        raise NotImplementedError
+
+    def query_many(
+        self,
+        architectures: Architectures,
+        *,
+        split: str = "valid",
+        epoch: int | None = None,
+        seed: int | None = None,
+        distilled: bool = False,
+    ) -> Scores:
+        """The scores of many architectures, in their order."""
+        raise NotImplementedError
+
+    def seeds(self, architecture: Architecture) -> tuple[int, ...]:
+        """The seeds recorded for an architecture, in order; empty if its records name none."""
+        raise NotImplementedError
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """Exact parameters and FLOPs of the architecture on this dataset."""
+        params, flops = self.cost_many([architecture])
+        return Cost(int(np.asarray(params)[0]), int(np.asarray(flops)[0]))
+
+    def cost_many(self, architectures: Architectures) -> Cost:
+        """Parameters and FLOPs, int64 arrays of shape (N,)."""
+        raise NotImplementedError
+
+    def _choices(self, architectures: Architectures) -> np.ndarray:
+        if isinstance(architectures, np.ndarray):
+            return self.space.check(architectures)
+        if isinstance(architectures, Architecture | str):
+            raise InvalidQuery(f"query_many takes a sequence of architectures, got one: {architectures}; use query")
+        return self.space.stack(architectures)
+
+    def _check(self, split: str) -> None:
+        if split not in SPLITS:
+            raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+
+
+class _Answers(NamedTuple):
+    """What a table says about each distinct architecture, for one (split, epoch, distilled)."""
+
+    value: np.ndarray
+    std: np.ndarray
+    noise_std: np.ndarray
+    trainings: np.ndarray  # with a score; 0 if no training of it matches
+    seconds: np.ndarray
+    matching: np.ndarray  # trainings that were asked for, scored or not
+
+
+class TableBenchmark(Benchmark):
+    """Answers from recorded trainings only.
+
+    A training that failed has no score and is left out of means; one that diverged counts with the best epoch it
+    reached. An architecture none of whose trainings has a score gets NaN.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.space = table.header.space
+        self.dataset = table.header.dataset
+        self.metric = table.header.metric
+
+    def __repr__(self) -> str:
+        return f"<benchmark {self.dataset}: {self.space.name}, {len(self.table):,} records, {self.metric.name}>"
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        """The first record of every distinct architecture (records are sorted by rank)."""
+        rank = self.table["rank"]
+        return np.flatnonzero(np.concatenate([[True], rank[1:] != rank[:-1]]))
+
+    @cached_property
+    def _ranks(self) -> np.ndarray:
+        return self.table["rank"][self._starts]
+
+    @cached_property
+    def _position(self) -> dict[bytes, int]:
+        """Architecture key -> position among the distinct architectures."""
+        keys = np.ascontiguousarray(self.table["choices"][self._starts])
+        return dict(zip(keys.view(f"V{keys.shape[1]}")[:, 0].tolist(), range(len(keys)), strict=True))
+
+    @property
+    def pool(self) -> np.ndarray:
+        """The recorded architectures, each once, as choice indices of shape (M, C), in order of rank."""
+        return self.table["choices"][self._starts]
+
+    def query(
+        self,
+        architecture: Architecture,
+        *,
+        split: str = "valid",
+        epoch: int | None = None,
+        seed: int | None = None,
+        distilled: bool = False,
+    ) -> Score:
+        answers = self._answers(split, epoch, distilled, seed)
+        position = self._find(architecture)
+        if not answers.matching[position]:
+            raise self._no_such_training(architecture, seed, distilled)
+        metric = self.metric
+        return Score(
+            answers.value.item(position),
+            answers.std.item(position),
+            answers.noise_std.item(position),
+            metric.name,
+            metric.direction,
+            split,
+            epoch,
+            "table",
+            answers.trainings.item(position),
+            answers.seconds.item(position),
+        )
+
+    def query_many(
+        self,
+        architectures: Architectures,
+        *,
+        split: str = "valid",
+        epoch: int | None = None,
+        seed: int | None = None,
+        distilled: bool = False,
+    ) -> Scores:
+        answers = self._answers(split, epoch, distilled, seed)
+        choices = self._choices(architectures)
+        position, recorded = self.locate(choices)
+        if not recorded.all():
+            missing = self.space.architectures(choices[~recorded][:1])[0]
+            raise NotRecorded(f"{self._not_recorded(missing)} ({int((~recorded).sum())} of {len(choices)} asked for)")
+        matching = answers.matching[position] > 0
+        if not matching.all():
+            raise self._no_such_training(self.space.architectures(choices[~matching][:1])[0], seed, distilled)
+        return Scores(
+            answers.value[position],
+            answers.std[position],
+            answers.noise_std[position],
+            self.metric.name,
+            self.metric.direction,
+            split,
+            epoch,
+            np.full(len(choices), "table"),
+            answers.trainings[position],
+            answers.seconds[position],
+        )
+
+    def seeds(self, architecture: Architecture) -> tuple[int, ...]:
+        rows = self._rows(self._find(architecture))
+        return tuple(sorted({int(seed) for seed in self.table["seed"][rows] if seed != MISSING}))
+
+    def has(self, architecture: Architecture) -> bool:
+        """Whether any training of the architecture is recorded."""
+        return isinstance(architecture, Architecture) and architecture.key in self._position
+
+    def locate(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of valid choice indices (N, C): positions in `pool` and whether recorded at all, both of shape (N,)."""
+        ranks = self.space.rank_many(choices)
+        position = np.minimum(np.searchsorted(self._ranks, ranks), len(self._ranks) - 1)
+        return position, self._ranks[position] == ranks
+
+    def records(self, architecture: Architecture) -> pd.DataFrame:
+        """Every recorded training of the architecture, curves included, as `Table.to_frame` gives it."""
+        return self.table.select(np.arange(len(self.table))[self._rows(self._find(architecture))]).to_frame(curves=True)
+
+    def cost_many(self, architectures: Architectures) -> Cost:
+        choices = self._choices(architectures)
+        shape = self.table.header.shape
+        if shape is not None:
+            return self.space.cost_many(choices, shape)
+        position, recorded = self.locate(choices)
+        rows = self._starts[position]
+        params, flops = self.table["params"][rows], self.table["flops"][rows]
+        unknown = ~recorded | (params == MISSING) | (flops == MISSING)
+        if unknown.any():
+            first = self.space.architectures(choices[unknown][:1])[0]
+            raise NotRecorded(
+                f"the cost of {first} on {self.dataset} is not recorded, and its protocol names no widths"
+            )
+        return Cost(params, flops)
+
+    def _rows(self, position: int) -> slice:
+        end = self._starts[position + 1] if position + 1 < len(self._starts) else len(self.table)
+        return slice(int(self._starts[position]), int(end))
+
+    def _find(self, architecture: Architecture) -> int:
+        try:
+            if architecture.space is self.space or architecture.space == self.space:
+                return self._position[architecture.key]
+        except KeyError:
+            raise NotRecorded(self._not_recorded(architecture)) from None
+        except AttributeError:
+            pass
+        self.space.stack([architecture])  # says what is wrong with it
+        raise NotRecorded(self._not_recorded(architecture))
+
+    def _not_recorded(self, architecture: Architecture) -> str:
+        return (
+            f"{architecture} is not recorded in the table of {self.dataset}: fit a surrogate "
+            f"(nasbench-evs surrogate fit) and use source='auto', or choose among bench.pool"
+        )
+
+    def _no_such_training(self, architecture: Architecture, seed: int | None, distilled: bool) -> NotRecorded:
+        rows = self._rows(self._find(architecture))
+        seeds = [int(s) for s in self.table["seed"][rows] if s != MISSING]
+        kind = "with" if distilled else "without"
+        if seed is None:
+            return NotRecorded(
+                f"{architecture} on {self.dataset} has no training {kind} teachers: use distilled={not distilled}"
+            )
+        known = f"recorded seeds are {', '.join(map(str, seeds))}" if seeds else "its records have no seeds"
+        return NotRecorded(
+            f"seed {seed} of {architecture} on {self.dataset} ({kind} teachers) is not recorded: {known}"
+        )
+
+    @cached_property
+    def _cache(self) -> dict[tuple[str, int | None, bool, int | None], _Answers]:
+        return {}
+
+    def _answers(self, split: str, epoch: int | None, distilled: bool, seed: int | None) -> _Answers:
+        key = (split, epoch, distilled, seed)
+        answers = self._cache.get(key)
+        if answers is None:
+            answers = self._compute(split, epoch, distilled, seed)
+            if len(self._cache) > 1000:
+                self._cache.clear()
+            self._cache[key] = answers
+        return answers
+
+    def _compute(self, split: str, epoch: int | None, distilled: bool, seed: int | None) -> _Answers:
+        self._check(split)
+        table = self.table
+        if epoch is not None:
+            if table.header.curves == "best":
+                raise NotRecorded(f"the table of {self.dataset} holds the best epoch only: leave epoch out")
+            if isinstance(epoch, bool) or not isinstance(epoch, int | np.integer) or not 1 <= epoch <= table.epochs:
+                raise NotRecorded(f"epoch {epoch} is not recorded: expected 1 to {table.epochs}")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
+            raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more")
+        value = table.at_epoch(f"{split}_score", table.best_epoch if epoch is None else epoch)
+        if np.isnan(value).all() and not np.isnan(table["valid_score"]).all():
+            raise NotRecorded(f"the table of {self.dataset} has no {split} scores: use split='valid'")
+        spent = table["train_seconds"][:, : epoch or table.epochs]
+        seconds = np.where(np.isnan(spent).all(axis=1), np.nan, np.nansum(spent, axis=1, dtype=np.float64))
+        wanted = (table["distilled"] == 1) == distilled
+        if seed is not None:
+            wanted &= table["seed"] == seed
+        scored = wanted & ~np.isnan(value) & (table["status"] != b"failed")
+        matching = np.add.reduceat(wanted, self._starts, dtype=np.int64)
+        trainings = np.add.reduceat(scored, self._starts, dtype=np.int64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.add.reduceat(np.where(scored, value, 0.0), self._starts) / trainings
+            owner = np.repeat(np.arange(len(self._starts)), np.diff(np.append(self._starts, len(table))))
+            deviation = np.where(scored, value - mean[owner], 0.0) ** 2
+            noise_std = np.sqrt(np.add.reduceat(deviation, self._starts) / (trainings - 1))
+            noise_std[trainings < 2] = np.nan
+            timed = wanted & ~np.isnan(seconds)
+            mean_seconds = np.add.reduceat(np.where(timed, seconds, 0.0), self._starts) / np.add.reduceat(
+                timed, self._starts, dtype=np.int64
+            )
+            return _Answers(mean, noise_std / np.sqrt(trainings), noise_std, trainings, mean_seconds, matching)
+
+
+class SurrogateBenchmark(Benchmark):
+    """Answers from a surrogate only: predictions for every architecture of the space.
+
+    `query(arch)` is the predicted mean; `query(arch, seed=s)` adds a draw from the predicted noise, the same for the
+    same seed on any machine and in any batch.
+    """
+
+    def __init__(self, surrogate: Surrogate) -> None:
+        self.surrogate = surrogate
+        self.space = surrogate.space
+        self.dataset = surrogate.dataset
+        self.metric = surrogate.metric
+
+    def __repr__(self) -> str:
+        return f"<surrogate benchmark {self.dataset}: {self.space.name}, {self.metric.name}>"
+
+    def query(
+        self,
+        architecture: Architecture,
+        *,
+        split: str = "valid",
+        epoch: int | None = None,
+        seed: int | None = None,
+        distilled: bool = False,
+    ) -> Score:
+        scores = self.query_many([architecture], split=split, epoch=epoch, seed=seed, distilled=distilled)
+        fields = {name: f.item() if isinstance(f, np.ndarray) else f for name, f in scores._asdict().items()}
+        return Score(**fields)
+
+    def query_many(
+        self,
+        architectures: Architectures,
+        *,
+        split: str = "valid",
+        epoch: int | None = None,
+        seed: int | None = None,
+        distilled: bool = False,
+    ) -> Scores:
+        self._check(split)
+        if epoch is not None:
+            raise NotRecorded(f"the surrogate of {self.dataset} predicts the best epoch only: leave epoch out")
+        choices = self._choices(architectures)
+        prediction = self.surrogate.predict(choices, split, distilled=distilled)
+        value = prediction.mean
+        if seed is not None:
+            value = value + prediction.noise_std * self.surrogate.noise(choices, split, seed, distilled=distilled)
+        n = len(choices)
+        return Scores(
+            value,
+            prediction.knowledge_std,
+            prediction.noise_std,
+            self.metric.name,
+            self.metric.direction,
+            split,
+            None,
+            np.full(n, "surrogate"),
+            np.zeros(n, np.int64),
+            self.surrogate.predict_seconds(choices, distilled=distilled),
+        )
+
+    def seeds(self, architecture: Architecture) -> tuple[int, ...]:
+        raise NotRecorded("a surrogate records no seeds: every seed can be asked for, with query(arch, seed=...)")
+
+    def cost_many(self, architectures: Architectures) -> Cost:
+        shape = self.surrogate.shape
+        if shape is None:
+            raise NotRecorded(f"costs on {self.dataset} are unknown: its protocol names no widths")
+        return self.space.cost_many(self._choices(architectures), shape)
+
+
+class AutoBenchmark(Benchmark):
+    """Recorded architectures from the table, all others from the surrogate; every answer says which."""
+
+    def __init__(self, table: TableBenchmark, surrogate: SurrogateBenchmark) -> None:
+        self.recorded = table
+        self.predicted = surrogate
+        self.table = table.table
+        self.surrogate = surrogate.surrogate
+        self.space = table.space
+        self.dataset = table.dataset
+        self.metric = table.metric
+
+    def __repr__(self) -> str:
+        return repr(self.recorded)[:-1] + ", and a surrogate for the rest>"
+
+    def query(
+        self,
+        architecture: Architecture,
+        *,
+        split: str = "valid",
+        epoch: int | None = None,
+        seed: int | None = None,
+        distilled: bool = False,
+    ) -> Score:
+        source: Benchmark = self.recorded if self.recorded.has(architecture) else self.predicted
+        return source.query(architecture, split=split, epoch=epoch, seed=seed, distilled=distilled)
+
+    def query_many(
+        self,
+        architectures: Architectures,
+        *,
+        split: str = "valid",
+        epoch: int | None = None,
+        seed: int | None = None,
+        distilled: bool = False,
+    ) -> Scores:
+        choices = self._choices(architectures)
+        _, recorded = self.recorded.locate(choices)
+        parts = [(self.recorded, recorded), (self.predicted, ~recorded)]
+        answers = [
+            (mask, part.query_many(choices[mask], split=split, epoch=epoch, seed=seed, distilled=distilled))
+            for part, mask in parts
+            if mask.any() or len(choices) == 0
+        ]
+        if len(answers) == 1:
+            return answers[0][1]
+        (mask, left), (_, right) = answers[:2]
+        fields = left._asdict()
+        for name, b in right._asdict().items():
+            if isinstance(b, np.ndarray):
+                merged = np.empty(len(choices), np.result_type(fields[name], b))
+                merged[mask], merged[~mask] = fields[name], b
+                fields[name] = merged
+        return Scores(**fields)
+
+    def seeds(self, architecture: Architecture) -> tuple[int, ...]:
+        return self.recorded.seeds(architecture)
+
+    def cost_many(self, architectures: Architectures) -> Cost:
+        return self.recorded.cost_many(architectures)
+
+
+@dataclass(frozen=True)
+class _Found:
+    table: Path
+    surrogate: Path
+
+
+def load(name: str | Path, space: str | None = None, *, source: str = "auto") -> Benchmark:
+    """Open a benchmark: a shipped one by the name of its dataset, or a table file by its path.
+
+    `space` names the space where a dataset has several ("seqnas" is the default; see `benchmarks()`). `source`:
+    "table" answers only for what was trained, "surrogate" predicts every architecture, "auto" takes the table where
+    it can and the surrogate elsewhere (if none is fitted, the table alone). Works offline; needs no PyTorch.
+    """
+    if source not in SOURCES:
+        raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
+    found = _find(name, space)
+    fitted = found.surrogate.is_dir()
+    table = None if source == "surrogate" else TableBenchmark(read(found.table))
+    if table is not None and (source == "table" or not fitted):
+        return table
+    if not fitted:
+        raise UnknownBenchmark(
+            f"no surrogate is fitted for {found.table}: run nasbench-evs surrogate fit {found.table}, "
+            "or use source='table'"
+        )
+    from nasbench_evs.surrogate import Surrogate
+
+    predicted = SurrogateBenchmark(Surrogate.load(found.surrogate))
+    if table is None:
+        return predicted
+    predicted.surrogate.check_belongs_to(table.table)
+    return AutoBenchmark(table, predicted)
+
+
+def find_table(name: str | Path, space: str | None = None) -> Path:
+    """The table file that `load` would open."""
+    return _find(name, space).table
+
+
+def _find(name: str | Path, space: str | None) -> _Found:
+    path = Path(name)
+    if path.suffix in (".h5", ".hdf5") or path.is_file() or len(path.parts) > 1:
+        if not path.is_file():
+            raise UnknownBenchmark(
+                f"no table at {path}: expected the path of a table (*.h5) or a name of nasbench-evs list"
+            )
+        return _Found(path, locations.surrogate_of(path))
+    shipped = locations.shipped_tables()
+    spaces = [s for dataset, s in shipped if dataset == str(name)]
+    if not spaces:
+        names = sorted({dataset for dataset, _ in shipped})
+        raise UnknownBenchmark(
+            f"no benchmark {str(name)!r}: expected one of {', '.join(names)}, or the path of a table (*.h5)"
+        )
+    if space is None:
+        if len(spaces) > 1 and "seqnas" not in spaces:
+            raise UnknownBenchmark(f"{name} has several spaces: name one of {', '.join(spaces)} (space=..., --space)")
+        space = "seqnas" if "seqnas" in spaces else spaces[0]
+    if space not in spaces:
+        raise UnknownBenchmark(f"{name} has no table of the space {space!r}: expected one of {', '.join(spaces)}")
+    table = shipped[str(name), space]
+    return _Found(table, locations.surrogate_of(table))
+
+
+def benchmarks() -> pd.DataFrame:
+    """What can be loaded by name, one row each: dataset, space, records, architectures, best score, sources, ..."""
+    import pandas as pd
+
+    return pd.DataFrame(list_benchmarks())
+
+
+def list_benchmarks() -> list[dict[str, object]]:
+    """The rows of `benchmarks()` as plain dicts."""
+    rows: list[dict[str, object]] = []
+    for (dataset, space), path in locations.shipped_tables().items():
+        bench = TableBenchmark(read(path))
+        table = bench.table
+        best = bench.metric.sign * np.nanmax(bench.metric.sign * table["valid_score"])
+        rows.append(
+            {
+                "dataset": dataset,
+                "space": space,
+                "size": bench.space.size,
+                "records": len(table),
+                "architectures": len(bench.pool),
+                "epochs": 0 if table.header.curves == "best" else table.epochs,
+                "metric": bench.metric.name,
+                "best_valid": round(float(best), 4),
+                "surrogate": locations.surrogate_of(path).is_dir(),
+            }
+        )
+    return rows

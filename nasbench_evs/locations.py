@@ -1,0 +1,28 @@
+"""Where shipped content lies: the one place that knows a checkout from an installed wheel.
+
+In a checkout, `datasets/` and `surrogate/` stand beside the package; a wheel carries the same folders inside it.
+"""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+
+
+def shipped(folder: str) -> Path:
+    """The folder of shipped content of that name ("datasets" or "surrogate"); it need not exist."""
+    inside = _PACKAGE / "shipped" / folder
+    return inside if inside.is_dir() else _PACKAGE.parent / folder
+
+
+def shipped_tables() -> dict[tuple[str, str], Path]:
+    """All shipped tables by (dataset, name of the space), for example ("digits", "ffn-3")."""
+    paths = sorted(shipped("datasets").glob("*/*.h5"))
+    return {(path.parent.name, path.stem): path for path in paths}
+
+
+def surrogate_of(table: Path) -> Path:
+    """Where the surrogate fitted from this table is kept: shipped ones in `surrogate/`, others beside the table."""
+    beside = table.with_suffix(".surrogate")
+    if table.parent.parent == shipped("datasets"):
+        return shipped("surrogate") / table.parent.name / table.stem
+    return beside

@@ -1,0 +1,67 @@
+"""The ffn space (paper 003, TabNAS): feed-forward ReLU networks on a fixed-length vector, written `32-144-24`."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
+from nasbench_evs.spaces.choices import Architecture, Choice, thermometer
+from nasbench_evs.spaces.shapes import Cost, Shape, VectorShape
+from nasbench_evs.spaces.space import SearchSpace
+from nasbench_evs.spaces.strings import Reader
+
+# Paper 003, appendix B.2; with nine layers the paper uses the first twelve.
+SIZES = (8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 384, 512)
+
+
+class FFNSpace(SearchSpace):
+    """Hidden layers `layer.0` ... `layer.L-1`, each with one of the sizes."""
+
+    def __init__(self, layers: int = 3, sizes: Sequence[int] | None = None) -> None:
+        if layers < 1:
+            raise InvalidSpace(f"ffn with {layers} layers: expected at least one")
+        sizes = tuple(sizes) if sizes is not None else (SIZES if layers < 9 else SIZES[:12])
+        if not sizes or any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in sizes):
+            raise InvalidSpace(f"ffn sizes {sizes}: expected positive integers")
+        if any(a >= b for a, b in pairwise(sizes)):
+            raise InvalidSpace(f"ffn sizes {sizes}: expected them in increasing order")
+        self.sizes = sizes
+        # Sizes are ordered, so their bits are a thermometer: one threshold separates small layers from large ones.
+        bits = thermometer(tuple(range(1, len(sizes) + 1)), len(sizes))
+        choices = [Choice(f"layer.{i}", sizes, bits=bits) for i in range(layers)]
+        super().__init__(choices, name="ffn", parameters={"layers": layers, "sizes": list(sizes)})
+
+    def format(self, architecture: Architecture) -> str:
+        return "-".join(str(self.sizes[index]) for index in architecture.indices)
+
+    def parse(self, text: str) -> Architecture:
+        layers = len(self.choices)
+        reader = Reader(text, f"an ffn architecture with {layers} layers")
+        indices = []
+        for layer in range(layers):
+            if layer:
+                reader.expect("-", "'-'" if reader.position < len(text) else f"'-' and the size of layer {layer + 1}")
+            indices.append(self._size(reader))
+        reader.finish()
+        return self._from_indices(indices)
+
+    def _size(self, reader: Reader) -> int:
+        start = reader.position
+        while reader.position < len(reader.text) and reader.text[reader.position] in "0123456789":
+            reader.position += 1
+        digits = reader.text[start : reader.position]
+        sizes = [str(size) for size in self.sizes]
+        if digits not in sizes:
+            reader.position = start
+            raise reader.fail(f"a layer size ({', '.join(sizes)})")
+        return sizes.index(digits)
+
+    def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
+        if not isinstance(shape, VectorShape):
+            raise InvalidArchitecture(f"ffn reads vectors: expected a VectorShape, got {shape}")
+        sizes = np.array(self.sizes, np.int64)[np.asarray(choices)]
+        ends = np.ones((len(sizes), 1), np.int64)
+        widths = np.concatenate([ends * shape.inputs, sizes, ends * shape.outputs], axis=1)
+        weights = (widths[:, :-1] * widths[:, 1:]).sum(axis=1)
+        return Cost(params=weights + widths[:, 1:].sum(axis=1), flops=2 * weights)

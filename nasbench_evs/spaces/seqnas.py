@@ -1,0 +1,245 @@
+"""The seqnas space (paper 000, section 3.1): stem, time encoding, encoder, decoder and head for event sequences.
+
+Canonical strings have five fields separated by dots, for example `k5d.t.a4/g/a1c/gc.2x8.d-max`:
+
+    architecture = [stem "."] time "." encoder "." decoder "." head
+    stem    = "k" ("1" | "3" | "5" | "w") ["d"]       kernel (w: wide), d: dropout; only with real-valued fields
+    time    = "t" | "n"                               time encoding on, off
+    encoder = "0" | layer {"/" layer}                 1, 2 or 4 layers
+    layer   = ["a" heads] ["g"] ["c"]                 attention, GRU, convolution; at least one
+    decoder = "0" | heads "x" heads {"/" ...}         1 or 2 layers: self-attention x cross-attention heads
+    head    = ["d-"] ("mean" | "max" | "mean+max")    d-: dropout
+    heads   = "1" | "2" | "4" | "8"
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nasbench_evs.errors import InvalidArchitecture
+from nasbench_evs.spaces.choices import Architecture, Choice, thermometer
+from nasbench_evs.spaces.shapes import Cost, SequenceShape, Shape
+from nasbench_evs.spaces.space import SearchSpace
+from nasbench_evs.spaces.strings import Reader
+
+KERNELS = (1, 3, 5, "wide")
+ENCODER_DEPTHS = (0, 1, 2, 4)
+DECODER_DEPTHS = (0, 1, 2)
+HEADS = (1, 2, 4, 8)
+OPS = ("attention", "gru", "conv", "attention+gru", "attention+conv", "gru+conv", "attention+gru+conv")
+POOLS = ("mean", "max", "mean+max")
+
+_WITH_ATTENTION = tuple(ops for ops in OPS if "attention" in ops)
+_LETTERS = ("a", "g", "c", "ag", "ac", "gc", "agc")  # OPS as the string writes them
+_KERNEL_LETTERS = ("1", "3", "5", "w")
+_HEAD_BITS = thermometer(HEADS, 8)
+# Bits 70-85: two layers present (thermometer), then seven op bits for each layer, of which the first is set.
+_DECODER_BITS = tuple(
+    present + tuple(int(op == 0 and layer < depth) for layer in range(2) for op in range(7))
+    for depth, present in zip(DECODER_DEPTHS, thermometer(DECODER_DEPTHS, 2), strict=True)
+)
+
+
+def wide_kernel(length: int) -> int:
+    """The kernel that "wide" stands for, in events, on sequences of at most `length` events."""
+    return min(1 + 2 * (length // 4), 11)
+
+
+class SeqNASSpace(SearchSpace):
+    """3,425,438,016 architectures (AVec of 122 bits); 428,179,752 (117 bits) if no field is real-valued."""
+
+    def __init__(self, numerical: bool = True) -> None:
+        self.numerical = bool(numerical)
+        off_on = (False, True)
+        stem = [Choice("stem.kernel", KERNELS), Choice("stem.dropout", off_on)] if self.numerical else []
+        # Present or absent with equal odds, then the depth (how the authors sample).
+        depth = Choice("encoder.depth", ENCODER_DEPTHS, weights=(3, 1, 1, 1), bits=thermometer(ENCODER_DEPTHS, 4))
+        decoder = Choice("decoder.depth", DECODER_DEPTHS, weights=(2, 1, 1), bits=_DECODER_BITS)
+        layers = {i: tuple(d for d in ENCODER_DEPTHS if i < d) for i in range(4)}
+        decoder_layers = {i: tuple(d for d in DECODER_DEPTHS if i < d) for i in range(2)}
+        choices = [
+            *stem,
+            Choice("time_encoding", off_on),
+            depth,
+            *(Choice(f"encoder.{i}.ops", OPS, "encoder.depth", when) for i, when in layers.items()),
+            *(
+                Choice(f"encoder.{i}.heads", HEADS, f"encoder.{i}.ops", _WITH_ATTENTION, bits=_HEAD_BITS)
+                for i in layers
+            ),
+            decoder,
+            *(
+                Choice(f"decoder.{i}.{kind}_heads", HEADS, "decoder.depth", when, bits=_HEAD_BITS)
+                for kind in ("self", "cross")
+                for i, when in decoder_layers.items()
+            ),
+            Choice("head.dropout", off_on),
+            Choice("head.pool", POOLS),
+        ]
+        super().__init__(choices, name="seqnas", parameters={"numerical": self.numerical})
+
+    def format(self, architecture: Architecture) -> str:
+        indices = list(architecture.indices)
+        fields = []
+        if self.numerical:
+            kernel, dropout, *indices = indices
+            fields.append("k" + _KERNEL_LETTERS[kernel] + "d" * dropout)
+        time, _, *rest = indices
+        layers = [
+            _LETTERS[ops].replace("a", f"a{HEADS[heads]}")
+            for ops, heads in zip(rest[:4], rest[4:8], strict=True)
+            if ops >= 0
+        ]
+        self_heads, cross_heads = rest[9:11], rest[11:13]
+        queries = [
+            f"{HEADS[own]}x{HEADS[cross]}" for own, cross in zip(self_heads, cross_heads, strict=True) if own >= 0
+        ]
+        fields += ["t" if time else "n", "/".join(layers) or "0", "/".join(queries) or "0"]
+        return ".".join(fields) + "." + "d-" * rest[13] + POOLS[rest[14]]
+
+    def parse(self, text: str) -> Architecture:
+        reader = Reader(text, "a seqnas architecture" if self.numerical else "a seqnas architecture without stem")
+        indices: list[int] = []
+        if self.numerical:
+            reader.expect("k", "'k' (the stem's kernel)")
+            indices += [reader.one_of(_KERNEL_LETTERS), int(reader.take("d"))]
+            reader.expect(".")
+        indices.append(1 - reader.one_of(("t", "n"), "t or n (time encoding on or off)"))
+        reader.expect(".")
+        layers = _block(reader, _layer, (1, 2, 4), "encoder")
+        indices.append(ENCODER_DEPTHS.index(len(layers)))
+        indices += [ops for ops, _ in layers] + [-1] * (4 - len(layers))
+        indices += [heads for _, heads in layers] + [-1] * (4 - len(layers))
+        reader.expect(".")
+        queries = _block(reader, _query, (1, 2), "decoder")
+        indices.append(len(queries))
+        for part in range(2):
+            indices += [query[part] for query in queries] + [-1] * (2 - len(queries))
+        reader.expect(".")
+        indices.append(int(reader.take("d-")))
+        indices.append(reader.one_of(POOLS))
+        reader.finish()
+        return self._from_indices(indices)
+
+    def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
+        """Parameters and FLOPs of the network of `design/training.md`, on one sequence of `shape.length` events."""
+        if not isinstance(shape, SequenceShape):
+            raise InvalidArchitecture(f"seqnas reads event sequences: expected a SequenceShape, got {shape}")
+        if (shape.numerical > 0) != self.numerical:
+            raise InvalidArchitecture(
+                f"the shape has {shape.numerical} real-valued fields: expected {'some' if self.numerical else 'none'} "
+                f"for this variant of seqnas (numerical={self.numerical})"
+            )
+        choices = np.asarray(choices)
+        d, queries, length = shape.width, shape.outputs, shape.length
+        params = np.full(
+            len(choices), sum(rows * width for rows, width in shape.categorical) + _linear(d, shape.outputs)
+        )
+        flops = np.full(len(choices), 2 * d * shape.outputs)
+        start = 0
+        if self.numerical:
+            channels = shape.numerical * shape.channels
+            kernels = np.array([*KERNELS[:3], wide_kernel(length)])[choices[:, 0]]
+            params += 2 * shape.numerical + channels * (kernels + 1)
+            flops += 2 * length * channels * kernels
+            start = 2
+        encoder = _encoder_layer_costs(shape)
+        for layer in range(4):
+            ops, heads = choices[:, start + 2 + layer], choices[:, start + 6 + layer]
+            layer_params, layer_flops = encoder[:, ops, heads]
+            params += layer_params
+            flops += layer_flops
+        depth = choices[:, start + 10]
+        params += np.where(depth > 0, queries * d, 0)
+        feed_forward = _feed_forward(d, shape.hidden, queries)
+        for layer in range(2):
+            present = depth > layer
+            own, cross = (_head_counts(choices[:, start + column + layer]) for column in (11, 13))
+            own_params, own_flops = _attention(d, own * shape.hidden, queries, queries)
+            cross_params, cross_flops = _attention(d, cross * shape.hidden, queries, length)
+            params += present * (4 * 2 * d + own_params + cross_params + feed_forward[0])
+            flops += present * (own_flops + cross_flops + feed_forward[1])
+        return Cost(params, flops)
+
+
+def _block(
+    reader: Reader, layer: Callable[[Reader], tuple[int, int]], depths: tuple[int, ...], where: str
+) -> list[tuple[int, int]]:
+    start = reader.position
+    if reader.take("0"):
+        return []
+    layers = reader.repeat(lambda: layer(reader), "/")
+    if len(layers) not in depths:
+        reader.position = start
+        raise reader.fail(f"{', '.join(map(str, (0, *depths[:-1])))} or {depths[-1]} {where} layers", str(len(layers)))
+    return layers
+
+
+def _layer(reader: Reader) -> tuple[int, int]:
+    heads = -1
+    letters = ""
+    if reader.take("a"):
+        letters, heads = "a", _heads(reader)
+    letters += "g" * reader.take("g")
+    letters += "c" * reader.take("c")
+    if not letters:
+        raise reader.fail("a layer (a with 1, 2, 4 or 8 heads, g, c, or several in this order)")
+    return _LETTERS.index(letters), heads
+
+
+def _query(reader: Reader) -> tuple[int, int]:
+    own = _heads(reader)
+    reader.expect("x", "'x' and the heads of the cross-attention")
+    return own, _heads(reader)
+
+
+def _heads(reader: Reader) -> int:
+    return reader.one_of([str(heads) for heads in HEADS], "1, 2, 4 or 8 heads")
+
+
+def chunks(width: int, n: int) -> list[int]:
+    """The widths of n nearly equal parts, the wider ones first: how an encoder layer splits the features."""
+    return [width // n + (i < width % n) for i in range(n)]
+
+
+def _linear(inputs: Any, outputs: Any) -> Any:
+    return inputs * outputs + outputs
+
+
+def _head_counts(index: np.ndarray) -> np.ndarray:
+    return np.array([*HEADS, 0])[index]
+
+
+def _attention(width: int, inner: Any, queries: int, keys: int) -> tuple[Any, Any]:
+    """Multi-head attention of total head width `inner`, layer norm over the heads, projection back to `width`."""
+    params = 3 * _linear(width, inner) + 2 * inner + _linear(inner, width)
+    flops = 2 * inner * (2 * queries * width + 2 * keys * width + 2 * queries * keys)
+    return params, flops
+
+
+def _feed_forward(width: int, hidden: int, length: int) -> tuple[int, int]:
+    """Layer norm, linear, Mish, layer norm, linear."""
+    params = 2 * width + _linear(width, hidden) + 2 * hidden + _linear(hidden, width)
+    return params, 2 * length * 2 * width * hidden
+
+
+def _encoder_layer_costs(shape: SequenceShape) -> np.ndarray:
+    """(params, flops) of every encoder layer, shape (2, 8, 5): ops, heads; the last of each: absent, no attention."""
+    d, length = shape.width, shape.length
+    table = np.zeros((2, len(OPS) + 1, len(HEADS) + 1), np.int64)
+    params, flops = _feed_forward(d, shape.hidden, length)
+    common = np.array([params + 2 * 2 * d, flops])  # with the layer's own two layer norms
+    for o, ops in enumerate(OPS):
+        kinds = ops.split("+")
+        for kind, width in zip(kinds, chunks(d, len(kinds)), strict=True):
+            if kind == "attention":
+                for h, heads in enumerate(HEADS):
+                    table[:, o, h] += _attention(width, heads * shape.hidden, length, length)
+            elif kind == "gru":
+                weights = 3 * 2 * width * width
+                table[:, o] += np.array([[weights + 6 * width], [2 * length * weights]])
+            else:
+                weights = 3 * width * width
+                table[:, o] += np.array([[weights + width], [2 * length * weights]])
+        table[:, o] += common[:, None]
+    return table

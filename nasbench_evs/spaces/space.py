@@ -1,0 +1,423 @@
+"""SearchSpace: sampling, mutation, neighbours, AVec, ranks and strings of any space made of choices.
+
+The batch form of N architectures is an int8 array of choice indices, shape (N, C): one column per choice, -1 where
+the choice is inactive. Every operation on one architecture has a `_many` form on such arrays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace
+from nasbench_evs.spaces.choices import Architecture, Choice, Option
+from nasbench_evs.spaces.ranks import RankCode
+from nasbench_evs.spaces.shapes import Cost, Shape
+from nasbench_evs.spaces.strings import Reader
+
+Seed = int | np.random.Generator | None
+
+SAMPLING = ("hierarchical", "uniform")
+
+
+class SearchSpace:
+    """All architectures that a list of choices allows.
+
+    `name`, `version` and `parameters` identify the space in files; `parameters` is what JSON can hold.
+    """
+
+    def __init__(
+        self, choices: Sequence[Choice], *, name: str, version: int = 1, parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        if not choices:
+            raise InvalidSpace("a search space needs at least one choice")
+        self.choices = tuple(choices)
+        self.name = name
+        self.version = version
+        self.parameters = dict(parameters or {})
+        self._columns = {choice.name: column for column, choice in enumerate(self.choices)}
+        if len(self._columns) < len(self.choices):
+            names = [choice.name for choice in self.choices]
+            raise InvalidSpace(f"choice names must be distinct, got {', '.join(names)}")
+        self._options = np.array([len(choice.options) for choice in self.choices])
+        self._parents: list[int] = []
+        self._allowed: list[set[int]] = []
+        for column, choice in enumerate(self.choices):
+            self._link(column, choice)
+        self._code = RankCode(self._options.tolist(), self._parents, self._allowed)
+        # Per column one more row, for index -1: whether a child is active, and the AVec bits of an inactive choice.
+        self._active = [
+            np.array([option in allowed for option in range(self._options[parent])] + [False])
+            for parent, allowed in zip(self._parents, self._allowed, strict=True)
+        ]
+        self._bits = [np.array([*choice.bits, (0,) * len(choice.bits[0])], np.uint8) for choice in self.choices]
+        self._bit_rows = [bits.tolist() for bits in self._bits]
+        ends = np.cumsum([bits.shape[1] for bits in self._bits])
+        self._slices = [slice(end - bits.shape[1], end) for end, bits in zip(ends, self._bits, strict=True)]
+        self._odds = [np.cumsum(choice.weights)[:-1] / np.sum(choice.weights) for choice in self.choices]
+
+    def _link(self, column: int, choice: Choice) -> None:
+        if choice.parent is None:
+            self._parents.append(-1)
+            self._allowed.append(set())
+            return
+        parent = self._columns.get(choice.parent, column)
+        if parent >= column:
+            raise InvalidSpace(
+                f"choice {choice.name!r} depends on {choice.parent!r}: expected the name of an earlier choice"
+            )
+        options = self.choices[parent].options
+        for option in choice.when:
+            if option not in options:
+                raise InvalidSpace(
+                    f"choice {choice.name!r} is active when {choice.parent} = {option!r}, "
+                    f"which is no option: expected one of {', '.join(map(str, options))}"
+                )
+        self._parents.append(parent)
+        self._allowed.append({options.index(option) for option in choice.when})
+
+    @classmethod
+    def from_choices(
+        cls,
+        options: Mapping[str, Sequence[Option]],
+        conditions: Mapping[str, Mapping[str, Sequence[Option]]] | None = None,
+        *,
+        name: str = "custom",
+    ) -> SearchSpace:
+        """A space from plain choices.
+
+        `options` maps each choice's name to its options; `conditions` maps a conditional choice's name to
+        `{earlier choice: options of it that make this one active}` (exactly one earlier choice).
+
+        >>> space = SearchSpace.from_choices(
+        ...     {"op": ["conv", "attention"], "heads": [1, 2, 4]}, {"heads": {"op": ["attention"]}}
+        ... )
+        >>> space.size, str(space.unrank(3))
+        (4, 'op=attention,heads=4')
+        """
+        conditions = conditions or {}
+        for child, condition in conditions.items():
+            if child not in options:
+                raise InvalidSpace(f"a condition names the choice {child!r}, which is not among {', '.join(options)}")
+            if len(condition) != 1:
+                raise InvalidSpace(f"the condition of {child!r} names {len(condition)} choices: expected exactly one")
+        choices = []
+        for choice, values in options.items():
+            if isinstance(values, str):
+                raise InvalidSpace(f"choice {choice!r}: expected a list of options, got the text {values!r}")
+            parent, when = next(iter(conditions.get(choice, {}).items()), (None, ()))
+            choices.append(Choice(choice, tuple(values), parent, tuple(when)))
+        parameters: dict[str, Any] = {"options": {key: list(values) for key, values in options.items()}}
+        if conditions:
+            parameters["conditions"] = {key: {p: list(o) for p, o in c.items()} for key, c in conditions.items()}
+        return SearchSpace(choices, name=name, parameters=parameters)
+
+    # Identity
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Name, version and parameters: what `spaces.from_spec` makes the same space of."""
+        return {"name": self.name, "version": self.version, "parameters": self.parameters}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SearchSpace) and (self is other or self._identity == other._identity)
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @cached_property
+    def _identity(self) -> str:
+        return json.dumps(self.spec, sort_keys=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from nasbench_evs import spaces
+
+        return spaces.from_spec, (self.spec,)
+
+    def __repr__(self) -> str:
+        return f"<search space {self.name}: {len(self.choices)} choices, {self.size:,} architectures>"
+
+    @property
+    def size(self) -> int:
+        """The number of architectures."""
+        return self._code.size
+
+    @property
+    def avec_bits(self) -> int:
+        """The length of the AVec."""
+        return self._slices[-1].stop
+
+    def column(self, name: str) -> int:
+        """The column of a choice in the batch form."""
+        if name not in self._columns:
+            raise InvalidArchitecture(f"{self.name} has no choice {name!r}: expected one of {', '.join(self._columns)}")
+        return self._columns[name]
+
+    # Between one architecture and the batch form
+
+    def from_options(self, options: Mapping[str, Option]) -> Architecture:
+        """The architecture with these options: every active choice given, no inactive one."""
+        for name in options:
+            self.column(name)
+        indices = np.full((1, len(self.choices)), -1, np.int8)
+        for column, choice in enumerate(self.choices):
+            parent = self._parents[column]
+            active = parent < 0 or self._active[column][indices[0, parent]]
+            if active and choice.name not in options:
+                raise InvalidArchitecture(
+                    f"{choice.name} is missing: expected one of {', '.join(map(str, choice.options))}"
+                )
+            if not active and choice.name in options:
+                when = " or ".join(map(str, choice.when))
+                raise InvalidArchitecture(f"{choice.name} is given but not active: it needs {choice.parent} = {when}")
+            if active:
+                indices[0, column] = choice.index(options[choice.name])
+        return Architecture(self, indices.tobytes())
+
+    def architectures(self, choices: np.ndarray) -> list[Architecture]:
+        """The rows of a batch as Architecture objects."""
+        data = np.ascontiguousarray(self.check(choices)).tobytes()
+        width = len(self.choices)
+        return [Architecture(self, data[start : start + width]) for start in range(0, len(data), width)]
+
+    def stack(self, architectures: Iterable[Architecture]) -> np.ndarray:
+        """The batch form, int8 of shape (N, C), of Architecture objects of this space."""
+        keys = []
+        for architecture in architectures:
+            if not isinstance(architecture, Architecture):
+                raise InvalidArchitecture(
+                    f"{architecture!r} is a {type(architecture).__name__}: expected an Architecture; "
+                    "make one with space.parse(text), space.unrank(rank) or space.from_options({...})"
+                )
+            if architecture.space is not self and architecture.space != self:
+                raise InvalidArchitecture(f"{architecture} is of the space {architecture.space!r}: expected {self!r}")
+            keys.append(architecture.key)
+        return np.frombuffer(b"".join(keys), np.int8).reshape(len(keys), len(self.choices))
+
+    def check(self, choices: np.ndarray) -> np.ndarray:
+        """The same choice indices as int8 of shape (N, C), or InvalidArchitecture naming the first wrong entry."""
+        choices = np.asarray(choices)
+        n = len(self.choices)
+        if choices.ndim != 2 or choices.shape[1] != n or not np.issubdtype(choices.dtype, np.integer):
+            raise InvalidArchitecture(
+                f"expected an integer array of shape (N, {n}), one column per choice of {self.name}, "
+                f"got {choices.dtype} of shape {choices.shape}"
+            )
+        for column, choice in enumerate(self.choices):
+            index = choices[:, column]
+            wrong = (index >= self._options[column]) | (index < -1)
+            if not wrong.any():  # only then may the parent's indices select from a table
+                active = self._is_active(column, choices)
+                wrong = (index >= 0) != active
+            if wrong.any():
+                row = int(np.flatnonzero(wrong)[0])
+                expected = f"0 to {self._options[column] - 1}"
+                if choice.parent is not None:
+                    expected += f" where {choice.parent} = {' or '.join(map(str, choice.when))}, -1 elsewhere"
+                raise InvalidArchitecture(f"row {row}: {choice.name} has index {index[row]}: expected {expected}")
+        return choices.astype(np.int8, copy=False)
+
+    def _is_active(self, column: int, choices: np.ndarray) -> np.ndarray:
+        parent = self._parents[column]
+        if parent < 0:
+            return np.ones(len(choices), bool)
+        return self._active[column][choices[:, parent]]
+
+    # Sampling
+
+    def sample(self, seed: Seed = None, method: str = "hierarchical") -> Architecture:
+        """One random architecture: `sample_many` with n = 1."""
+        return self._one(self.sample_many(1, seed, method))
+
+    def sample_many(self, n: int, seed: Seed = None, method: str = "hierarchical") -> np.ndarray:
+        """n random architectures, with repeats, as choice indices of shape (n, C).
+
+        `hierarchical` draws choice by choice with each choice's odds, as the authors of seqnas sample (paper 000);
+        `uniform` draws ranks. Same seed, same architectures; a Generator is used as it is.
+        """
+        if n < 0:
+            raise InvalidQuery(f"cannot sample {n} architectures: expected 0 or more")
+        if method not in SAMPLING:
+            raise InvalidQuery(f"unknown sampling method {method!r}: expected one of {', '.join(SAMPLING)}")
+        generator = np.random.default_rng(seed)
+        if method == "uniform":
+            return self._code.unrank(generator.integers(self.size, size=n, dtype=np.uint64))
+        choices = np.full((len(self.choices), n), -1, np.int8).T
+        self._complete(choices, generator)
+        return choices
+
+    def _complete(self, choices: np.ndarray, generator: np.random.Generator | None) -> None:
+        """In place: fill active choices that are -1 (by their odds; without a generator by the first option) and
+        clear those that are not active."""
+        for column in range(len(self.choices)):
+            index = choices[:, column]
+            active = self._is_active(column, choices)
+            fill = active & (index < 0)
+            if generator is None:
+                index[fill] = 0
+            else:
+                uniform = generator.random(len(choices))
+                odds = self._odds[column]
+                drawn = np.searchsorted(odds, uniform, "right") if len(odds) else uniform * self._options[column]
+                np.copyto(index, drawn.astype(np.int8), where=fill)
+            index[~active] = -1
+
+    # Mutation and neighbours
+
+    def mutate(self, architecture: Architecture, seed: Seed = None) -> Architecture:
+        """A random neighbour: `mutate_many` of one."""
+        return self._one(self.mutate_many(self.stack([architecture]), seed))
+
+    def mutate_many(self, choices: np.ndarray, seed: Seed = None) -> np.ndarray:
+        """For each row one active choice, drawn uniformly, takes another option, drawn uniformly.
+
+        What becomes active is drawn by its odds, what becomes inactive is dropped. A row in which no choice has
+        another option comes back unchanged.
+        """
+        generator = np.random.default_rng(seed)
+        mutated = np.array(self.check(choices), order="F")
+        mutable = (mutated >= 0) & (self._options > 1)
+        column = np.where(mutable, generator.random(mutated.shape), -1.0).argmax(axis=1)
+        rows = np.flatnonzero(mutable.any(axis=1))
+        column = column[rows]
+        steps = 1 + (generator.random(len(rows)) * (self._options[column] - 1)).astype(np.int64)
+        mutated[rows, column] = (mutated[rows, column] + steps) % self._options[column]
+        self._complete(mutated, generator)
+        return mutated
+
+    def neighbors(self, architecture: Architecture) -> list[Architecture]:
+        """All architectures that differ in exactly one choice: `neighbors_many` of one."""
+        return self.architectures(self.neighbors_many(self.stack([architecture]))[0])
+
+    def neighbors_many(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For every row, every architecture that differs in one active choice, and in what that choice activates.
+
+        What becomes active takes its first option (otherwise a step in depth would have thousands of neighbours).
+        Returns choice indices of shape (M, C) and the row each belongs to, shape (M,), in order of rows.
+        """
+        choices = self.check(choices)
+        found, origin = [choices[:0]], [np.empty(0, np.intp)]
+        for column in range(len(self.choices)):
+            for option in range(self._options[column]):
+                rows = np.flatnonzero((choices[:, column] >= 0) & (choices[:, column] != option))
+                changed = np.array(choices[rows], order="F")
+                changed[:, column] = option
+                self._complete(changed, None)
+                found.append(changed)
+                origin.append(rows)
+        owner = np.concatenate(origin)
+        order = np.argsort(owner, kind="stable")
+        return np.concatenate(found)[order], owner[order]
+
+    # AVec
+
+    def encode(self, architecture: Architecture) -> np.ndarray:
+        """The AVec: uint8 of shape (avec_bits,)."""
+        return self.encode_many(self.stack([architecture]))[0]
+
+    def encode_row(self, row: np.ndarray) -> list[int]:
+        """The AVec of one row of choice indices as a plain list: for one architecture, ten times as fast."""
+        bits: list[int] = []
+        for table, index in zip(self._bit_rows, row.tolist(), strict=True):
+            bits += table[index]
+        return bits
+
+    def encode_many(self, choices: np.ndarray) -> np.ndarray:
+        """AVecs, uint8 of shape (N, avec_bits), of valid choice indices."""
+        avec = np.empty((len(choices), self.avec_bits), np.uint8)
+        self.encode_into(choices, avec)
+        return avec
+
+    def encode_into(self, choices: np.ndarray, out: np.ndarray) -> None:
+        """Write the AVecs into the first avec_bits columns of `out`, whatever its dtype and memory order."""
+        for column, (bits, place) in enumerate(zip(self._bits, self._slices, strict=True)):
+            index = choices[:, column].astype(np.intp)
+            if out.flags.f_contiguous:
+                for bit, values in zip(range(place.start, place.stop), bits.T, strict=True):
+                    out[:, bit] = values.astype(out.dtype)[index]
+            else:
+                out[:, place] = bits[index]
+
+    # Ranks
+
+    def rank(self, architecture: Architecture) -> int:
+        """The architecture's integer index, 0 to size - 1."""
+        return int(self._code.rank(self.stack([architecture]))[0])
+
+    def rank_many(self, choices: np.ndarray) -> np.ndarray:
+        """Ranks, uint64 of shape (N,), of valid choice indices."""
+        return self._code.rank(choices)
+
+    def unrank(self, rank: int) -> Architecture:
+        """The architecture of a rank."""
+        return self._one(self.unrank_many([rank]))
+
+    def unrank_many(self, ranks: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Choice indices of shape (N, C) of ranks, or InvalidArchitecture for one out of range."""
+        if not isinstance(ranks, np.ndarray):
+            for rank in ranks:
+                if isinstance(rank, bool) or not isinstance(rank, int | np.integer):
+                    raise InvalidArchitecture(f"rank {rank!r} is no integer")
+                if not 0 <= rank < self.size:
+                    raise self._outside(int(rank))
+            ranks = np.array(ranks, np.uint64)
+        if ranks.ndim != 1 or not np.issubdtype(ranks.dtype, np.integer):
+            raise InvalidArchitecture(f"expected ranks as integers of shape (N,), got {ranks.dtype} of {ranks.shape}")
+        wrong = (ranks < 0) | (ranks > np.uint64(self.size - 1))
+        if wrong.any():
+            raise self._outside(int(ranks[wrong][0]))
+        return self._code.unrank(ranks.astype(np.uint64, copy=False))
+
+    def _outside(self, rank: int) -> InvalidArchitecture:
+        return InvalidArchitecture(f"rank {rank} is out of range for {self.name}: expected 0 to {self.size - 1}")
+
+    # Canonical strings
+
+    def format(self, architecture: Architecture) -> str:
+        """The canonical string; for a space from plain choices `choice=option` of the active ones, by commas."""
+        return ",".join(f"{name}={option}" for name, option in architecture.options.items())
+
+    def format_many(self, choices: np.ndarray) -> list[str]:
+        """Canonical strings of a batch."""
+        return [str(architecture) for architecture in self.architectures(choices)]
+
+    def parse(self, text: str) -> Architecture:
+        """The architecture of a canonical string, or InvalidArchitecture pointing at the offending character."""
+        reader = Reader(text, f"a {self.name} architecture")
+        indices = [-1] * len(self.choices)
+        for column, choice in enumerate(self.choices):
+            parent = self._parents[column]
+            if parent < 0 or self._active[column][indices[parent]]:
+                if reader.position:
+                    reader.expect(",", f"',{choice.name}='")
+                reader.expect(f"{choice.name}=")
+                indices[column] = reader.one_of([str(option) for option in choice.options])
+        reader.finish()
+        return self._from_indices(indices)
+
+    def parse_many(self, texts: Iterable[str]) -> np.ndarray:
+        """Choice indices of shape (N, C) of canonical strings."""
+        return self.stack([self.parse(text) for text in texts])
+
+    def _from_indices(self, indices: Sequence[int]) -> Architecture:
+        return Architecture(self, np.array(indices, np.int8).tobytes())
+
+    def _one(self, choices: np.ndarray) -> Architecture:
+        return Architecture(self, choices[0].tobytes())
+
+    # Costs
+
+    def cost(self, architecture: Architecture, shape: Shape) -> Cost:
+        """Exact parameters and FLOPs of the network on inputs of this shape: integers."""
+        params, flops = self.cost_many(self.stack([architecture]), shape)
+        return Cost(int(np.asarray(params)[0]), int(np.asarray(flops)[0]))
+
+    def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
+        """Parameters and FLOPs, int64 arrays of shape (N,), of valid choice indices."""
+        raise InvalidQuery(
+            f"the space {self.name!r} has no cost formula: record costs in the table, or use seqnas or ffn"
+        )

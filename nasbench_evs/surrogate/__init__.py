@@ -1,0 +1,5 @@
+"""Surrogates: fitted to a table, they answer for the architectures nobody trained."""
+
+from nasbench_evs.surrogate.model import Prediction, Surrogate
+
+__all__ = ["Prediction", "Surrogate"]

@@ -1,0 +1,115 @@
+"""Merging tables: a set union of records that refuses what does not belong together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from nasbench_evs.errors import MergeConflict
+from nasbench_evs.tables.format import COLUMNS, HARDWARE, MISSING
+from nasbench_evs.tables.table import Header, Table, _canonical, record_order, same_key_as_previous, to_json
+
+
+def merge(tables: Sequence[Table], names: Sequence[str] | None = None) -> Table:
+    """All records of the tables, each once; commutative, associative, idempotent.
+
+    `names` (for messages, usually file names) go with the tables. MergeConflict if the tables differ in space,
+    dataset, fingerprint, protocol, metric or epochs, or if one training (same key) has two results.
+    """
+    if not tables:
+        raise MergeConflict("nothing to merge: give at least one table")
+    names = names or [f"table {i + 1}" for i in range(len(tables))]
+    first = tables[0]
+    for table, name in zip(tables[1:], names[1:], strict=True):
+        _check_headers(first, table, names[0], name)
+    columns, hardware = _stack(tables)
+    source = np.repeat(np.arange(len(tables)), [len(table) for table in tables])[record_order(columns)]
+    columns, hardware = _canonical(columns, hardware)
+    same = same_key_as_previous(columns)
+    if same.any():
+        conflict = _first_conflict(columns, hardware, same)
+        if conflict is not None:
+            row, column, total = conflict
+            raise MergeConflict(_conflict_message(first.header, columns, hardware, row, column, total, source, names))
+        columns, hardware = _canonical({name: array[~same] for name, array in columns.items()}, hardware)
+    created = max(table.header.created for table in tables)
+    code = ", ".join(sorted({part for table in tables for part in table.header.code.split(", ")}))
+    return Table(replace(first.header, created=created, code=code, library=Header.library), columns, hardware)
+
+
+def _check_headers(first: Table, other: Table, first_name: str, other_name: str) -> None:
+    a, b = first.header.identity, other.header.identity
+    a, b = a | {"epochs": first.epochs}, b | {"epochs": other.epochs}
+    for field, value in a.items():
+        if value == b[field]:
+            continue
+        mine, theirs = value, b[field]
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            key = min(k for k in mine.keys() | theirs.keys() if mine.get(k) != theirs.get(k))
+            field, mine, theirs = f"{field} ({key})", mine.get(key), theirs.get(key)
+        raise MergeConflict(
+            f"the tables differ in {field}: {first_name} has {to_json(mine)}, {other_name} has {to_json(theirs)}; "
+            "only records made under one protocol belong in one table"
+        )
+
+
+def _stack(tables: Sequence[Table]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    columns = {name: np.concatenate([table[name] for table in tables]) for name in COLUMNS}
+    hardware = {name: np.concatenate([table.hardware[name] for table in tables]) for name in HARDWARE}
+    start, shifted = 0, []
+    for table in tables:
+        index = table["hardware"]
+        shifted.append(np.where(index == MISSING, MISSING, index + start))
+        start += len(table.hardware["cpu"])
+    columns["hardware"] = np.concatenate(shifted)
+    return columns, hardware
+
+
+def _first_conflict(
+    columns: dict[str, np.ndarray], hardware: dict[str, np.ndarray], same: np.ndarray
+) -> tuple[int, str, int] | None:
+    """(row, column, how many rows) of records that differ from the record before with the same key."""
+    rows = np.flatnonzero(same)
+    differs = np.zeros(len(rows), bool)
+    first: dict[int, str] = {}
+    for name, array in columns.items():
+        raw = np.ascontiguousarray(array).view(np.uint8).reshape(len(array), -1)
+        here = (raw[rows] != raw[rows - 1]).any(axis=1)
+        for row in rows[here & ~differs]:
+            first[int(row)] = name
+        differs |= here
+    if not first:
+        return None
+    row = min(first)
+    return row, first[row], len(first)
+
+
+def _conflict_message(
+    header: Header,
+    columns: dict[str, np.ndarray],
+    hardware: dict[str, np.ndarray],
+    row: int,
+    column: str,
+    total: int,
+    source: np.ndarray,
+    names: Sequence[str],
+) -> str:
+    values = []
+    for r in (row - 1, row):
+        value = columns[column][r]
+        if column == "hardware" and value != MISSING:
+            value = hardware["cpu"][value]
+        if isinstance(value, np.ndarray):
+            other = columns[column][row if r == row - 1 else row - 1]
+            differing = np.flatnonzero(value.view(f"u{value.itemsize}") != other.view(f"u{value.itemsize}"))
+            value = f"{value[differing[0]]} at epoch {differing[0] + 1}"
+        values.append(value.decode() if isinstance(value, bytes) else str(value))
+    architecture = header.space.unrank(int(columns["rank"][row]))
+    seed = int(columns["seed"][row])
+    what = f"{architecture} (rank {columns['rank'][row]}, seed {'not recorded' if seed == MISSING else seed})"
+    return (
+        f"one training, two results: {what} has {column} {values[0]} in {names[source[row - 1]]} and {values[1]} in "
+        f"{names[source[row]]}"
+        + (f"; {total} records conflict in all" if total > 1 else "")
+        + "; drop one of the records"
+    )

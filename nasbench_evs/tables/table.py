@@ -1,0 +1,328 @@
+"""Table: the records of one space on one dataset under one protocol, in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import nasbench_evs
+from nasbench_evs import spaces
+from nasbench_evs.errors import TableFormatError
+from nasbench_evs.metrics import Metric, metric
+from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.tables.format import (
+    COLUMNS,
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    HARDWARE,
+    MISSING,
+    STATUSES,
+    Column,
+    storage_dtype,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CURVES = ("epochs", "best")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What all records of a table share; tables merge only if all but created, library and code agree."""
+
+    space: SearchSpace
+    dataset: str
+    fingerprint: str  # of the prepared dataset and its split; says so where it is unknown
+    protocol: dict[str, Any]  # everything but architecture and seed that decides a training
+    metric: Metric
+    curves: str = "epochs"  # see format.ATTRIBUTES
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    library: str = f"nasbench-evs {nasbench_evs.__version__}"
+    code: str = nasbench_evs.__version__
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The parts that decide whether two tables may be merged, as JSON holds them."""
+        return {
+            "space": self.space.spec,
+            "dataset": self.dataset,
+            "dataset fingerprint": self.fingerprint,
+            "protocol": self.protocol,
+            "metric": self.metric.name,
+            "direction": self.metric.direction,
+            "curves": self.curves,
+        }
+
+    @property
+    def shape(self) -> spaces.SequenceShape | spaces.VectorShape | None:
+        """The protocol's input shape and widths, from which costs follow; None if it does not say."""
+        return spaces.shape_from_dict(self.protocol["shape"]) if "shape" in self.protocol else None
+
+    def attributes(self) -> dict[str, str]:
+        """The root attributes of the file, without format_version and content_sha256."""
+        return {
+            "format": FORMAT_NAME,
+            "space_json": to_json(self.space.spec),
+            "dataset": self.dataset,
+            "dataset_fingerprint": self.fingerprint,
+            "protocol_json": to_json(self.protocol),
+            "metric": self.metric.name,
+            "direction": self.metric.direction,
+            "curves": self.curves,
+            "created": self.created,
+            "library": self.library,
+            "code": self.code,
+        }
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, str]) -> Header:
+        """The header that `attributes` wrote."""
+        known = metric(attributes["metric"])
+        if attributes["direction"] != known.direction or attributes["curves"] not in CURVES:
+            raise TableFormatError(
+                f"direction {attributes['direction']!r} or curves {attributes['curves']!r} is not what format "
+                f"{FORMAT_VERSION} has for {known.name}: expected {known.direction!r} and one of {', '.join(CURVES)}"
+            )
+        protocol = json.loads(attributes["protocol_json"])
+        if not isinstance(protocol, dict):
+            raise TableFormatError(f"protocol {protocol!r} is no JSON object")
+        return cls(
+            space=spaces.from_spec(json.loads(attributes["space_json"])),
+            dataset=attributes["dataset"],
+            fingerprint=attributes["dataset_fingerprint"],
+            protocol=protocol,
+            metric=known,
+            curves=attributes["curves"],
+            created=attributes["created"],
+            library=attributes["library"],
+            code=attributes["code"],
+        )
+
+
+class Table:
+    """Records in canonical order (by rank, seed, distilled, sampler), column by column, read-only.
+
+    `table.columns["valid_score"]` or `table["valid_score"]` is the array of format.COLUMNS; text is UTF-8 bytes.
+    Pickles as its arrays.
+    """
+
+    def __init__(self, header: Header, columns: Mapping[str, np.ndarray], hardware: Mapping[str, np.ndarray]) -> None:
+        """Takes canonical columns as they are: use `Table.build` to make a table, `tables.read` to open one."""
+        self.header = header
+        self.columns = dict(columns)
+        self.hardware = dict(hardware)
+        for array in (*self.columns.values(), *self.hardware.values()):
+            array.flags.writeable = False
+
+    @classmethod
+    def build(
+        cls,
+        header: Header,
+        *,
+        choices: np.ndarray,
+        machines: Sequence[Mapping[str, Any]] = (),
+        **columns: Any,
+    ) -> Table:
+        """A table from choice indices (N, C) and any of the other columns; what is not given is missing.
+
+        Curves are (N, E) with one E for all. rank and avec follow from the choices. `machines` lists what
+        the hardware column refers to (cpu, gpu, threads, versions). Errors: TableFormatError.
+        """
+        space = header.space
+        choices = np.asarray(space.check(choices))
+        n = len(choices)
+        if n == 0:
+            raise TableFormatError("a table needs at least one record")
+        unknown = set(columns) - set(COLUMNS) | set(columns) & {"rank", "avec"}
+        if unknown:
+            raise TableFormatError(
+                f"no such columns: {', '.join(sorted(unknown))}; expected some of {', '.join(COLUMNS)}"
+            )
+        columns.setdefault("status", "ok")
+        epochs = {np.shape(columns[name])[1] for name, c in COLUMNS.items() if c.width == "epochs" and name in columns}
+        if len(epochs) > 1:
+            raise TableFormatError(f"curves have {' and '.join(map(str, sorted(epochs)))} epochs: expected one length")
+        widths = {"choices": len(space.choices), "bits": space.avec_bits, "epochs": next(iter(epochs), 1)}
+        full: dict[str, np.ndarray] = {}
+        for name, column in COLUMNS.items():
+            if name == "choices":
+                full[name] = choices
+            elif name == "rank":
+                full[name] = space.rank_many(choices)
+            elif name == "avec":
+                full[name] = space.encode_many(choices)
+            else:
+                full[name] = _column(column, columns.get(name, column.default), n, widths)
+        for status in np.unique(full["status"]):
+            if status.decode() not in STATUSES:
+                raise TableFormatError(f"status {status.decode()!r}: expected one of {', '.join(STATUSES)}")
+        hardware = {
+            name: _column(column, [row.get(name, column.default) for row in machines], len(machines), {})
+            for name, column in HARDWARE.items()
+        }
+        return cls(header, *_canonical(full, hardware))
+
+    def __len__(self) -> int:
+        return len(self.columns["rank"])
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.columns[name]
+
+    def __repr__(self) -> str:
+        return (
+            f"<table of {len(self):,} records of {self.header.space.name} on {self.header.dataset}, "
+            f"{self.header.metric.name}>"
+        )
+
+    @property
+    def epochs(self) -> int:
+        """Columns of the curves (1 if only best epochs were recorded)."""
+        return self.columns["valid_score"].shape[1]
+
+    @cached_property
+    def best_epoch(self) -> np.ndarray:
+        """The reference epoch of each record: the best by validation score; int32 (N,), from 1; 0 if there is none."""
+        score = self.columns["valid_score"] * self.header.metric.sign
+        known = ~np.isnan(score).all(axis=1)
+        best = np.zeros(len(self), np.int32)
+        best[known] = np.nanargmax(score[known], axis=1) + 1
+        return best
+
+    def at_epoch(self, name: str, epoch: np.ndarray | int) -> np.ndarray:
+        """The value of a curve at an epoch (from 1; 0 gives NaN) for every record: float64 (N,)."""
+        epoch = np.broadcast_to(epoch, len(self))
+        values = self.columns[name][np.arange(len(self)), np.maximum(epoch, 1) - 1].astype(np.float64)
+        values[epoch == 0] = np.nan
+        return values
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """A hash of the header's identity and of all records: equal for equal tables, whoever wrote them when."""
+        digest = hashlib.sha256(to_json(self.header.identity).encode())
+        for name, array in (*self.columns.items(), *self.hardware.items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data if array.size else b"")
+        return digest.hexdigest()
+
+    def select(self, rows: np.ndarray) -> Table:
+        """The records at these positions or under this mask."""
+        columns = {name: np.ascontiguousarray(array[rows]) for name, array in self.columns.items()}
+        return Table(self.header, *_canonical(columns, self.hardware))
+
+    def with_protocol(self, **changes: Any) -> Table:
+        """The same records under a header whose protocol has these entries changed."""
+        header = replace(self.header, protocol={**self.header.protocol, **changes})
+        return Table(header, self.columns, self.hardware)
+
+    def to_frame(self, *, curves: bool = False) -> pd.DataFrame:
+        """Every record as one row of a DataFrame.
+
+        Columns are named as in the format, with `architecture` (the canonical string) and `best_epoch` before them.
+        Curves are read at the best epoch, seconds summed over the epochs; `curves=True` adds every epoch as
+        `valid_score.1`, `valid_score.2`, ... What was not recorded is <NA>.
+        """
+        import pandas as pd
+
+        space = self.header.space
+        frame: dict[str, Any] = {"architecture": space.format_many(self["choices"]), "rank": self["rank"]}
+        per_epoch: dict[str, Any] = {}
+        for name, column in COLUMNS.items():
+            values = self.columns[name]
+            if name in ("rank", "choices", "avec"):
+                continue
+            if column.kind == "text":
+                frame[name] = np.char.decode(values, "utf-8").astype(object)
+            elif column.missing:
+                frame[name] = pd.array(values, dtype=f"Int{8 * values.dtype.itemsize}")
+                frame[name][values == MISSING] = pd.NA
+            elif column.width is None:
+                frame[name] = values
+            else:
+                if column.unit == "s":
+                    known = ~np.isnan(values).all(axis=1)
+                    frame[name] = np.where(known, np.nansum(values, axis=1, dtype=np.float64), np.nan)
+                else:
+                    frame[name] = self.at_epoch(name, self.best_epoch)
+                if curves:
+                    per_epoch |= {f"{name}.{epoch + 1}": values[:, epoch] for epoch in range(self.epochs)}
+        best = pd.array(self.best_epoch, dtype="Int32")
+        best[(self.best_epoch == 0) | (self.header.curves == "best")] = pd.NA
+        frame["best_epoch"] = best
+        return pd.DataFrame(frame | per_epoch)
+
+
+def to_json(value: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def record_order(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The order of records by key: indices (N,)."""
+    return np.lexsort((columns["sampler"], columns["distilled"], columns["seed"], columns["rank"]))
+
+
+def same_key_as_previous(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """For sorted records, whether each has the key of the one before it: bool (N,), the first False."""
+    same = np.zeros(len(columns["rank"]), bool)
+    rank, seed, distilled, sampler = (columns[name] for name in ("rank", "seed", "distilled", "sampler"))
+    same[1:] = (rank[1:] == rank[:-1]) & (seed[1:] == seed[:-1]) & (distilled[1:] == distilled[:-1])
+    same[1:] &= (seed[1:] != MISSING) | (sampler[1:] == sampler[:-1])
+    return same
+
+
+def _column(column: Column, values: Any, n: int, widths: Mapping[str, int]) -> np.ndarray:
+    dtype = storage_dtype(column.kind)
+    shape = (n,) if column.width is None else (n, widths[column.width])
+    try:
+        if column.kind == "text":
+            texts = [values] * n if isinstance(values, str | bytes) else list(values)
+            array = np.array([t.encode() if isinstance(t, str) else bytes(t) for t in texts], "S")
+            array = array.astype(f"S{max(array.dtype.itemsize, 1)}") if n else np.zeros(0, "S1")
+        else:
+            given = np.asarray(values)
+            if dtype.kind in "iu" and given.size and given.dtype.kind == "f":
+                raise TypeError("expected integers")
+            array = np.broadcast_to(given, shape).astype(dtype)
+            if dtype.kind in "iu" and not np.array_equal(array, np.broadcast_to(given, shape)):
+                raise OverflowError(f"values do not fit {dtype}")
+        if array.shape != shape:
+            raise ValueError(f"shape {array.shape}, expected {shape}")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TableFormatError(f"column {column.path}: {error}") from None
+    return array
+
+
+def _canonical(
+    columns: dict[str, np.ndarray], hardware: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Sorted records, shortest text, one NaN, one zero, only the machines that are used: equal tables, equal bytes."""
+    rows = list(zip(*(hardware[name].tolist() for name in HARDWARE), strict=True))
+    index = columns["hardware"]
+    if len(index) and not (index.min() >= MISSING and index.max() < len(rows)):
+        raise TableFormatError(f"training/hardware refers to machine {index.max()}, of {len(rows)} listed")
+    used = sorted({rows[i] for i in np.unique(index) if i != MISSING})
+    renumber = np.array([used.index(row) if row in used else MISSING for row in rows] + [MISSING], np.int32)
+    columns = {**columns, "hardware": renumber[index]}
+    machines = {
+        name: np.array([row[i] for row in used], storage_dtype(column.kind) if column.kind != "text" else "S")
+        if used
+        else np.zeros(0, storage_dtype(column.kind))
+        for i, (name, column) in enumerate(HARDWARE.items())
+    }
+    order = record_order(columns)
+    for name, array in columns.items():
+        array = array[order]
+        if array.dtype.kind == "S":
+            array = array.astype(f"S{max(1, int(np.char.str_len(array).max(initial=1)))}")
+        elif array.dtype.kind == "f":
+            array = np.where(np.isnan(array), array.dtype.type(np.nan), array + 0)
+        columns[name] = np.ascontiguousarray(array)
+    return columns, machines
