@@ -36,6 +36,7 @@ def main() -> None:
     """Run the command; exit with 0, 1 for a mistake or a refusal, 2 for wrong usage, 130 if interrupted."""
     try:
         cli.main(standalone_mode=False)
+        sys.stdout.flush()  # so that a full disk is noticed here
     except NasbenchError as error:
         _fail(str(error), 1)
     except click.Abort:
@@ -45,12 +46,18 @@ def main() -> None:
         hint = f"; see {context.command_path} --help" if context is not None else ""
         _fail(" ".join(error.format_message().split()).rstrip(".") + hint, 2)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         sys.exit(141)
     except OSError as error:
+        _discard_output()
         _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
     except MemoryError:
         _fail("out of memory: ask for fewer architectures at once, or use a larger machine", 1)
+
+
+def _discard_output() -> None:
+    """What could not be written must not fail once more when the process exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> None:

@@ -37,7 +37,12 @@ def _write_column(file: h5py.File, column: Column, array: np.ndarray) -> None:
         row_bytes = array.dtype.itemsize * int(np.prod(array.shape[1:]))
         rows = min(len(array), max(1, _CHUNK_BYTES // row_bytes))
         layout = {"chunks": (rows, *array.shape[1:]), "compression": "gzip", "shuffle": True, "fletcher32": True}
-    dataset = file.create_dataset(column.path, data=array.astype(dtype), dtype=dtype, **layout)
+    data: np.ndarray | None = array.astype(dtype)
+    if array.dtype.kind == "f":
+        layout["fillvalue"] = np.nan
+        if np.isnan(array).all():
+            data = None  # nothing was recorded: the fill value alone says so, and takes no time to read
+    dataset = file.create_dataset(column.path, array.shape, dtype, data, **layout)
     if column.unit:
         dataset.attrs.create("unit", np.bytes_(column.unit), dtype=h5py.string_dtype("utf-8", len(column.unit)))
 
@@ -146,6 +151,8 @@ def _read_column(file: h5py.File, column: Column, shape: tuple[int, ...], limit:
     if dtype.itemsize * int(np.prod(shape, dtype=object)) > limit:
         raise TableFormatError(f"{column.path} claims {shape} values, more than a file of this size can hold")
     array = np.empty(shape, dtype)
-    if array.size:
+    if array.size and dataset.id.get_storage_size() == 0:
+        array[...] = dataset.fillvalue
+    elif array.size:
         dataset.read_direct(array)
     return array.view(f"S{dtype.itemsize}") if column.kind == "text" else array

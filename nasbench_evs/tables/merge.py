@@ -104,9 +104,7 @@ def _conflict_message(
             differing = np.flatnonzero(value.view(f"u{value.itemsize}") != other.view(f"u{value.itemsize}"))
             value = f"{value[differing[0]]} at epoch {differing[0] + 1}"
         values.append(value.decode() if isinstance(value, bytes) else str(value))
-    architecture = header.space.unrank(int(columns["rank"][row]))
-    seed = int(columns["seed"][row])
-    what = f"{architecture} (rank {columns['rank'][row]}, seed {'not recorded' if seed == MISSING else seed})"
+    what = Table(header, columns, hardware).training(row)
     return (
         f"one training, two results: {what} has {column} {values[0]} in {names[source[row - 1]]} and {values[1]} in "
         f"{names[source[row]]}"

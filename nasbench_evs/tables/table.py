@@ -168,7 +168,11 @@ class Table:
             name: _column(column, [row.get(name, column.default) for row in machines], len(machines), {})
             for name, column in HARDWARE.items()
         }
-        return cls(header, *_canonical(full, hardware))
+        table = cls(header, *_canonical(full, hardware))
+        twice = np.flatnonzero(same_key_as_previous(table.columns))
+        if len(twice):
+            raise TableFormatError(f"two records of one training: {table.training(int(twice[0]))}")
+        return table
 
     def __len__(self) -> int:
         return len(self.columns["rank"])
@@ -195,6 +199,11 @@ class Table:
         best = np.zeros(len(self), np.int32)
         best[known] = np.nanargmax(score[known], axis=1) + 1
         return best
+
+    def training(self, row: int) -> str:
+        """Which training a record is of, for messages."""
+        rank, seed = int(self["rank"][row]), int(self["seed"][row])
+        return f"{self.header.space.unrank(rank)} (rank {rank}), seed {'not recorded' if seed == MISSING else seed}"
 
     def at_epoch(self, name: str, epoch: np.ndarray | int) -> np.ndarray:
         """The value of a curve at an epoch (from 1; 0 gives NaN) for every record: float64 (N,)."""

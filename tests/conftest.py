@@ -1,0 +1,91 @@
+"""Shared fixtures: made tables of every kind, and the data beside the checkout, which users do not have."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasbench_evs.metrics import metric
+from nasbench_evs.spaces import FFNSpace, SeqNASSpace, VectorShape, shape_to_dict
+from nasbench_evs.tables import Header, Table
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+IN_CI = os.environ.get("NASBENCH_EVS_CI") == "1"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """../shared beside the checkout; tests that need it skip where it is absent, but never in CI."""
+    if not SHARED.is_dir():
+        assert not IN_CI, "CI must have ../shared"
+        pytest.skip("needs ../shared (raw data and published records) beside the checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def release(shared: Path) -> Path:
+    return shared / "data" / "published" / "nas-bench-event-sequences-4.zip"
+
+
+SHAPE = VectorShape(inputs=5, outputs=1)
+
+
+def make_header(space=None, **changes) -> Header:
+    defaults = {
+        "space": space or FFNSpace(2, [2, 3, 4]),
+        "dataset": "made",
+        "fingerprint": "made by a test",
+        "protocol": {"epochs": 3, "shape": shape_to_dict(SHAPE)},
+        "metric": metric("roc_auc"),
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    return Header(**{**defaults, **changes})
+
+
+def make_table(ranks, seeds=0, *, scores=None, header=None, epochs=3, **columns) -> Table:
+    """A table whose scores follow from rank and seed, so that two makers agree about one training."""
+    header = header or make_header()
+    ranks = np.asarray(ranks, np.uint64)
+    seeds = np.broadcast_to(seeds, len(ranks)).astype(np.int64)
+    if scores is None:
+        base = (ranks.astype(float) * 7 + seeds * 3) % 11
+        scores = 0.5 + (base[:, None] + np.arange(epochs)) / 100
+    columns = {"sampler": "random", "distilled": 0, "epochs_run": epochs, **columns}
+    return Table.build(
+        header,
+        choices=header.space.unrank_many(ranks),
+        seed=seeds,
+        valid_score=scores,
+        test_score=np.asarray(scores) - 0.01,
+        train_seconds=np.full(np.shape(scores), 0.5),
+        **columns,
+    )
+
+
+@pytest.fixture
+def small_table() -> Table:
+    """Four architectures of a 9-architecture space; rank 2 has three seeds."""
+    return make_table([0, 2, 2, 2, 5, 8], [0, 0, 1, 2, 0, 0])
+
+
+@pytest.fixture(scope="session")
+def seqnas_table() -> Table:
+    """200 seqnas architectures whose scores depend on the architecture and a little on chance."""
+    space = SeqNASSpace()
+    choices = np.unique(space.sample_many(300, seed=1), axis=0)[:200]
+    generator = np.random.default_rng(0)
+    truth = 0.7 + 0.02 * (choices[:, 3] > 0) + 0.01 * choices[:, -1]
+    scores = truth[:, None] + generator.normal(0, 0.004, (len(choices), 2))
+    header = make_header(space, protocol={"epochs": 2})
+    return Table.build(
+        header,
+        choices=choices,
+        seed=0,
+        sampler="random",
+        distilled=0,
+        epochs_run=2,
+        valid_score=scores,
+        test_score=scores - 0.01,
+        train_seconds=np.full(scores.shape, 2.0) * (1 + choices[:, 3:4]),
+    )

@@ -1,0 +1,226 @@
+"""Surrogates: what they predict, their noise, their files."""
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, SurrogateError
+from nasbench_evs.surrogate import Surrogate
+from nasbench_evs.surrogate.noise import standard_normal
+from nasbench_evs.tables.table import to_json
+from tests.conftest import make_header, make_table
+
+
+@pytest.fixture(scope="module")
+def fitted(seqnas_table):
+    return Surrogate.fit(seqnas_table, folds=3)
+
+
+@pytest.fixture(scope="module")
+def saved(fitted, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("surrogate") / "s"
+    fitted.save(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "s")
+
+
+def test_it_learns_what_decides_the_score(fitted, seqnas_table):
+    space = seqnas_table.header.space
+    choices = space.sample_many(2000, seed=99)
+    prediction = fitted.predict(choices)
+    truth = 0.7 + 0.02 * (choices[:, 3] > 0) + 0.01 * choices[:, -1]
+    assert np.corrcoef(prediction.mean, truth)[0, 1] > 0.9
+    assert np.median(prediction.noise_std) == pytest.approx(0.004, rel=0.7)
+    assert (prediction.knowledge_std >= 0).all()
+    assert np.allclose(fitted.predict(choices, "test").mean, prediction.mean - 0.01, atol=0.01)
+    seconds = fitted.predict_seconds(choices)
+    expected = 4.0 * (1 + choices[:, 3])
+    assert np.median(np.abs(seconds / expected - 1)) < 0.2
+    assert fitted.card["metrics"]["valid"]["kendall_tau"] > 0.5
+
+
+def test_the_same_fit_predicts_the_same(fitted, seqnas_table):
+    again = Surrogate.fit(seqnas_table, folds=3)
+    choices = seqnas_table["choices"][:10]
+    assert np.array_equal(again.predict(choices).mean, fitted.predict(choices).mean)
+
+
+def test_batches_orders_and_blocks_do_not_matter(fitted, monkeypatch):
+    choices = fitted.space.sample_many(300, 5)
+    whole = np.array(fitted.predict(choices))
+    assert np.array_equal(np.array(fitted.predict(choices[::-1]))[:, ::-1], whole)
+    ones = [np.array(fitted.predict(choices[i : i + 1]))[:, 0] for i in range(30)]
+    assert np.array_equal(np.array(ones).T, whole[:, :30])
+    monkeypatch.setattr("nasbench_evs.surrogate.model._BLOCK", 64)
+    assert np.array_equal(np.array(fitted.predict(choices)), whole)
+    assert len(fitted.predict(choices[:0]).mean) == 0
+
+
+def test_noise_is_standard_normal_and_depends_on_seed_and_architecture_alone():
+    ranks = np.arange(20_000, dtype=np.uint64)
+    draws = standard_normal("s", ranks, 7)
+    assert kstest(draws, "norm").pvalue > 0.001
+    assert np.array_equal(standard_normal("s", ranks[::-1], 7)[::-1], draws)
+    assert np.array_equal(standard_normal("s", ranks[5:6], 7), draws[5:6])
+    for other in (standard_normal("s", ranks, 8), standard_normal("t", ranks, 7)):
+        assert abs(np.corrcoef(other, draws)[0, 1]) < 0.03
+    # Part of what a seed means: these values never change.
+    expected = [0.08399245, -2.02781858, 1.00042071]
+    assert np.allclose(standard_normal("stream", np.array([0, 1, 2**63], np.uint64), 0), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.0, True, "1"])
+def test_seeds_that_are_none(fitted, seed):
+    with pytest.raises(InvalidQuery, match="expected an integer of 0 or more"):
+        fitted.noise(fitted.space.sample_many(1, 0), "valid", seed)
+
+
+def test_save_and_load(fitted, saved):
+    loaded = Surrogate.load(saved)
+    choices = fitted.space.sample_many(100, 3)
+    assert np.array_equal(loaded.predict(choices).mean, fitted.predict(choices).mean)
+    assert np.array_equal(loaded.predict_seconds(choices), fitted.predict_seconds(choices))
+    assert np.array_equal(loaded.noise(choices, "test", 4), fitted.noise(choices, "test", 4))
+    assert loaded.card["records"] == 200
+    assert sorted(path.name for path in saved.iterdir()) == ["seconds.cbm", "surrogate.json", "test.cbm", "valid.cbm"]
+
+
+def test_an_existing_surrogate_is_kept_unless_forced(fitted, copy):
+    with pytest.raises(OutputError, match="exists already"):
+        fitted.save(copy)
+    fitted.save(copy, force=True)
+    Surrogate.load(copy)
+
+
+def rewrite(folder, change):
+    """Edit the sidecar and make its own hash right again."""
+    path = folder / "surrogate.json"
+    sidecar = json.loads(path.read_text())
+    change(sidecar)
+    sidecar.pop("sha256", None)
+    sidecar["sha256"] = hashlib.sha256(to_json(sidecar).encode()).hexdigest()
+    path.write_text(json.dumps(sidecar))
+
+
+def test_a_damaged_model_is_refused(copy):
+    for name in ("valid.cbm", "seconds.cbm"):
+        content = (copy / name).read_bytes()
+        (copy / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(SurrogateError, match=f"{name} is damaged or was replaced"):
+            Surrogate.load(copy)
+        (copy / name).write_bytes(content)
+    (copy / "test.cbm").unlink()
+    with pytest.raises(SurrogateError, match=r"cannot open .*test.cbm"):
+        Surrogate.load(copy)
+
+
+def _replace_model(folder, content):
+    (folder / "valid.cbm").write_bytes(content)
+
+    def change(sidecar):
+        sidecar["targets"]["valid"]["sha256"] = hashlib.sha256(content).hexdigest()
+
+    rewrite(folder, change)
+
+
+def test_a_classifier_is_refused(copy, tmp_path):
+    from catboost import CatBoostClassifier
+
+    generator = np.random.default_rng(0)
+    model = CatBoostClassifier(iterations=3, verbose=False, allow_writing_files=False)
+    model.fit(generator.random((30, 123)), np.arange(30) % 2)
+    model.save_model(str(tmp_path / "c.cbm"))
+    _replace_model(copy, (tmp_path / "c.cbm").read_bytes())
+    with pytest.raises(SurrogateError, match=r"valid.cbm is a model for Logloss: expected RMSEWithUncertainty"):
+        Surrogate.load(copy)
+
+
+def test_what_is_no_model_is_refused(copy):
+    _replace_model(copy, b"not a model")
+    with pytest.raises(SurrogateError, match=r"valid.cbm is no CatBoost model"):
+        Surrogate.load(copy)
+
+
+def test_another_model_does_not_make_the_reference_predictions(copy, seqnas_table, tmp_path):
+    Surrogate.fit(seqnas_table.select(np.arange(100)), folds=2).save(tmp_path / "other")
+    _replace_model(copy, (tmp_path / "other" / "valid.cbm").read_bytes())
+    with pytest.raises(SurrogateError, match=r"valid.cbm does not predict what it did"):
+        Surrogate.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.update(format="other"), "no sidecar of a surrogate"),
+        (lambda s: s.update(version=2), "format version 2, this nasbench-evs reads 1: upgrade"),
+        (lambda s: s["space"].update(version=2), "version 2; this nasbench-evs knows version 1"),
+        (lambda s: s["space"].update(name="mine"), "does not have the parameters"),
+        (lambda s: s.update(features="something"), "features 'something'"),
+    ],
+)
+def test_sidecars_of_something_else(copy, change, message):
+    rewrite(copy, change)
+    with pytest.raises(SurrogateError, match=message):
+        Surrogate.load(copy)
+
+
+def test_damaged_sidecars(copy):
+    path = copy / "surrogate.json"
+    original = path.read_text()
+    path.write_text(original.replace('"records": 200', '"records": 201'))
+    with pytest.raises(SurrogateError, match="damaged or was edited"):
+        Surrogate.load(copy)
+    for content in (original[:50], "[]", "{}", ""):
+        path.write_text(content)
+        with pytest.raises(SurrogateError, match="damaged"):
+            Surrogate.load(copy)
+    path.unlink()
+    with pytest.raises(SurrogateError, match="cannot open"):
+        Surrogate.load(copy)
+
+
+def test_nothing_is_pickled(saved):
+    for path in saved.iterdir():
+        assert path.read_bytes()[:4] == b"CBM1" or path.suffix == ".json"
+
+
+def test_tables_too_small_to_learn_from():
+    with pytest.raises(SurrogateError, match="3 scored records with 3 distinct scores: expected at least 20"):
+        Surrogate.fit(make_table([0, 1, 2]))
+    with pytest.raises(SurrogateError, match="not all equal"):
+        Surrogate.fit(make_table([0] * 27, range(27), scores=np.full((27, 3), 0.5)))
+    with pytest.raises(InvalidQuery, match="folds"):
+        Surrogate.fit(make_table([0, 1, 2]), folds=1)
+
+
+def test_what_a_table_lacks_is_not_predicted():
+    header = make_header(curves="best")
+    scores = np.random.default_rng(0).random((9, 1))
+    ranks = np.arange(9, dtype=np.uint64)
+    from nasbench_evs.tables import Table
+
+    table = Table.build(
+        header,
+        choices=np.repeat(header.space.unrank_many(ranks), 3, axis=0),
+        seed=np.tile([0, 1, 2], 9),
+        valid_score=np.repeat(scores, 3, axis=0),
+    )
+    surrogate = Surrogate.fit(table, folds=2)
+    choices = header.space.unrank_many(ranks)
+    assert np.isnan(surrogate.predict_seconds(choices)).all()
+    with pytest.raises(NotRecorded, match="predicts no test scores: expected split valid"):
+        surrogate.predict(choices, "test")
+
+
+def test_progress_counts_every_model(seqnas_table):
+    steps = []
+    Surrogate.fit(seqnas_table.select(np.arange(60)), folds=2, progress=lambda *step: steps.append(step))
+    assert steps == [(i + 1, 7) for i in range(7)]

@@ -1,0 +1,106 @@
+"""Tables in memory: building, reference epochs, DataFrames, hashes."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nasbench_evs.errors import TableFormatError
+from nasbench_evs.metrics import metric
+from nasbench_evs.tables import Table
+from tests.conftest import make_header, make_table
+
+
+def test_records_are_sorted_and_derived_columns_follow(small_table):
+    shuffled = make_table([8, 2, 0, 2, 5, 2], [0, 2, 0, 0, 0, 1])
+    assert shuffled.content_sha256 == small_table.content_sha256
+    space = small_table.header.space
+    assert small_table["rank"].tolist() == [0, 2, 2, 2, 5, 8]
+    assert small_table["seed"].tolist() == [0, 0, 1, 2, 0, 0]
+    assert np.array_equal(small_table["avec"], space.encode_many(small_table["choices"]))
+    with pytest.raises(ValueError, match="read-only"):
+        small_table["seed"][0] = 7
+
+
+def test_the_best_epoch_is_chosen_by_validation_score():
+    scores = np.array([[0.5, 0.7, 0.6], [0.9, np.nan, np.nan], [np.nan] * 3])
+    table = make_table([0, 1, 2], scores=scores)
+    assert table.best_epoch.tolist() == [2, 1, 0]
+    assert np.allclose(table.at_epoch("test_score", table.best_epoch), [0.69, 0.89, np.nan], equal_nan=True)
+    smaller = make_table([0, 1, 2], scores=scores, header=make_header(metric=metric("log_loss")))
+    assert smaller.best_epoch.tolist() == [1, 1, 0]
+
+
+def test_the_hash_covers_what_was_recorded_and_nothing_else(small_table):
+    later = Table(
+        replace(small_table.header, created="2027-01-01T00:00:00+00:00"), small_table.columns, {**small_table.hardware}
+    )
+    assert later.content_sha256 == small_table.content_sha256
+    assert small_table.with_protocol(epochs=4).content_sha256 != small_table.content_sha256
+    for name, array in small_table.columns.items():
+        changed = array.copy()
+        flat = changed.reshape(-1).view(np.uint8)
+        flat[0] ^= 1
+        other = Table(small_table.header, {**small_table.columns, name: changed}, small_table.hardware)
+        assert other.content_sha256 != small_table.content_sha256, name
+
+
+def test_to_frame_has_the_columns_of_the_format(small_table):
+    frame = small_table.to_frame()
+    assert len(frame) == 6
+    for name in ("rank", "seed", "sampler", "valid_score", "test_score", "train_seconds", "params", "status"):
+        assert name in frame
+    row = frame.iloc[1]
+    assert row.architecture == str(small_table.header.space.unrank(2))
+    assert row.best_epoch == 3
+    assert row.valid_score == pytest.approx(small_table["valid_score"][1, 2])
+    assert row.train_seconds == pytest.approx(1.5)
+    assert row.params is pd.NA
+    curves = small_table.to_frame(curves=True)
+    assert curves["valid_score.2"].tolist() == small_table["valid_score"][:, 1].tolist()
+
+
+def test_pickles(small_table):
+    assert pickle.loads(pickle.dumps(small_table)).content_sha256 == small_table.content_sha256
+
+
+def test_machines_are_kept_once_and_only_if_used():
+    machines = [{"cpu": "b"}, {"cpu": "unused"}, {"cpu": "a", "threads": 2}, {"cpu": "b"}]
+    table = make_table([0, 1, 2], machines=machines, hardware=[0, 3, 2])
+    assert table.hardware["cpu"].tolist() == [b"a", b"b"]
+    assert table["hardware"].tolist() == [1, 1, 0]
+    assert table.hardware["threads"].tolist() == [2, -1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"colour": 1}, "no such columns: colour"),
+        ({"rank": [1]}, "no such columns: rank"),
+        ({"status": "fine"}, "status 'fine': expected one of ok, diverged, failed"),
+        ({"seed": [1.5]}, "seed.*integers"),
+        ({"distilled": 1000}, "do not fit int8"),
+        ({"valid_score": [[1.0, 2.0]], "test_score": [[1.0]]}, "1 and 2 epochs"),
+        ({"params": [1, 2]}, "costs/params"),
+        ({"hardware": 3}, "machine 3, of 0"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(columns, message):
+    header = make_header()
+    with pytest.raises(TableFormatError, match=message):
+        Table.build(header, choices=header.space.unrank_many([0]), **columns)
+
+
+def test_one_training_has_one_record():
+    with pytest.raises(TableFormatError, match=r"two records of one training: 2-4 \(rank 2\), seed 1"):
+        make_table([2, 2, 2], [0, 1, 1])
+    with pytest.raises(TableFormatError, match="seed not recorded"):
+        make_table([2, 2], -1)
+
+
+def test_a_table_needs_records():
+    header = make_header()
+    with pytest.raises(TableFormatError, match="at least one record"):
+        Table.build(header, choices=header.space.unrank_many([]))

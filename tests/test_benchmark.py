@@ -1,0 +1,245 @@
+"""load() and query: what comes from where, and what each answer says."""
+
+import numpy as np
+import pytest
+
+import nasbench_evs as nb
+from nasbench_evs.benchmark import AutoBenchmark, SurrogateBenchmark, TableBenchmark
+from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError, UnknownBenchmark
+from nasbench_evs.metrics import metric
+from nasbench_evs.spaces import Cost
+from nasbench_evs.surrogate import Surrogate
+from nasbench_evs.tables import Table, merge, write
+from tests.conftest import SHAPE, make_header, make_table
+from tests.contracts import BenchmarkContract
+
+
+@pytest.fixture(scope="module")
+def surrogate(seqnas_table):
+    return Surrogate.fit(seqnas_table, folds=2)
+
+
+class TestTableBenchmark(BenchmarkContract):
+    @pytest.fixture
+    def bench(self, seqnas_table):
+        return TableBenchmark(seqnas_table)
+
+    def known(self, bench):
+        return bench.space.architectures(bench.pool[:20])
+
+    def test_costs_are_unknown_without_widths(self, bench):
+        with pytest.raises(NotRecorded, match="names no widths"):
+            bench.cost(self.known(bench)[0])
+
+
+class TestSurrogateBenchmark(BenchmarkContract):
+    @pytest.fixture
+    def bench(self, surrogate):
+        return SurrogateBenchmark(surrogate)
+
+    def test_a_seed_is_a_repeatable_draw_from_the_noise(self, bench):
+        architectures = self.known(bench)
+        mean = bench.query_many(architectures)
+        drawn = bench.query_many(architectures, seed=7)
+        assert np.array_equal(drawn.value, bench.query_many(architectures[::-1], seed=7).value[::-1])
+        assert [bench.query(a, seed=7).value for a in architectures] == drawn.value.tolist()
+        assert (drawn.value != mean.value).all()
+        assert (drawn.value != bench.query_many(architectures, seed=8).value).all()
+        deviations = (bench.query_many([architectures[0]] * 1, seed=s).value[0] for s in range(300))
+        spread = np.std([d - mean.value[0] for d in deviations])
+        assert spread == pytest.approx(mean.noise_std[0], rel=0.2)
+
+    def test_seeds_are_not_recorded(self, bench):
+        with pytest.raises(NotRecorded, match="records no seeds"):
+            bench.seeds(self.known(bench)[0])
+
+
+class TestAutoBenchmark(BenchmarkContract):
+    @pytest.fixture
+    def bench(self, seqnas_table, surrogate):
+        return AutoBenchmark(TableBenchmark(seqnas_table), SurrogateBenchmark(surrogate))
+
+    def known(self, bench):
+        recorded = bench.space.architectures(bench.recorded.pool[:10])
+        return [*super().known(bench)[:10], *recorded]
+
+    def test_the_table_answers_where_it_can(self, bench):
+        architectures = self.known(bench)
+        scores = bench.query_many(architectures)
+        assert scores.source[10:].tolist() == ["table"] * 10
+        assert "surrogate" in scores.source[:10]
+        for architecture, source in zip(architectures, scores.source, strict=True):
+            assert bench.query(architecture).source == source
+        assert bench.query_many(architectures[10:]).source.tolist() == ["table"] * 10
+
+
+class TestRepeats:
+    """Means, standard errors and single seeds, by hand."""
+
+    @pytest.fixture
+    def bench(self):
+        scores = np.array([[0.5, 0.6], [0.7, 0.9], [0.8, 0.7], [0.9, 1.0]])
+        return TableBenchmark(make_table([0, 2, 2, 2], [0, 0, 1, 5], scores=scores, epochs=2))
+
+    def test_the_mean_over_seeds_with_its_standard_error(self, bench):
+        score = bench.query(bench.space.unrank(2))
+        best = np.float32([0.9, 0.8, 1.0]).astype(float)
+        assert score.value == pytest.approx(best.mean())
+        assert score.noise_std == pytest.approx(best.std(ddof=1))
+        assert score.std == pytest.approx(best.std(ddof=1) / np.sqrt(3))
+        assert (score.trainings, score.epoch, score.seconds, score.source) == (3, None, 1.0, "table")
+        single = bench.query(bench.space.unrank(0))
+        assert single.trainings == 1
+        assert np.isnan(single.std)
+        assert np.isnan(single.noise_std)
+
+    def test_one_epoch(self, bench):
+        score = bench.query(bench.space.unrank(2), epoch=1, split="test")
+        assert score.value == pytest.approx(np.mean([0.69, 0.79, 0.89]), abs=1e-6)
+        assert (score.epoch, score.seconds) == (1, 0.5)
+
+    def test_one_seed_is_exactly_that_training_or_an_error(self, bench):
+        architecture = bench.space.unrank(2)
+        assert bench.seeds(architecture) == (0, 1, 5)
+        assert bench.query(architecture, seed=5).value == pytest.approx(1.0)
+        with pytest.raises(NotRecorded, match="seed 2 .*recorded seeds are 0, 1, 5"):
+            bench.query(architecture, seed=2)
+        with pytest.raises(NotRecorded, match="seed 5"):
+            bench.query_many([architecture, bench.space.unrank(0)], seed=5)
+
+    def test_every_record_of_an_architecture(self, bench):
+        records = bench.records(bench.space.unrank(2))
+        assert records.seed.tolist() == [0, 1, 5]
+        assert "valid_score.2" in records
+
+    def test_not_recorded(self, bench):
+        with pytest.raises(NotRecorded, match=r"2-4 is not recorded in the table of made: fit a surrogate|2-3"):
+            bench.query(bench.space.unrank(1))
+        with pytest.raises(NotRecorded, match=r"\(2 of 3 asked for\)"):
+            bench.query_many([bench.space.unrank(r) for r in (0, 1, 3)])
+
+
+def test_trainings_that_diverged_or_failed():
+    scores = np.array([[0.8, np.nan], [0.6, 0.7], [np.nan, np.nan], [0.9, 0.9]])
+    table = make_table(
+        [0, 0, 1, 2], [0, 1, 0, 0], scores=scores, status=["diverged", "ok", "diverged", "failed"], epochs=2
+    )
+    bench = TableBenchmark(table)
+    both = bench.query(bench.space.unrank(0))
+    assert both.value == pytest.approx(0.75)
+    for rank in (1, 2):
+        score = bench.query(bench.space.unrank(rank))
+        assert np.isnan(score.value)
+        assert score.trainings == 0
+
+
+def test_smaller_is_better_for_losses():
+    table = make_table([0], scores=[[0.5, 0.2, 0.4]], header=make_header(metric=metric("log_loss")))
+    score = TableBenchmark(table).query(table.header.space.unrank(0))
+    assert (score.value, score.direction) == (pytest.approx(0.2), "min")
+
+
+def test_trainings_with_teachers_are_never_mixed_in():
+    plain = make_table([0], scores=[[0.5]], epochs=1)
+    taught = make_table([0, 1], scores=[[0.9], [0.8]], epochs=1, distilled=1)
+    bench = TableBenchmark(merge([plain, taught]))
+    zero, one = bench.space.unrank(0), bench.space.unrank(1)
+    assert bench.query(zero).value == pytest.approx(0.5)
+    assert bench.query(zero, distilled=True).value == pytest.approx(0.9)
+    with pytest.raises(NotRecorded, match="no training without teachers: use distilled=True"):
+        bench.query(one)
+    with pytest.raises(NotRecorded, match="without teachers"):
+        bench.query_many([zero, one])
+
+
+def test_tables_of_best_epochs_know_no_epochs_and_no_seeds():
+    header = make_header(curves="best")
+    table = Table.build(
+        header, choices=header.space.unrank_many([0, 0]), valid_score=[[0.5], [0.7]], sampler=["a", "b"]
+    )
+    bench = TableBenchmark(table)
+    architecture = bench.space.unrank(0)
+    assert bench.query(architecture).trainings == 2
+    assert bench.query(architecture).value == pytest.approx(0.6)
+    assert bench.seeds(architecture) == ()
+    with pytest.raises(NotRecorded, match="the best epoch only"):
+        bench.query(architecture, epoch=1)
+    with pytest.raises(NotRecorded, match="its records have no seeds"):
+        bench.query(architecture, seed=0)
+    with pytest.raises(NotRecorded, match="no test scores: use split='valid'"):
+        bench.query(architecture, split="test")
+
+
+def test_costs_from_the_formula_and_from_the_records():
+    table = make_table([0, 4])
+    bench = TableBenchmark(table)
+    unrecorded = bench.space.unrank(3)
+    assert bench.cost(unrecorded) == bench.space.cost(unrecorded, SHAPE)
+    recorded = TableBenchmark(make_table([0, 4], header=make_header(protocol={}), params=[5, 6], flops=[7, 8]))
+    assert recorded.cost(bench.space.unrank(4)) == Cost(6, 8)
+    with pytest.raises(NotRecorded, match="not recorded"):
+        recorded.cost(unrecorded)
+
+
+# load()
+
+
+def test_what_is_shipped_can_be_loaded_by_name():
+    listed = nb.benchmarks()
+    assert {"digits", "abank", "age", "amex", "rbchurn"} <= set(listed.dataset)
+    for row in listed.itertuples():
+        bench = nb.load(row.dataset, row.space)
+        assert len(bench.table) == row.records
+        assert isinstance(bench, AutoBenchmark) == row.surrogate
+        score = bench.query(bench.space.sample(seed=0))
+        assert 0 < score.value < 1
+        assert score.source == ("surrogate" if bench.surrogate is not None else "table")
+
+
+def test_shipped_tables_verify():
+    from nasbench_evs.locations import shipped_tables
+    from nasbench_evs.tables import read, verify
+
+    for path in shipped_tables().values():
+        verify(read(path))
+
+
+def test_sources():
+    assert isinstance(nb.load("digits", source="table"), TableBenchmark)
+    assert isinstance(nb.load("digits", source="surrogate"), SurrogateBenchmark)
+    recorded = nb.load("digits", source="table").pool[0]
+    architecture = nb.load("digits").space.architectures(recorded[None])[0]
+    assert nb.load("digits").query(architecture).source == "table"
+    assert nb.load("digits", source="surrogate").query(architecture).source == "surrogate"
+
+
+def test_a_table_with_the_surrogate_beside_it(tmp_path, seqnas_table, surrogate):
+    path = tmp_path / "mine.h5"
+    write(seqnas_table, path)
+    assert isinstance(nb.load(path), TableBenchmark)
+    with pytest.raises(UnknownBenchmark, match="surrogate fit"):
+        nb.load(path, source="surrogate")
+    surrogate.save(tmp_path / "mine.surrogate")
+    assert isinstance(nb.load(path), AutoBenchmark)
+    write(make_table([0]), path, force=True)
+    with pytest.raises(SurrogateError, match="for the space .* fit it again"):
+        nb.load(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("digit",), UnknownBenchmark, "no benchmark 'digit': expected one of abank, "),
+        (("digits", "seqnas"), UnknownBenchmark, "no table of the space 'seqnas': expected one of ffn-3"),
+        (("nowhere.h5",), UnknownBenchmark, "no table at nowhere.h5"),
+        (("some/where",), UnknownBenchmark, "no table at some/where"),
+    ],
+)
+def test_what_cannot_be_loaded(arguments, error, message):
+    with pytest.raises(error, match=message):
+        nb.load(*arguments)
+
+
+def test_unknown_source():
+    with pytest.raises(InvalidQuery, match="'oracle': expected one of auto, table, surrogate"):
+        nb.load("digits", source="oracle")
