@@ -44,5 +44,9 @@ class SurrogateError(NasbenchError):
     """A surrogate that cannot be fitted, or whose files are damaged or belong to something else."""
 
 
+class DatasetError(NasbenchError):
+    """Raw or prepared data that is missing, damaged, or not what it should be."""
+
+
 class OutputError(NasbenchError):
     """Something could not be written: it exists already, or the file system refused."""

@@ -34,10 +34,8 @@ def imported(path):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            if node.module == "nasbench_evs":
-                names = [f"nasbench_evs.{alias.name}" for alias in node.names]
-            else:
-                names = [node.module]
+            inside = node.module == "nasbench_evs"
+            names = [f"nasbench_evs.{alias.name}" for alias in node.names] if inside else [node.module]
         else:
             continue
         yield from (name for name in names if name.startswith("nasbench_evs."))

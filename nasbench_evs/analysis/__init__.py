@@ -1,0 +1,1 @@
+"""Analyses: baselines, experiments over many seeds, statistics and plots."""

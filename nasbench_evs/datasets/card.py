@@ -1,0 +1,93 @@
+"""A dataset's card: what it is, its rules, licence, citation and statistics, and one figure, made from the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nasbench_evs.datasets.dataset import Dataset
+from nasbench_evs.datasets.describe import gaps, statistics
+from nasbench_evs.datasets.sources import Source
+from nasbench_evs.files import replacing
+
+FIGURE = "figure.png"
+_DARK, _LIGHT = "#1b6ca8", "#f4a259"
+
+
+def write_card(dataset: Dataset, source: Source, folder: Path, note: str = "") -> None:
+    """Write README.md and the figure into `folder`; `note` is what the card says beside what is the same for all."""
+    _draw(dataset, folder / FIGURE)
+    schema = dataset.schema
+    fields = [("event", field.name, _kind(field)) for field in schema.numerical]
+    fields += [("event", field.name, f"categorical, {field.cardinality} codes") for field in schema.categorical]
+    fields += [("profile", field.name, _kind(field)) for field in schema.profile_numerical]
+    fields += [
+        ("profile", field.name, f"categorical, {field.cardinality} codes") for field in schema.profile_categorical
+    ]
+    lines = [
+        f"# {schema.name}",
+        "",
+        source.what,
+        "",
+        f"- **Get it**: {source.get}; then `nasbench-evs data add {schema.name} --from DIR`.",
+        f"- **Leakage**: {source.leakage}",
+        f"- **Licence**: {source.licence}",
+        f"- **Cite**: {source.citation}",
+        "",
+        *([note, ""] if note else []),
+        "| | |",
+        "| --- | --- |",
+        *(
+            f"| {name} | {f'{value:,}' if isinstance(value, int) else value} |"
+            for name, value in statistics(dataset).items()
+        ),
+        "",
+        f"![lengths and time gaps]({FIGURE})",
+        "",
+        "`gap` is the time since the previous event, `left` the time until the observation ends; the codes of a categorical",
+        "field include one for padding and one for what the training split does not have.",
+        "",
+        "| of the | field | kind |",
+        "| --- | --- | --- |",
+        *(f"| {owner} | {name} | {kind} |" for owner, name, kind in fields),
+        "",
+        f"Made by `nasbench-evs data card {schema.name} --out datasets/{schema.name}`.",
+        "",
+    ]
+    with replacing(folder / "README.md", force=True) as scratch:
+        scratch.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _kind(field: object) -> str:
+    marks = [("log", "logarithm"), ("forward_fill", "filled forward"), ("indicator", "with an indicator 'measured'")]
+    return ", ".join(["real-valued", *(text for name, text in marks if getattr(field, name))])
+
+
+def _draw(dataset: Dataset, path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    schema, lengths = dataset.schema, np.asarray(dataset.full_lengths)
+    shown = np.minimum(lengths, np.quantile(lengths, 0.99))
+    bins = np.arange(1, shown.max() + 2) - 0.5 if shown.max() <= 60 else 60
+    left.hist(shown, bins=bins, color=_DARK)
+    if lengths.max() > schema.max_length:
+        left.axvline(schema.max_length, color=_LIGHT, linestyle="--", label=f"cut at {schema.max_length}")
+        left.legend(frameon=False)
+    left.set(xlabel="events per sequence (the longest 1 % at the right edge)", ylabel="sequences")
+    between = gaps(dataset)
+    positive = between[between > 0]
+    if len(positive):
+        low = positive.min()
+        right.hist(positive, bins=np.geomspace(low, max(positive.max(), low * 1.01), 60), color=_DARK)
+        right.set_xscale("log")
+    share = float((between == 0).mean()) if len(between) else 0.0
+    right.set(xlabel=f"{schema.time_unit} between events ({share:.0%} are simultaneous, not shown)", ylabel="gaps")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    with replacing(path, force=True) as scratch:
+        figure.savefig(scratch, dpi=110, format="png", metadata={"Software": None})

@@ -1,0 +1,230 @@
+"""Anybody's data: a long table of events, a table of labels, and a schema.toml that names the columns."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nasbench_evs.datasets import reading
+from nasbench_evs.datasets.prepare import Raw, Rules
+from nasbench_evs.datasets.schema import Numerical
+from nasbench_evs.errors import DatasetError, NasbenchError
+from nasbench_evs.metrics import metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TEXT, _LIST, _INTEGER = "a text", "a list of column names", "a positive integer"
+KEYS = {
+    "id": _TEXT,
+    "time": _TEXT,
+    "label": _TEXT,
+    "categorical": _LIST,
+    "numerical": _LIST,
+    "profile": _LIST,
+    "group": _TEXT,
+    "metric": _TEXT,
+    "max_length": _INTEGER,
+}
+REQUIRED = ("id", "time", "label")
+_DEFAULT_LENGTH = 128
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a schema.toml says. `profile` and `group` columns may stand in either file."""
+
+    id: str
+    time: str
+    label: str
+    categorical: tuple[str, ...] = ()
+    numerical: tuple[str, ...] = ()
+    profile: tuple[str, ...] = ()
+    group: str = ""
+    metric: str = ""
+    max_length: int = _DEFAULT_LENGTH
+
+    @classmethod
+    def read(cls, path: Path) -> Columns:
+        """The columns of a schema.toml; DatasetError names what is unknown, missing or of another type."""
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise DatasetError(f"{path} is no TOML: {error}") from None
+        for key, value in values.items():
+            if key not in KEYS:
+                near = difflib.get_close_matches(key, KEYS, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise DatasetError(f"{path} has the unknown key {key!r}: expected some of {', '.join(KEYS)}{hint}")
+            kind = KEYS[key]
+            fits = {
+                _TEXT: isinstance(value, str) and bool(value),
+                _LIST: isinstance(value, list) and all(isinstance(v, str) for v in value),
+                _INTEGER: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+            }[kind]
+            if not fits:
+                raise DatasetError(f"{path}: {key} = {value!r}, expected {kind}")
+        for key in REQUIRED:
+            if key not in values:
+                raise DatasetError(f"{path} lacks the key {key!r}: id, time and label are required")
+        if "metric" in values:
+            try:
+                metric(values["metric"])
+            except NasbenchError as error:
+                raise DatasetError(f"{path}: {error}") from None
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return cls(**fields)
+
+
+def read(name: str, events_path: Path, labels_path: Path, schema_path: Path) -> tuple[Raw, Rules]:
+    """The raw data and the rules of a user's own dataset.
+
+    Time is a number of days, or a time stamp; it is counted from each sequence's first event. Profile columns are
+    real-valued if all their values are numbers. DatasetError names file, row and column of whatever is odd.
+    """
+    columns = Columns.read(schema_path)
+    events, labels = _read(events_path), _read(labels_path)
+    _require(labels, labels_path, [columns.id, columns.label])
+    profile = [*columns.profile, *([columns.group] if columns.group else [])]
+    in_labels = [name for name in profile if name in labels.columns]
+    in_events = [name for name in profile if name not in labels.columns]
+    _require(events, events_path, [columns.id, columns.time, *columns.categorical, *columns.numerical, *in_events])
+    if events.empty or labels.empty:
+        raise DatasetError(f"{events_path if events.empty else labels_path} has no rows")
+
+    for frame, path in ((events, events_path), (labels, labels_path)):
+        _no_gaps(frame, columns.id, path)
+    _no_gaps(labels, columns.label, labels_path)
+    repeated = labels[columns.id].duplicated()
+    if repeated.any():
+        raise _at(labels, repeated, labels_path, columns.id, "occurs in an earlier row too")
+    ids = labels.set_index(columns.id).index
+    owner = ids.get_indexer(events[columns.id])
+    if (owner < 0).any():
+        raise _at(events, owner < 0, events_path, columns.id, f"has no label in {labels_path}")
+    eventless = np.bincount(owner, minlength=len(ids)) == 0
+    if eventless.any():
+        raise _at(labels, eventless, labels_path, columns.id, f"has no events in {events_path}")
+
+    classes = sorted(labels[columns.label].unique(), key=_natural)
+    if len(classes) < 2:
+        raise DatasetError(
+            f"{labels_path}, column {columns.label}: all labels are {classes[0]!r}, expected two classes or more"
+        )
+    for column in (*columns.categorical, *columns.numerical):
+        _varies(events, column, events_path)
+    values: dict[str, pd.Series] = {name: labels[name] for name in in_labels}
+    for column in in_events:
+        values[column] = _per_sequence(events, column, owner, events_path)
+    for column in columns.profile:
+        _varies(values[column].to_frame(column), column, labels_path if column in in_labels else events_path)
+    numbers = {column: _numbers_or_none(values[column]) for column in columns.profile}
+    days = _days(events[columns.time], events_path)
+    start = np.full(len(ids), np.inf)
+    np.minimum.at(start, owner, days)
+    raw = Raw(
+        ids=ids.to_numpy(str),
+        labels=labels[columns.label].map(classes.index).to_numpy(np.int64),
+        owner=owner,
+        time=days - start[owner],
+        categorical={c: events[c].to_numpy(str) for c in columns.categorical},
+        numerical={c: reading.numbers(events[c], events_path, missing=True) for c in columns.numerical},
+        profile_categorical={c: values[c].to_numpy(str) for c in columns.profile if numbers[c] is None},
+        profile_numerical={c: n for c, n in numbers.items() if n is not None},
+        groups=values[columns.group].to_numpy(str) if columns.group else None,
+    )
+    rules = Rules(
+        name,
+        tuple(classes),
+        columns.metric or ("roc_auc" if len(classes) == 2 else "macro_roc_auc"),
+        max_length=columns.max_length,
+        numerical=tuple(Numerical(c, indicator=bool(np.isnan(v).any())) for c, v in raw.numerical.items()),
+    )
+    return raw, rules
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise DatasetError(f"there is no file {path}")
+    if path.suffix == ".parquet":
+        frame = reading.read_parquet(path)
+        return frame.astype({c: str for c in frame.columns if frame[c].dtype.kind not in "iuf"})
+    import pandas as pd
+
+    with reading.damage(path):
+        try:
+            return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            raise
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise DatasetError(f"{path} is no table of comma-separated values: {reason}") from None
+
+
+def _require(frame: pd.DataFrame, path: Path, names: list[str]) -> None:
+    for name in names:
+        if name not in frame.columns:
+            raise DatasetError(
+                f"{path} has no column {name!r}; its columns are {', '.join(map(str, frame.columns[:30]))}"
+            )
+
+
+def _at(frame: pd.DataFrame, wrong: np.ndarray | pd.Series, path: Path, column: str, what: str) -> DatasetError:
+    row = int(np.flatnonzero(wrong)[0])
+    count = int(np.sum(wrong))
+    return DatasetError(
+        f"{path}, row {row + 1:,}, column {column}: {str(frame[column].iloc[row])[:60]!r} {what}"
+        + (f"; {count:,} rows are affected" if count > 1 else "")
+    )
+
+
+def _no_gaps(frame: pd.DataFrame, column: str, path: Path) -> None:
+    frame[column] = frame[column].astype(str)
+    empty = frame[column].str.strip() == ""
+    if empty.any():
+        raise _at(frame, empty, path, column, "is empty")
+
+
+def _varies(frame: pd.DataFrame, column: str, path: Path) -> None:
+    if frame[column].nunique(dropna=False) == 1:
+        raise DatasetError(
+            f"{path}, column {column}: every value is {str(frame[column].iloc[0])[:60]!r}; drop it from the schema"
+        )
+
+
+def _per_sequence(events: pd.DataFrame, column: str, owner: np.ndarray, path: Path) -> pd.Series:
+    first = events[column].groupby(owner).first()
+    other = events[column].to_numpy() != first.to_numpy()[owner]
+    if other.any():
+        raise _at(events, other, path, column, "differs from the sequence's first event; a profile field has one value")
+    return first
+
+
+def _numbers_or_none(values: pd.Series) -> np.ndarray | None:
+    try:
+        return reading.numbers(values, Path(), missing=True)
+    except DatasetError:
+        return None
+
+
+def _days(values: pd.Series, path: Path) -> np.ndarray:
+    try:
+        return reading.numbers(values, path)
+    except DatasetError:
+        stamps = reading.times(values, path, "ISO8601")
+        return reading.days(stamps, stamps.min())
+
+
+def _natural(text: str) -> tuple[int, float, str]:
+    """Numbers by value, then texts."""
+    try:
+        return 0, float(text), text
+    except ValueError:
+        return 1, 0.0, text

@@ -1,0 +1,43 @@
+"""Where prepared datasets are kept: one folder each in the user's cache directory."""
+
+import os
+from pathlib import Path
+
+from nasbench_evs.datasets.dataset import MANIFEST, Dataset
+from nasbench_evs.datasets.sources import SOURCES
+from nasbench_evs.errors import DatasetError
+
+HOME_VARIABLE = "NASBENCH_EVS_HOME"
+
+
+def home() -> Path:
+    """The folder of everything nasbench-evs keeps: $NASBENCH_EVS_HOME, by default the platform's cache directory."""
+    if configured := os.environ.get(HOME_VARIABLE):
+        return Path(configured)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("nasbench-evs")
+
+
+def folder(name: str) -> Path:
+    """Where the prepared dataset of that name is, or would be."""
+    if not name or name != Path(name).name or name.startswith("."):
+        raise DatasetError(f"{name!r} is no name for a dataset: expected letters, digits and hyphens")
+    return home() / "datasets" / name
+
+
+def open_dataset(name: str) -> Dataset:
+    """The prepared dataset of that name; DatasetError says how to get one that is not here."""
+    place = folder(name)
+    if place.is_dir():
+        return Dataset.open(place)
+    if name in SOURCES:
+        raise DatasetError(
+            f"{name} has no prepared data here. {SOURCES[name].get}; then run: nasbench-evs data add {name} --from DIR"
+        )
+    raise DatasetError(f"no dataset {name!r}: expected one of {', '.join(sorted({*SOURCES, *prepared()}))}")
+
+
+def prepared() -> list[str]:
+    """Names of the datasets that are prepared, in order."""
+    return sorted(manifest.parent.name for manifest in (home() / "datasets").glob(f"[!.]*/{MANIFEST}"))
