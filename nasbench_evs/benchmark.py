@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark
 from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
 from nasbench_evs.tables.format import MISSING
-from nasbench_evs.tables.hdf5 import read
+from nasbench_evs.tables.hdf5 import read, read_content_sha256
 from nasbench_evs.tables.table import Table
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 SOURCES = ("auto", "table", "surrogate")
 SPLITS = ("valid", "test")
+
+_KEPT = 128  # sets of answers a table keeps, one for each (split, epoch, distilled)
 
 
 class Score(NamedTuple):
@@ -110,7 +113,7 @@ class Benchmark:
         """The scores of many architectures, in their order."""
         raise NotImplementedError
 
-    def seeds(self, architecture: Architecture) -> tuple[int, ...]:
+    def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         """The seeds recorded for an architecture, in order; empty if its records name none."""
         raise NotImplementedError
 
@@ -130,9 +133,15 @@ class Benchmark:
             raise InvalidQuery(f"query_many takes a sequence of architectures, got one: {architectures}; use query")
         return self.space.stack(architectures)
 
-    def _check(self, split: str) -> None:
+    def _check(self, split: str, epoch: int | None, seed: int | None, distilled: bool) -> None:
         if split not in SPLITS:
             raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+        if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, int | np.integer)):
+            raise InvalidQuery(f"epoch {epoch!r}: expected an integer of 1 or more")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
+            raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more")
+        if not isinstance(distilled, bool | np.bool_):
+            raise InvalidQuery(f"distilled {distilled!r}: expected True or False")
 
 
 class _Answers(NamedTuple):
@@ -192,10 +201,17 @@ class TableBenchmark(Benchmark):
         seed: int | None = None,
         distilled: bool = False,
     ) -> Score:
-        answers = self._answers(split, epoch, distilled, seed)
+        self._check(split, epoch, seed, distilled)
         position = self._find(architecture)
-        if not answers.matching[position]:
+        if seed is None:
+            answers = self._means(split, epoch, distilled)
+        else:
+            rows = self._rows(position)
+            answers = self._answers(slice(rows.start, rows.stop), split, epoch, distilled, seed)
+        if not answers.matching[position if seed is None else 0]:
             raise self._no_such_training(architecture, seed, distilled)
+        if seed is not None:
+            position = 0
         metric = self.metric
         return Score(
             answers.value.item(position),
@@ -219,7 +235,11 @@ class TableBenchmark(Benchmark):
         seed: int | None = None,
         distilled: bool = False,
     ) -> Scores:
-        answers = self._answers(split, epoch, distilled, seed)
+        self._check(split, epoch, seed, distilled)
+        if seed is None:
+            answers = self._means(split, epoch, distilled)
+        else:
+            answers = self._answers(slice(0, len(self.table)), split, epoch, distilled, seed)
         choices = self._choices(architectures)
         position, recorded = self.locate(choices)
         if not recorded.all():
@@ -241,9 +261,10 @@ class TableBenchmark(Benchmark):
             answers.seconds[position],
         )
 
-    def seeds(self, architecture: Architecture) -> tuple[int, ...]:
+    def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         rows = self._rows(self._find(architecture))
-        return tuple(sorted({int(seed) for seed in self.table["seed"][rows] if seed != MISSING}))
+        seeds = self.table["seed"][rows][(self.table["distilled"][rows] == 1) == distilled]
+        return tuple(seeds[seeds != MISSING].tolist())
 
     def has(self, architecture: Architecture) -> bool:
         """Whether any training of the architecture is recorded."""
@@ -297,8 +318,7 @@ class TableBenchmark(Benchmark):
         )
 
     def _no_such_training(self, architecture: Architecture, seed: int | None, distilled: bool) -> NotRecorded:
-        rows = self._rows(self._find(architecture))
-        seeds = [int(s) for s in self.table["seed"][rows] if s != MISSING]
+        seeds = self.seeds(architecture, distilled=distilled)
         kind = "with" if distilled else "without"
         if seed is None:
             return NotRecorded(
@@ -310,51 +330,62 @@ class TableBenchmark(Benchmark):
         )
 
     @cached_property
-    def _cache(self) -> dict[tuple[str, int | None, bool, int | None], _Answers]:
+    def _cache(self) -> dict[tuple[str, int | None, bool], _Answers]:
         return {}
 
-    def _answers(self, split: str, epoch: int | None, distilled: bool, seed: int | None) -> _Answers:
-        key = (split, epoch, distilled, seed)
+    def __getstate__(self) -> dict[str, object]:
+        # What was computed from the table does not travel with it.
+        return {name: self.__dict__[name] for name in ("table", "space", "dataset", "metric")}
+
+    def _means(self, split: str, epoch: int | None, distilled: bool) -> _Answers:
+        """Answers without a seed, for all architectures, kept for the next query."""
+        key = (split, epoch, distilled)
         answers = self._cache.get(key)
         if answers is None:
-            answers = self._compute(split, epoch, distilled, seed)
-            if len(self._cache) > 1000:
+            if len(self._cache) >= _KEPT:
                 self._cache.clear()
-            self._cache[key] = answers
+            answers = self._cache[key] = self._answers(slice(0, len(self.table)), *key, None)
         return answers
 
-    def _compute(self, split: str, epoch: int | None, distilled: bool, seed: int | None) -> _Answers:
-        self._check(split)
+    def _answers(self, rows: slice, split: str, epoch: int | None, distilled: bool, seed: int | None) -> _Answers:
+        """What these records, which are all of some architectures, say about each of them."""
         table = self.table
         if epoch is not None:
             if table.header.curves == "best":
                 raise NotRecorded(f"the table of {self.dataset} holds the best epoch only: leave epoch out")
-            if isinstance(epoch, bool) or not isinstance(epoch, int | np.integer) or not 1 <= epoch <= table.epochs:
+            if not 1 <= epoch <= table.epochs:
                 raise NotRecorded(f"epoch {epoch} is not recorded: expected 1 to {table.epochs}")
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
-            raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more")
-        value = table.at_epoch(f"{split}_score", table.best_epoch if epoch is None else epoch)
-        if np.isnan(value).all() and not np.isnan(table["valid_score"]).all():
-            raise NotRecorded(f"the table of {self.dataset} has no {split} scores: use split='valid'")
-        spent = table["train_seconds"][:, : epoch or table.epochs]
+        if split == "test" and not self._has_test_scores:
+            raise NotRecorded(f"the table of {self.dataset} has no test scores: use split='valid'")
+        first = int(rows.start)
+        read_at = table.best_epoch[rows] if epoch is None else np.full(rows.stop - first, epoch)
+        value = table[f"{split}_score"][rows][np.arange(len(read_at)), np.maximum(read_at, 1) - 1].astype(np.float64)
+        value[read_at == 0] = np.nan
+        spent = table["train_seconds"][rows, : epoch or table.epochs]
         seconds = np.where(np.isnan(spent).all(axis=1), np.nan, np.nansum(spent, axis=1, dtype=np.float64))
-        wanted = (table["distilled"] == 1) == distilled
+        wanted = (table["distilled"][rows] == 1) == distilled
         if seed is not None:
-            wanted &= table["seed"] == seed
-        scored = wanted & ~np.isnan(value) & (table["status"] != b"failed")
-        matching = np.add.reduceat(wanted, self._starts, dtype=np.int64)
-        trainings = np.add.reduceat(scored, self._starts, dtype=np.int64)
+            wanted &= table["seed"][rows] == seed
+        finished = wanted & (table["status"][rows] != b"failed")
+        scored = finished & ~np.isnan(value)
+        starts = self._starts if rows.stop - first == len(table) else np.zeros(1, np.intp)
+        owner = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(value))))
+        matching = np.add.reduceat(wanted, starts, dtype=np.int64)
+        trainings = np.add.reduceat(scored, starts, dtype=np.int64)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.add.reduceat(np.where(scored, value, 0.0), self._starts) / trainings
-            owner = np.repeat(np.arange(len(self._starts)), np.diff(np.append(self._starts, len(table))))
+            mean = np.add.reduceat(np.where(scored, value, 0.0), starts) / trainings
             deviation = np.where(scored, value - mean[owner], 0.0) ** 2
-            noise_std = np.sqrt(np.add.reduceat(deviation, self._starts) / (trainings - 1))
+            noise_std = np.sqrt(np.add.reduceat(deviation, starts) / (trainings - 1))
             noise_std[trainings < 2] = np.nan
-            timed = wanted & ~np.isnan(seconds)
-            mean_seconds = np.add.reduceat(np.where(timed, seconds, 0.0), self._starts) / np.add.reduceat(
-                timed, self._starts, dtype=np.int64
+            timed = finished & ~np.isnan(seconds)
+            mean_seconds = np.add.reduceat(np.where(timed, seconds, 0.0), starts) / np.add.reduceat(
+                timed, starts, dtype=np.int64
             )
             return _Answers(mean, noise_std / np.sqrt(trainings), noise_std, trainings, mean_seconds, matching)
+
+    @cached_property
+    def _has_test_scores(self) -> bool:
+        return not bool(np.isnan(self.table["test_score"]).all())
 
 
 class SurrogateBenchmark(Benchmark):
@@ -395,7 +426,7 @@ class SurrogateBenchmark(Benchmark):
         seed: int | None = None,
         distilled: bool = False,
     ) -> Scores:
-        self._check(split)
+        self._check(split, epoch, seed, distilled)
         if epoch is not None:
             raise NotRecorded(f"the surrogate of {self.dataset} predicts the best epoch only: leave epoch out")
         choices = self._choices(architectures)
@@ -417,7 +448,7 @@ class SurrogateBenchmark(Benchmark):
             self.surrogate.predict_seconds(choices, distilled=distilled),
         )
 
-    def seeds(self, architecture: Architecture) -> tuple[int, ...]:
+    def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         raise NotRecorded("a surrogate records no seeds: every seed can be asked for, with query(arch, seed=...)")
 
     def cost_many(self, architectures: Architectures) -> Cost:
@@ -482,8 +513,10 @@ class AutoBenchmark(Benchmark):
                 fields[name] = merged
         return Scores(**fields)
 
-    def seeds(self, architecture: Architecture) -> tuple[int, ...]:
-        return self.recorded.seeds(architecture)
+    def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
+        if not self.recorded.has(architecture):
+            raise NotRecorded(f"{architecture} was not trained on {self.dataset}: a surrogate answers for it")
+        return self.recorded.seeds(architecture, distilled=distilled)
 
     def cost_many(self, architectures: Architectures) -> Cost:
         return self.recorded.cost_many(architectures)
@@ -517,10 +550,9 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto") ->
     from nasbench_evs.surrogate import Surrogate
 
     predicted = SurrogateBenchmark(Surrogate.load(found.surrogate))
-    if table is None:
-        return predicted
-    predicted.surrogate.check_belongs_to(table.table)
-    return AutoBenchmark(table, predicted)
+    written = read_content_sha256(found.table) if table is None else table.table.content_sha256
+    predicted.surrogate.check_belongs_to(written, found.table)
+    return predicted if table is None else AutoBenchmark(table, predicted)
 
 
 def find_table(name: str | Path, space: str | None = None) -> Path:
@@ -529,9 +561,13 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
 
 
 def _find(name: str | Path, space: str | None) -> _Found:
+    if not isinstance(name, str | Path):
+        raise UnknownBenchmark(f"{name!r} is a {type(name).__name__}: expected a name of nasbench-evs list, or a path")
     path = Path(name)
-    if path.suffix in (".h5", ".hdf5") or path.is_file() or len(path.parts) > 1:
-        if not path.is_file():
+    if path.suffix in (".h5", ".hdf5") or len(path.parts) > 1:
+        if space is not None:
+            raise InvalidQuery(f"space {space!r} goes with the name of a dataset: the table at {path} is of one space")
+        if not os.path.isfile(path):
             raise UnknownBenchmark(
                 f"no table at {path}: expected the path of a table (*.h5) or a name of nasbench-evs list"
             )

@@ -8,9 +8,12 @@ import io
 import json
 import math
 import os
+import re
+import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,11 +32,20 @@ _FORMAT = click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", help="How to print the answer."
 )
 _FORCE = click.option("--force", is_flag=True, help="Overwrite what exists.")
+_MOST = 10_000_000  # architectures that one command prints
 _TABLE = click.argument("table", type=click.Path(path_type=Path))
 
 
 def main() -> None:
     """Run the command; exit with 0, 1 for a mistake or a refusal, 2 for wrong usage, 130 if interrupted."""
+    if sys.stdout is None:
+        _fail("standard output is closed: there is nowhere to write the answer to", 1)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # for terminals that cannot show every character
+    with contextlib.suppress(ValueError):  # not in the main thread
+        # A scheduler's SIGTERM ends the command like Ctrl-C does: temporary files are removed.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         cli.main(standalone_mode=False)
         sys.stdout.flush()  # so that a full disk is noticed here
@@ -156,14 +168,16 @@ def query(
 
 def _architectures_in(file: str, bench: Benchmark) -> list[Any]:
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        if file == "-" and sys.stdin is None:
+            raise InvalidQuery("standard input is closed: there are no architectures to read")
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InvalidQuery(f"cannot read {file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidQuery(f"cannot read {file}: it is no text") from None
     found = []
     for number, line in enumerate(text.splitlines(), 1):
-        line = line.split("#", 1)[0].strip()
+        line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
         if line:
             try:
                 found.append(bench.space.parse(line))
@@ -179,8 +193,8 @@ def _random(bench: Benchmark, n: int, seed: int | None) -> np.ndarray:
 
     from nasbench_evs.benchmark import TableBenchmark
 
-    if n < 1:
-        raise InvalidQuery(f"--random {n}: expected 1 or more")
+    if not 1 <= n <= _MOST:
+        raise InvalidQuery(f"--random {n}: expected 1 or more, at most {_MOST:,}")
     if not isinstance(bench, TableBenchmark):
         return bench.space.sample_many(n, seed)
     pool = bench.pool
@@ -318,13 +332,14 @@ def export(table: Path, form: str, out: Path, force: bool) -> None:
 
     frame = read(table).to_frame(curves=True)
     with replacing(out, force=force) as scratch:
-        if form == "csv":
-            frame.to_csv(scratch, index=False)
-        else:
-            try:
+        try:
+            if form == "csv":
+                frame.to_csv(scratch, index=False)
+            else:
                 frame.to_parquet(scratch, index=False)
-            except ImportError:
-                raise OutputError("Parquet needs pyarrow: pip install 'nasbench-evs[parquet]'") from None
+        except ImportError as error:
+            needs = "pip install 'nasbench-evs[parquet]'" if form == "parquet" else "install it, or use another ending"
+            raise OutputError(f"cannot write {out}: {' '.join(str(error).split())[:80]}; {needs}") from None
     print(f"{out}: {len(frame)} records", file=sys.stderr)
 
 
@@ -578,22 +593,16 @@ def _print_rows(rows: Sequence[Row], form: str) -> None:
         print(_aligned(rows))
 
 
-def _aligned(rows: Iterable[Row]) -> str:
-    from rich.console import Console
-    from rich.table import Table
-
-    grid = Table(box=None, pad_edge=False)
-    rows = list(rows)
+def _aligned(rows: Sequence[Row]) -> str:
     # Columns without any value tell nothing on a screen; the other formats keep them.
     names = [name for name in (rows[0] if rows else []) if any(_shown(row[name]) for row in rows)]
+    columns = []
     for name in names:
-        left = all(isinstance(row[name], str) for row in rows)
-        grid.add_column(name, justify="left" if left else "right", no_wrap=True)
-    for row in rows:
-        grid.add_row(*(_shown(row[name]) for name in names))
-    buffer = io.StringIO()
-    Console(file=buffer, width=10_000, color_system=None).print(grid)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
+        cells = [name, *(_shown(row[name]) for row in rows)]
+        width = max(map(len, cells))
+        text = all(isinstance(row[name], str | NoneType) for row in rows)
+        columns.append([cell.ljust(width) if text else cell.rjust(width) for cell in cells])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
 
 
 def _shown(value: Any) -> str:
@@ -607,4 +616,4 @@ def _shown(value: Any) -> str:
 
 
 def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+    return isinstance(value, float) and not math.isfinite(value)

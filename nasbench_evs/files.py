@@ -11,16 +11,20 @@ from nasbench_evs.errors import OutputError
 
 
 @contextlib.contextmanager
-def replacing(target: Path, *, force: bool = False) -> Iterator[Path]:
+def replacing(target: Path, *, force: bool = False, marker: str = "") -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success what was written there becomes `target`.
 
-    The body creates a file or a directory at the yielded path. If it fails, or the process is killed,
-    whatever stood at `target` before is untouched. OutputError if `target` exists and not `force`, or if
-    the file system refuses (permission, disk full).
+    The body creates a file, or a folder that holds a file named `marker`, at the yielded path. If it fails, or the
+    process is killed while it runs, whatever stood at `target` is untouched. (A folder takes two renames to replace; it
+    is put back if the second one fails.) OutputError if `target` exists and not `force`, if it is a folder of something
+    else, or if the file system refuses (permission, disk full).
     """
     target = Path(target)
+    if target.is_dir() and not (marker and (target / marker).exists()):
+        raise OutputError(f"{target} is a folder that holds something else: choose another output")
     if target.exists() and not force:
         raise OutputError(f"{target} exists already: choose another output, or overwrite it with --force (force=True)")
+    made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     scratch = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -29,13 +33,27 @@ def replacing(target: Path, *, force: bool = False) -> Iterator[Path]:
         yield written
         _flush(written)
         if written.is_dir() and target.is_dir():
-            os.replace(target, scratch / "replaced")
-        os.replace(written, target)
+            _exchange(written, target, scratch / "replaced")
+        else:
+            os.replace(written, target)
+        made = []
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only if it is empty
+
+
+def _exchange(written: Path, target: Path, old: Path) -> None:
+    os.replace(target, old)
+    try:
+        os.replace(written, target)
+    except BaseException:
+        os.replace(old, target)
+        raise
 
 
 def _flush(path: Path) -> None:

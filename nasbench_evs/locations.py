@@ -22,7 +22,7 @@ def shipped_tables() -> dict[tuple[str, str], Path]:
 
 def surrogate_of(table: Path) -> Path:
     """Where the surrogate fitted from this table is kept: shipped ones in `surrogate/`, others beside the table."""
-    beside = table.with_suffix(".surrogate")
-    if table.parent.parent == shipped("datasets"):
+    table = table.resolve()
+    if table.parent.parent == shipped("datasets").resolve():
         return shipped("surrogate") / table.parent.name / table.stem
-    return beside
+    return table.with_suffix(".surrogate")

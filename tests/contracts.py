@@ -211,6 +211,9 @@ class BenchmarkContract:
         for seed in (-1, 1.5, True, "0"):
             with pytest.raises(InvalidQuery, match="seed"):
                 bench.query(architecture, seed=seed)
+        for epoch in (True, 1.5, "1"):
+            with pytest.raises(InvalidQuery, match="epoch"):
+                bench.query(architecture, epoch=epoch)
         for epoch in (0, 10**6, -1):
             with pytest.raises(NotRecorded, match="epoch"):
                 bench.query(architecture, epoch=epoch)

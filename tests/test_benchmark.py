@@ -1,5 +1,7 @@
 """load() and query: what comes from where, and what each answer says."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -133,6 +135,41 @@ def test_trainings_that_diverged_or_failed():
         assert score.trainings == 0
 
 
+def test_seconds_are_those_of_the_trainings_that_count():
+    table = make_table([0, 0], [0, 1], epochs=1, status=["ok", "failed"], scores=[[0.7], [np.nan]])
+    score = TableBenchmark(table).query(table.header.space.unrank(0))
+    assert (score.trainings, score.seconds) == (1, 0.5)
+
+
+def test_a_valid_question_does_not_make_an_invalid_one_valid():
+    """True == 1 == 1.0 as keys of a dict: what is kept for the one must not answer the other."""
+    bench = TableBenchmark(make_table([0, 0], [0, 1]))
+    architecture = bench.space.unrank(0)
+    bench.query(architecture, epoch=1, seed=1)
+    bench.query(architecture, epoch=1)
+    for arguments in (
+        {"epoch": True},
+        {"epoch": 1.0},
+        {"seed": True},
+        {"seed": 1.0},
+        {"seed": [1]},
+        {"split": ["valid"]},
+    ):
+        with pytest.raises(InvalidQuery):
+            bench.query(architecture, **arguments)
+    for distilled in (None, "no", 1):
+        with pytest.raises(InvalidQuery, match="expected True or False"):
+            bench.query(architecture, distilled=distilled)
+
+
+def test_what_was_computed_does_not_travel(seqnas_table):
+    bench = TableBenchmark(seqnas_table)
+    before = len(pickle.dumps(bench))
+    for epoch in (1, 2, None):
+        bench.query(bench.space.architectures(bench.pool[:1])[0], epoch=epoch)
+    assert len(pickle.dumps(bench)) == before
+
+
 def test_smaller_is_better_for_losses():
     table = make_table([0], scores=[[0.5, 0.2, 0.4]], header=make_header(metric=metric("log_loss")))
     score = TableBenchmark(table).query(table.header.space.unrank(0))
@@ -146,6 +183,7 @@ def test_trainings_with_teachers_are_never_mixed_in():
     zero, one = bench.space.unrank(0), bench.space.unrank(1)
     assert bench.query(zero).value == pytest.approx(0.5)
     assert bench.query(zero, distilled=True).value == pytest.approx(0.9)
+    assert (bench.seeds(one), bench.seeds(one, distilled=True)) == ((), (0,))
     with pytest.raises(NotRecorded, match="no training without teachers: use distilled=True"):
         bench.query(one)
     with pytest.raises(NotRecorded, match="without teachers"):
@@ -221,9 +259,12 @@ def test_a_table_with_the_surrogate_beside_it(tmp_path, seqnas_table, surrogate)
         nb.load(path, source="surrogate")
     surrogate.save(tmp_path / "mine.surrogate")
     assert isinstance(nb.load(path), AutoBenchmark)
-    write(make_table([0]), path, force=True)
-    with pytest.raises(SurrogateError, match="for the space .* fit it again"):
-        nb.load(path)
+    for changed in (make_table([0]), seqnas_table.select(np.arange(150)), seqnas_table.with_protocol(epochs=9)):
+        write(changed, path, force=True)
+        for source in ("auto", "surrogate"):
+            with pytest.raises(SurrogateError, match="fitted to another table.* fit it again"):
+                nb.load(path, source=source)
+        assert isinstance(nb.load(path, source="table"), TableBenchmark)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +274,8 @@ def test_a_table_with_the_surrogate_beside_it(tmp_path, seqnas_table, surrogate)
         (("digits", "seqnas"), UnknownBenchmark, "no table of the space 'seqnas': expected one of ffn-3"),
         (("nowhere.h5",), UnknownBenchmark, "no table at nowhere.h5"),
         (("some/where",), UnknownBenchmark, "no table at some/where"),
+        ((None,), UnknownBenchmark, "None is a NoneType"),
+        (("x/" * 5000,), UnknownBenchmark, "no table at"),
     ],
 )
 def test_what_cannot_be_loaded(arguments, error, message):

@@ -13,8 +13,9 @@ import pytest
 
 from nasbench_evs import cli
 from nasbench_evs.locations import shipped
-from nasbench_evs.tables import read, write
-from tests.conftest import make_table
+from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.tables import Table, read, write
+from tests.conftest import make_header, make_table
 from tests.tables.test_release import MEMBER, make_record, make_zip
 
 DIGITS = str(shipped("datasets") / "digits" / "ffn-3.h5")
@@ -102,6 +103,38 @@ def test_architectures_from_a_file_and_from_standard_input(capsys, tmp_path):
     fails(capsys, "No such file", "query", "digits", "--file", tmp_path / "none")
 
 
+def test_texts_are_printed_as_they_are(capsys, tmp_path):
+    space = SearchSpace.from_choices({"op": ["[bold]x", ":cat:", "[/foo]", "é" * 300]})
+    write(make_table(range(4), header=make_header(space, protocol={})), tmp_path / "odd.h5")
+    _, out, err = run(capsys, "query", tmp_path / "odd.h5", *(f"--rank={i}" for i in range(4)))
+    assert err == ""
+    assert [line.split()[0] for line in out.splitlines()[1:]] == [
+        "op=[bold]x",
+        "op=:cat:",
+        "op=[/foo]",
+        "op=" + "é" * 300,
+    ]
+
+
+def test_a_folder_of_something_else_is_never_overwritten(capsys, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years")
+    fails(capsys, "holds something else", "surrogate", "fit", DIGITS, "--out", tmp_path / "precious", "--force")
+    assert (tmp_path / "precious" / "thesis.txt").read_text() == "years"
+
+
+def test_a_symlink_finds_the_surrogate_of_its_table(capsys, tmp_path):
+    (tmp_path / "link.h5").symlink_to(DIGITS)
+    _, out, _ = run(capsys, "query", tmp_path / "link.h5", "--arch", "32-144-24", "--format", "json")
+    assert json.loads(out)[0]["source"] == "surrogate"
+
+
+def test_a_file_named_like_a_benchmark_does_not_hide_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").write_text("")
+    assert run(capsys, "query", "digits", "--arch", "512-128-8")[0] == 0
+
+
 def test_a_seed(capsys):
     _, out, _ = run(capsys, "query", "digits", "--arch", "512-128-8", "--seed", 2, "--format", "json")
     table = read(DIGITS)
@@ -119,6 +152,9 @@ def test_a_seed(capsys):
         ("rank -1 is out of range", ("query", "digits", "--rank", "-1")),
         ("--random 0: expected 1 or more", ("query", "digits", "--random", "0")),
         ("the table holds 600 architectures", ("query", "digits", "--random", "601", "--source", "table")),
+        ("--random 99999999999: expected 1 or more, at most", ("query", "digits", "--random", "99999999999")),
+        ("space 'x' goes with the name of a dataset", ("query", DIGITS, "--space", "x", "--rank", "1")),
+        ("seed = 99999999999: expected", ("surrogate", "fit", DIGITS, "--out", "s", "--seed", "99999999999")),
         ("--sample-seed -3", ("query", "digits", "--random", "1", "--sample-seed", "-3")),
         ("seed 9 of 512-128-8", ("query", "digits", "--arch", "512-128-8", "--seed", "9")),
         (
@@ -197,7 +233,9 @@ def test_import_merge_verify_info_export(capsys, tmp_path):
 
 
 def test_verify_names_the_file(capsys, tmp_path):
-    write(make_table([0], scores=[[3.0]], epochs=1), tmp_path / "wrong.h5")
+    sound = make_table([0], epochs=1)
+    wrong = Table(sound.header, {**sound.columns, "valid_score": sound["valid_score"] + 3}, sound.hardware)
+    write(wrong, tmp_path / "wrong.h5")
     fails(capsys, "wrong.h5: record 0", "table", "verify", tmp_path / "wrong.h5")
 
 
@@ -240,6 +278,26 @@ def test_the_installed_command():
     assert done.stderr.count("\n") == 1
     done = subprocess.run([_command(), "--version"], capture_output=True, text=True)
     assert done.returncode == 0
+
+
+def test_closed_streams():
+    for redirection, message in (
+        ("list >&-", "standard output is closed"),
+        ("query digits --file - <&-", "input is closed"),
+    ):
+        done = subprocess.run(["bash", "-c", f"{_command()} {redirection}"], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_terminals_without_unicode(tmp_path):
+    space = SearchSpace.from_choices({"op": ["é", "x"]})
+    write(make_table(range(2), header=make_header(space, protocol={})), tmp_path / "odd.h5")
+    command = [_command(), "query", str(tmp_path / "odd.h5"), "--rank", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert "op=\\xe9" in done.stdout
 
 
 def test_a_closed_pipe_is_no_error():

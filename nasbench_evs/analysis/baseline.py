@@ -14,7 +14,7 @@ from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.split import SPLITS
 from nasbench_evs.metrics import score
 
-_PARAMETERS = {"iterations": 1500, "learning_rate": 0.04, "depth": 5, "l2_leaf_reg": 6.0}
+_PARAMETERS = {"iterations": 1500, "learning_rate": 0.08, "depth": 5, "l2_leaf_reg": 6.0}
 _PATIENCE = 100
 _CATEGORIES = 400  # of each field, that are counted one by one
 _MODELS = 3  # whose probabilities are averaged, each with a seed of its own

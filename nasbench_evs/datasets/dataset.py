@@ -173,7 +173,7 @@ class Dataset:
             "scenarios": list(self.scenario_names),
             "source": self.source,
         }
-        with replacing(Path(folder), force=force) as scratch:
+        with replacing(Path(folder), force=force, marker=MANIFEST) as scratch:
             scratch.mkdir()
             for name in COLUMNS:
                 np.save(scratch / f"{name}.npy", np.ascontiguousarray(getattr(self, name)), allow_pickle=False)

@@ -33,10 +33,13 @@ def from_spec(spec: Mapping[str, Any]) -> SearchSpace:
         name, version, parameters = spec["name"], spec["version"], dict(spec["parameters"])
     except (KeyError, TypeError, ValueError):
         raise InvalidSpace(f"{spec!r} does not name a search space: expected name, version and parameters") from None
-    build, known = _BUILT_IN.get(name, (SearchSpace.from_choices, 1))
+    build, known = _BUILT_IN.get(name, (SearchSpace, 1))
     if version != known:
         raise InvalidSpace(f"space {name!r} has version {version}; this nasbench-evs knows version {known}: upgrade it")
     try:
-        return build(**parameters) if name in _BUILT_IN else SearchSpace.from_choices(**parameters, name=name)
-    except TypeError:
+        if name in _BUILT_IN:
+            return build(**parameters)
+        choices = parameters.pop("choices")
+        return SearchSpace.from_choices(dict(choices), **parameters, name=name)
+    except (TypeError, ValueError, KeyError):
         raise InvalidSpace(f"space {name!r} does not have the parameters {parameters!r}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,21 +37,28 @@ class Choice:
     bits: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        reserved = set(",=\n")
-        if not self.name or self.name != self.name.strip() or reserved & set(self.name):
-            raise InvalidSpace(f"choice name {self.name!r}: expected text without ',', '=', line breaks, outer spaces")
+        reserved = set(",=#\n\r")
+        if (
+            not isinstance(self.name, str)
+            or not self.name
+            or self.name != self.name.strip()
+            or reserved & set(self.name)
+        ):
+            raise InvalidSpace(
+                f"choice name {self.name!r}: expected text without ',', '=', '#', line breaks or outer spaces"
+            )
         if not 1 <= len(self.options) <= MAX_OPTIONS:
             raise InvalidSpace(f"choice {self.name!r} has {len(self.options)} options: expected 1 to {MAX_OPTIONS}")
         for option in self.options:
-            if not isinstance(option, str | int | float) or option != option:
+            if not isinstance(option, str | int | float) or (isinstance(option, float) and not math.isfinite(option)):
                 raise InvalidSpace(
                     f"choice {self.name!r}: option {option!r} is a {type(option).__name__}; "
-                    "expected text, a number or a truth value"
+                    "expected text, a finite number or a truth value"
                 )
             if isinstance(option, str) and (not option or option != option.strip() or reserved & set(option)):
                 raise InvalidSpace(
                     f"choice {self.name!r}, option {option!r}: "
-                    "expected text without ',', '=', line breaks or outer spaces"
+                    "expected text without ',', '=', '#', line breaks or outer spaces"
                 )
         written = [str(option) for option in self.options]
         if len(set(self.options)) < len(self.options) or len(set(written)) < len(written):

@@ -14,16 +14,22 @@ from nasbench_evs.spaces.strings import Reader
 # Paper 003, appendix B.2; with nine layers the paper uses the first twelve.
 SIZES = (8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 384, 512)
 
+MAX_SIZE = 1_000_000  # beyond it, the number of weights would not fit the integers they are counted in
+
 
 class FFNSpace(SearchSpace):
     """Hidden layers `layer.0` ... `layer.L-1`, each with one of the sizes."""
 
     def __init__(self, layers: int = 3, sizes: Sequence[int] | None = None) -> None:
-        if layers < 1:
-            raise InvalidSpace(f"ffn with {layers} layers: expected at least one")
-        sizes = tuple(sizes) if sizes is not None else (SIZES if layers < 9 else SIZES[:12])
-        if not sizes or any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in sizes):
-            raise InvalidSpace(f"ffn sizes {sizes}: expected positive integers")
+        if isinstance(layers, bool) or not isinstance(layers, int | np.integer) or layers < 1:
+            raise InvalidSpace(f"ffn with {layers!r} layers: expected an integer, at least one")
+        layers = int(layers)
+        given = sizes if sizes is not None else (SIZES if layers < 9 else SIZES[:12])
+        if len(given) == 0 or any(isinstance(s, bool) or not isinstance(s, int | np.integer) for s in given):
+            raise InvalidSpace(f"ffn sizes {given}: expected positive integers")
+        sizes = tuple(int(size) for size in given)
+        if sizes[0] < 1 or sizes[-1] > MAX_SIZE:
+            raise InvalidSpace(f"ffn sizes {sizes}: expected positive integers of at most {MAX_SIZE:,}")
         if any(a >= b for a, b in pairwise(sizes)):
             raise InvalidSpace(f"ffn sizes {sizes}: expected them in increasing order")
         self.sizes = sizes

@@ -22,6 +22,7 @@ from nasbench_evs.spaces.strings import Reader
 Seed = int | np.random.Generator | None
 
 SAMPLING = ("hierarchical", "uniform")
+MAX_SAMPLE = 10**9
 
 
 class SearchSpace:
@@ -99,21 +100,28 @@ class SearchSpace:
         >>> space.size, str(space.unrank(3))
         (4, 'op=attention,heads=4')
         """
+        if not isinstance(options, Mapping) or not isinstance(conditions or {}, Mapping):
+            raise InvalidSpace(f"expected choices as {{name: [options, ...]}}, got {type(options).__name__}")
+        if not isinstance(name, str) or not name or name in ("seqnas", "ffn"):
+            raise InvalidSpace(f"{name!r} cannot name a space of plain choices: expected another text")
         conditions = conditions or {}
         for child, condition in conditions.items():
             if child not in options:
                 raise InvalidSpace(f"a condition names the choice {child!r}, which is not among {', '.join(options)}")
-            if len(condition) != 1:
-                raise InvalidSpace(f"the condition of {child!r} names {len(condition)} choices: expected exactly one")
+            if not isinstance(condition, Mapping) or len(condition) != 1:
+                raise InvalidSpace(
+                    f"the condition of {child!r} is {condition!r}: expected {{earlier choice: [options]}}"
+                )
         choices = []
         for choice, values in options.items():
-            if isinstance(values, str):
-                raise InvalidSpace(f"choice {choice!r}: expected a list of options, got the text {values!r}")
+            if isinstance(values, str) or not isinstance(values, Iterable):
+                raise InvalidSpace(f"choice {choice!r}: expected a list of options, got {values!r}")
             parent, when = next(iter(conditions.get(choice, {}).items()), (None, ()))
             choices.append(Choice(choice, tuple(values), parent, tuple(when)))
-        parameters: dict[str, Any] = {"options": {key: list(values) for key, values in options.items()}}
+        # A list, because the order of the choices decides what ranks mean.
+        parameters: dict[str, Any] = {"choices": [[each.name, list(each.options)] for each in choices]}
         if conditions:
-            parameters["conditions"] = {key: {p: list(o) for p, o in c.items()} for key, c in conditions.items()}
+            parameters["conditions"] = {each.name: {each.parent: list(each.when)} for each in choices if each.parent}
         return SearchSpace(choices, name=name, parameters=parameters)
 
     # Identity
@@ -194,7 +202,9 @@ class SearchSpace:
                     "make one with space.parse(text), space.unrank(rank) or space.from_options({...})"
                 )
             if architecture.space is not self and architecture.space != self:
-                raise InvalidArchitecture(f"{architecture} is of the space {architecture.space!r}: expected {self!r}")
+                raise InvalidArchitecture(
+                    f"{architecture} is of the space {architecture.space.spec}: expected {self.spec}"
+                )
             keys.append(architecture.key)
         return np.frombuffer(b"".join(keys), np.int8).reshape(len(keys), len(self.choices))
 
@@ -239,11 +249,11 @@ class SearchSpace:
         `hierarchical` draws choice by choice with each choice's odds, as the authors of seqnas sample (paper 000);
         `uniform` draws ranks. Same seed, same architectures; a Generator is used as it is.
         """
-        if n < 0:
-            raise InvalidQuery(f"cannot sample {n} architectures: expected 0 or more")
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 0 <= n <= MAX_SAMPLE:
+            raise InvalidQuery(f"cannot sample {n!r} architectures: expected 0 to {MAX_SAMPLE:,}")
         if method not in SAMPLING:
             raise InvalidQuery(f"unknown sampling method {method!r}: expected one of {', '.join(SAMPLING)}")
-        generator = np.random.default_rng(seed)
+        generator = _generator(seed)
         if method == "uniform":
             return self._code.unrank(generator.integers(self.size, size=n, dtype=np.uint64))
         choices = np.full((len(self.choices), n), -1, np.int8).T
@@ -278,7 +288,7 @@ class SearchSpace:
         What becomes active is drawn by its odds, what becomes inactive is dropped. A row in which no choice has
         another option comes back unchanged.
         """
-        generator = np.random.default_rng(seed)
+        generator = _generator(seed)
         mutated = np.array(self.check(choices), order="F")
         mutable = (mutated >= 0) & (self._options > 1)
         column = np.where(mutable, generator.random(mutated.shape), -1.0).argmax(axis=1)
@@ -359,6 +369,7 @@ class SearchSpace:
     def unrank_many(self, ranks: Sequence[int] | np.ndarray) -> np.ndarray:
         """Choice indices of shape (N, C) of ranks, or InvalidArchitecture for one out of range."""
         if not isinstance(ranks, np.ndarray):
+            ranks = list(ranks)
             for rank in ranks:
                 if isinstance(rank, bool) or not isinstance(rank, int | np.integer):
                     raise InvalidArchitecture(f"rank {rank!r} is no integer")
@@ -421,3 +432,10 @@ class SearchSpace:
         raise InvalidQuery(
             f"the space {self.name!r} has no cost formula: record costs in the table, or use seqnas or ffn"
         )
+
+
+def _generator(seed: Seed) -> np.random.Generator:
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more, or a numpy Generator") from None

@@ -12,6 +12,8 @@ class Reader:
     """Walks over a canonical string from left to right."""
 
     def __init__(self, text: str, what: str) -> None:
+        if not isinstance(text, str):
+            raise InvalidArchitecture(f"{text!r} is a {type(text).__name__}: expected the canonical string of {what}")
         self.text = text
         self.what = what  # "a seqnas architecture", for messages
         self.position = 0

@@ -36,6 +36,7 @@ FEATURES = "avec, distilled"  # the columns a model sees, in order
 SCORES = ("valid", "test")
 SECONDS = "seconds"
 MIN_RECORDS = 20
+MIN_ARCHITECTURES = 5
 
 _ENSEMBLE = 10
 _BLOCK = 1 << 16
@@ -100,16 +101,17 @@ class Surrogate:
         """
         import catboost
 
-        if folds < 2:
-            raise InvalidQuery(f"folds = {folds}: expected at least 2")
+        folds, seed = _integer("folds", folds, 2), _integer("seed", seed, 0)
         features = _features(table.header.space, table["choices"], table["distilled"] == 1)
         outcomes = _outcomes(table)
         valid = outcomes["valid"]
         scored = ~np.isnan(valid)
-        if scored.sum() < MIN_RECORDS or np.ptp(valid[scored]) == 0:
+        architectures = len(np.unique(table["rank"][scored]))
+        if scored.sum() < MIN_RECORDS or architectures < MIN_ARCHITECTURES or np.ptp(valid[scored]) == 0:
             raise SurrogateError(
-                f"the table of {table.header.dataset} has {int(scored.sum())} scored records with "
-                f"{len(np.unique(valid[scored]))} distinct scores: expected at least {MIN_RECORDS}, not all equal"
+                f"the table of {table.header.dataset} has {int(scored.sum())} scored records of {architectures} "
+                f"architectures with {len(np.unique(valid[scored]))} distinct scores: expected at least {MIN_RECORDS} "
+                f"records of {MIN_ARCHITECTURES} architectures, with scores that are not all equal"
             )
         fitted = {
             name: values
@@ -138,8 +140,9 @@ class Surrogate:
             "features": FEATURES,
             "table_sha256": table.content_sha256,
             "records": int(scored.sum()),
-            "architectures": len(np.unique(table["rank"][scored])),
+            "architectures": architectures,
             "fitted": datetime.now(UTC).isoformat(timespec="seconds"),
+            "distilled": sorted({bool(d) for d in table["distilled"][scored] == 1}),
             "seed": seed,
             "parameters": _PARAMETERS,
             "libraries": {"catboost": catboost.__version__, "nasbench-evs": nasbench_evs.__version__},
@@ -151,13 +154,18 @@ class Surrogate:
 
     def predict(self, choices: np.ndarray, split: str = "valid", *, distilled: bool = False) -> Prediction:
         """Predicted scores at the best epoch of valid choice indices (N, C); NotRecorded for a split not fitted."""
+        if distilled not in self._sidecar["distilled"]:
+            raise NotRecorded(
+                f"the surrogate of {self.dataset} saw no training {'with' if distilled else 'without'} teachers: "
+                f"use distilled={not distilled}"
+            )
         target = self._target(split)
         parts = [_predict(target, features) for features in _blocks(self.space, choices, distilled)]
         return parts[0] if len(parts) == 1 else Prediction(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def predict_seconds(self, choices: np.ndarray, *, distilled: bool = False) -> np.ndarray:
         """Predicted training seconds, shape (N,); NaN if the table had none."""
-        if SECONDS not in self._targets:
+        if SECONDS not in self._targets or not len(choices):
             return np.full(len(choices), np.nan)
         target = self._targets[SECONDS]
         logarithms = [
@@ -179,19 +187,13 @@ class Surrogate:
             raise NotRecorded(f"the surrogate of {self.dataset} predicts no {split} scores: expected split {known}")
         return self._targets[split]
 
-    def check_belongs_to(self, table: Table) -> None:
-        """SurrogateError unless it was fitted for the space, dataset and metric of this table."""
-        header = table.header
-        for what, mine, theirs in (
-            ("space", self.space, header.space),
-            ("dataset", self.dataset, header.dataset),
-            ("metric", self.metric.name, header.metric.name),
-        ):
-            if mine != theirs:
-                raise SurrogateError(
-                    f"the surrogate beside the table is for the {what} {mine}, the table is for {theirs}: "
-                    "fit it again with nasbench-evs surrogate fit"
-                )
+    def check_belongs_to(self, content_sha256: str, path: str | Path) -> None:
+        """SurrogateError unless it was fitted to the table with this content hash; `path` is for the message."""
+        if self._sidecar["table_sha256"] != content_sha256:
+            raise SurrogateError(
+                f"the surrogate of {path} was fitted to another table, or to this one before it changed: "
+                f"fit it again with nasbench-evs surrogate fit {path} --force, or use source='table'"
+            )
 
     # Files
 
@@ -199,7 +201,7 @@ class Surrogate:
         """Write the models and their sidecar as one folder, complete or not at all (OutputError)."""
         reference = self._reference_choices()
         sidecar = {**self._sidecar, "targets": {}, "reference": {"ranks": self.space.rank_many(reference).tolist()}}
-        with replacing(Path(folder), force=force) as scratch:
+        with replacing(Path(folder), force=force, marker=SIDECAR) as scratch:
             scratch.mkdir()
             for name, target in self._targets.items():
                 file = scratch / f"{name}.cbm"
@@ -304,13 +306,19 @@ def _outcomes(table: Table) -> dict[str, np.ndarray]:
     outcomes = {split: table.at_epoch(f"{split}_score", table.best_epoch) for split in SCORES}
     failed = table["status"] == b"failed"
     for values in outcomes.values():
-        values[failed] = np.nan
+        values[failed | ~np.isfinite(values)] = np.nan
     spent = table["train_seconds"]
     seconds = np.asarray(np.nansum(spent, axis=1, dtype=np.float64))
-    whole = (table["status"] == b"ok") & ~np.isnan(spent).all(axis=1) & (seconds > 0)
+    whole = (table["status"] == b"ok") & ~np.isnan(spent).all(axis=1) & (seconds > 0) & np.isfinite(seconds)
     outcomes[SECONDS] = np.full(len(table), np.nan)
     outcomes[SECONDS][whole] = np.log(seconds[whole])
     return outcomes
+
+
+def _integer(name: str, value: int, low: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value < 2**31:
+        raise InvalidQuery(f"{name} = {value!r}: expected an integer from {low} to 2147483647")
+    return int(value)
 
 
 def _loss(name: str) -> str:
@@ -318,7 +326,7 @@ def _loss(name: str) -> str:
 
 
 def _fit_target(name: str, features: np.ndarray, values: np.ndarray, seed: int) -> _Target:
-    from catboost import CatBoostRegressor
+    from catboost import CatBoostError, CatBoostRegressor
 
     mean, scale = float(values.mean()), float(values.std())
     model = CatBoostRegressor(
@@ -330,7 +338,10 @@ def _fit_target(name: str, features: np.ndarray, values: np.ndarray, seed: int) 
         verbose=False,
         allow_writing_files=False,
     )
-    model.fit(features, (values - mean) / scale)
+    try:
+        model.fit(features, (values - mean) / scale)
+    except CatBoostError as error:
+        raise SurrogateError(f"CatBoost cannot fit {name}: {' '.join(str(error).split())}") from None
     return _Target(model, mean, scale)
 
 
@@ -366,7 +377,7 @@ def _predict(target: _Target, features: Any) -> Prediction:
 
 
 class _HeldOut(NamedTuple):
-    metrics: dict[str, float | int]
+    metrics: dict[str, float | int | None]
     noise_factor: float
 
 
@@ -398,15 +409,16 @@ def _held_out(
         if np.ptp(values[train]) == 0:
             continue
         predictions[:, test] = _predict(_fit_target(SCORES[0], features[train], values[train], seed), features[test])
-        taus.append(kendalltau(predictions[0, test], values[test]).statistic)
+        if len(np.unique(values[test])) > 1 and len(np.unique(predictions[0, test])) > 1:
+            taus.append(kendalltau(predictions[0, test], values[test]).statistic)
         step()
     mean, noise, knowledge = predictions
     error = np.abs(mean - values)
     standardised = error / np.hypot(noise, knowledge)
     factor = float(np.nanquantile(standardised, 0.8) / _NORMAL_80)
-    metrics = {
+    metrics: dict[str, float | int | None] = {
         "folds": folds,
-        "kendall_tau": round(float(np.nanmean(taus)), 4),
+        "kendall_tau": round(float(np.mean(taus)), 4) if taus else None,
         "mean_absolute_error": float(np.nanmean(error)),
         "coverage_80_before_noise_factor": round(float(np.mean(standardised < _NORMAL_80)), 4),
     }

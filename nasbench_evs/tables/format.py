@@ -93,7 +93,7 @@ HARDWARE = {
 }
 
 # One training is named by these; no two records of a table share them. The sampler counts only where no seed was
-# recorded (imported records differ in nothing else).
+# recorded (imported records differ in nothing else); distilled "not recorded" is the same as 0.
 KEY = ("rank", "seed", "distilled", "sampler")
 
 

@@ -1,5 +1,7 @@
 """Reading and writing table files: all columns at once, the file closed again, everything checked on the way in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,13 @@ def read(path: str | Path) -> Table:
     Takes no lock and writes nothing, so any number of processes may open one file, also on a read-only disk.
     TableFormatError if the file is damaged, truncated, foreign, or of a newer format.
     """
-    path = Path(path)
+    with _opened(Path(path)) as (file, size):
+        return _read(file, size)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[h5py.File, int]]:
+    """The open file and its size; whatever goes wrong with it is a TableFormatError."""
     try:
         size = path.stat().st_size
         with path.open("rb") as raw:
@@ -64,7 +72,7 @@ def read(path: str | Path) -> Table:
         raise TableFormatError(f"{path} is not an HDF5 file: expected a table written by nasbench-evs")
     try:
         with h5py.File(path, "r", locking=False) as file:
-            table = _read(file, size)
+            yield file, size
     except NasbenchError as error:
         raise TableFormatError(f"{path}: {error}") from None
     except MemoryError:
@@ -74,7 +82,12 @@ def read(path: str | Path) -> Table:
         raise TableFormatError(
             f"{path} is damaged or truncated ({reason}): fetch it again, or merge its shards again"
         ) from None
-    return table
+
+
+def read_content_sha256(path: str | Path) -> str:
+    """The content hash that a table file states, without reading its records (`read` checks that it holds)."""
+    with _opened(Path(path)) as (file, _):
+        return _attributes(file)["content_sha256"]
 
 
 def _read(file: h5py.File, size: int) -> Table:

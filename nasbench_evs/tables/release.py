@@ -13,6 +13,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from lzma import LZMAError
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,7 +129,15 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
         raise ReleaseError("no such file: get nas-bench-event-sequences.zip from the authors' repository") from None
     except OSError as error:
         raise ReleaseError(f"cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        LZMAError,
+        EOFError,
+        RuntimeError,
+        NotImplementedError,
+        ValueError,
+    ) as error:
         raise ReleaseError(f"not a sound zip archive ({error}): fetch it again") from None
 
 
@@ -142,13 +151,15 @@ def _record(member: str, content: bytes) -> _Record:
     if dataset not in DATASETS:
         raise ReleaseError(f"{member}: unknown dataset {dataset!r}, expected one of {', '.join(DATASETS)}")
     try:
-        record = json.loads(content)
+        record = json.loads(content, object_pairs_hook=_no_key_twice)
     except (ValueError, RecursionError) as error:
-        raise ReleaseError(f"{member}: no JSON ({error})") from None
+        raise ReleaseError(f"{member}: no JSON ({_short(error)})") from None
     if not isinstance(record, dict) or set(record) != {"arch", "score", "arch_code"}:
         keys = sorted(record) if isinstance(record, dict) else type(record).__name__
-        raise ReleaseError(f"{member}: has {keys}, expected the keys arch, arch_code and score")
+        raise ReleaseError(f"{member}: has {_short(keys)}, expected the keys arch, arch_code and score")
     score = record["score"]
+    if isinstance(score, int) and abs(score) > 10:
+        score = math.inf  # an integer of hundreds of digits fits no float
     low, high = metric(DATASETS[dataset][1])[2:]
     if (
         isinstance(score, bool)
@@ -156,24 +167,36 @@ def _record(member: str, content: bytes) -> _Record:
         or not math.isfinite(score)
         or not low <= score <= high
     ):
-        raise ReleaseError(f"{member}: score {score!r}, expected a number between {low:g} and {high:g}")
+        raise ReleaseError(f"{member}: score {_short(score)}, expected a number between {low:g} and {high:g}")
     try:
         numerical, options = _options(record["arch"])
         space = _SEQNAS if numerical else _SEQNAS_WITHOUT_STEM
         architecture = space.from_options(options)
     except (NasbenchError, ValueError) as error:
-        raise ReleaseError(f"{member}: arch is no seqnas architecture: {error}") from None
+        raise ReleaseError(f"{member}: arch is no seqnas architecture: {_short(error, 300)}") from None
     published, ours = record["arch_code"], architecture.avec.tolist()
     if published != ours or any(type(bit) is not int for bit in published):
         raise ReleaseError(f"{member}: arch_code {_first_difference(published, ours)}")
     return _Record(member, method, dataset, int(match["epochs"]), numerical, architecture.indices, float(score))
 
 
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return record
+
+
+def _short(value: object, limit: int = 80) -> str:
+    text = str(value) if isinstance(value, Exception) else repr(value)
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
 def _first_difference(published: Any, ours: list[int]) -> str:
     if not isinstance(published, list) or len(published) != len(ours):
         return f"is no list of {len(ours)} bits"
     at = next(i for i, (a, b) in enumerate(zip(published, ours, strict=True)) if a != b or type(a) is not int)
-    return f"does not belong to arch: bit {at} is {published[at]!r}, arch gives {ours[at]}"
+    return f"does not belong to arch: bit {at} is {_short(published[at])}, arch gives {ours[at]}"
 
 
 def _options(arch: Any) -> tuple[bool, dict[str, Any]]:
@@ -227,7 +250,7 @@ class _Arch:
     def flag(self, key: str) -> bool:
         value = self._get(key)
         if type(value) is not int or value not in (0, 1):
-            raise ValueError(f"{key} = {value!r}, expected 0 or 1")
+            raise ValueError(f"{key} = {_short(value)}, expected 0 or 1")
         return bool(value)
 
     def _bits(self, key: str, length: int) -> list[int]:
@@ -237,7 +260,7 @@ class _Arch:
             or len(value) != length
             or any(type(b) is not int or b not in (0, 1) for b in value)
         ):
-            raise ValueError(f"{key} = {value!r}, expected {length} bits")
+            raise ValueError(f"{key} = {_short(value)}, expected {length} bits")
         return value
 
     def one_hot(self, key: str, options: tuple[Any, ...]) -> Any:

@@ -20,10 +20,8 @@ from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.tables.format import (
     COLUMNS,
     FORMAT_NAME,
-    FORMAT_VERSION,
     HARDWARE,
     MISSING,
-    STATUSES,
     Column,
     storage_dtype,
 )
@@ -48,6 +46,17 @@ class Header:
     library: str = f"nasbench-evs {nasbench_evs.__version__}"
     code: str = nasbench_evs.__version__
 
+    def __post_init__(self) -> None:
+        for name, kind in (("space", SearchSpace), ("protocol", dict), ("metric", Metric), ("dataset", str)):
+            if not isinstance(getattr(self, name), kind):
+                raise TableFormatError(f"header: {name} is {getattr(self, name)!r}, expected a {kind.__name__}")
+        if self.curves not in CURVES:
+            raise TableFormatError(f"header: curves is {self.curves!r}, expected one of {', '.join(CURVES)}")
+        try:  # as a file gives it back: lists for tuples, text for keys
+            object.__setattr__(self, "protocol", json.loads(to_json(self.protocol)))
+        except (TypeError, ValueError) as error:
+            raise TableFormatError(f"header: the protocol is not what JSON can hold: {error}") from None
+
     @property
     def identity(self) -> dict[str, Any]:
         """The parts that decide whether two tables may be merged, as JSON holds them."""
@@ -64,7 +73,7 @@ class Header:
     @property
     def shape(self) -> spaces.SequenceShape | spaces.VectorShape | None:
         """The protocol's input shape and widths, from which costs follow; None if it does not say."""
-        return spaces.shape_from_dict(self.protocol["shape"]) if "shape" in self.protocol else None
+        return spaces.shape_from_dict(self.protocol["shape"]) if self.protocol.get("shape") else None
 
     def attributes(self) -> dict[str, str]:
         """The root attributes of the file, without format_version and content_sha256."""
@@ -86,11 +95,8 @@ class Header:
     def from_attributes(cls, attributes: Mapping[str, str]) -> Header:
         """The header that `attributes` wrote."""
         known = metric(attributes["metric"])
-        if attributes["direction"] != known.direction or attributes["curves"] not in CURVES:
-            raise TableFormatError(
-                f"direction {attributes['direction']!r} or curves {attributes['curves']!r} is not what format "
-                f"{FORMAT_VERSION} has for {known.name}: expected {known.direction!r} and one of {', '.join(CURVES)}"
-            )
+        if attributes["direction"] != known.direction:
+            raise TableFormatError(f"direction {attributes['direction']!r}: {known.name} has {known.direction!r}")
         protocol = json.loads(attributes["protocol_json"])
         if not isinstance(protocol, dict):
             raise TableFormatError(f"protocol {protocol!r} is no JSON object")
@@ -133,8 +139,9 @@ class Table:
     ) -> Table:
         """A table from choice indices (N, C) and any of the other columns; what is not given is missing.
 
-        Curves are (N, E) with one E for all. rank and avec follow from the choices. `machines` lists what
-        the hardware column refers to (cpu, gpu, threads, versions). Errors: TableFormatError.
+        A column is one value for all records, or an array of exactly its shape; masked entries are missing. Curves are
+        (N, E) with one E for all. rank and avec follow from the choices. `machines` lists what the hardware column
+        refers to (cpu, gpu, threads, versions). The table is what `verify` accepts, or a TableFormatError.
         """
         space = header.space
         choices = np.asarray(space.check(choices))
@@ -147,7 +154,11 @@ class Table:
                 f"no such columns: {', '.join(sorted(unknown))}; expected some of {', '.join(COLUMNS)}"
             )
         columns.setdefault("status", "ok")
-        epochs = {np.shape(columns[name])[1] for name, c in COLUMNS.items() if c.width == "epochs" and name in columns}
+        epochs = {
+            _epochs(column, columns[name])
+            for name, column in COLUMNS.items()
+            if column.width == "epochs" and name in columns
+        }
         if len(epochs) > 1:
             raise TableFormatError(f"curves have {' and '.join(map(str, sorted(epochs)))} epochs: expected one length")
         widths = {"choices": len(space.choices), "bits": space.avec_bits, "epochs": next(iter(epochs), 1)}
@@ -161,9 +172,11 @@ class Table:
                 full[name] = space.encode_many(choices)
             else:
                 full[name] = _column(column, columns.get(name, column.default), n, widths)
-        for status in np.unique(full["status"]):
-            if status.decode() not in STATUSES:
-                raise TableFormatError(f"status {status.decode()!r}: expected one of {', '.join(STATUSES)}")
+        for machine in machines:
+            if set(machine) - set(HARDWARE):
+                raise TableFormatError(
+                    f"machine {dict(machine)} has unknown keys: expected some of {', '.join(HARDWARE)}"
+                )
         hardware = {
             name: _column(column, [row.get(name, column.default) for row in machines], len(machines), {})
             for name, column in HARDWARE.items()
@@ -172,7 +185,13 @@ class Table:
         twice = np.flatnonzero(same_key_as_previous(table.columns))
         if len(twice):
             raise TableFormatError(f"two records of one training: {table.training(int(twice[0]))}")
+        from nasbench_evs.tables.verify import verify
+
+        verify(table)
         return table
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["header"], state["columns"], state["hardware"])  # type: ignore[misc]
 
     def __len__(self) -> int:
         return len(self.columns["rank"])
@@ -275,16 +294,30 @@ def to_json(value: Any) -> str:
 
 def record_order(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """The order of records by key: indices (N,)."""
-    return np.lexsort((columns["sampler"], columns["distilled"], columns["seed"], columns["rank"]))
+    return np.lexsort(
+        (columns["distilled"], columns["sampler"], columns["distilled"] == 1, columns["seed"], columns["rank"])
+    )
 
 
 def same_key_as_previous(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """For sorted records, whether each has the key of the one before it: bool (N,), the first False."""
     same = np.zeros(len(columns["rank"]), bool)
-    rank, seed, distilled, sampler = (columns[name] for name in ("rank", "seed", "distilled", "sampler"))
-    same[1:] = (rank[1:] == rank[:-1]) & (seed[1:] == seed[:-1]) & (distilled[1:] == distilled[:-1])
+    rank, seed, sampler, taught = (*(columns[name] for name in ("rank", "seed", "sampler")), columns["distilled"] == 1)
+    same[1:] = (rank[1:] == rank[:-1]) & (seed[1:] == seed[:-1]) & (taught[1:] == taught[:-1])
     same[1:] &= (seed[1:] != MISSING) | (sampler[1:] == sampler[:-1])
     return same
+
+
+def _epochs(column: Column, values: Any) -> int:
+    try:
+        shape = np.shape(values)
+    except ValueError:
+        shape = ()
+    if len(shape) != 2 or shape[1] < 1:
+        raise TableFormatError(
+            f"column {column.path}: expected a curve per record, shape (N, epochs), got shape {shape}"
+        )
+    return int(shape[1])
 
 
 def _column(column: Column, values: Any, n: int, widths: Mapping[str, int]) -> np.ndarray:
@@ -293,20 +326,38 @@ def _column(column: Column, values: Any, n: int, widths: Mapping[str, int]) -> n
     try:
         if column.kind == "text":
             texts = [values] * n if isinstance(values, str | bytes) else list(values)
-            array = np.array([t.encode() if isinstance(t, str) else bytes(t) for t in texts], "S")
-            array = array.astype(f"S{max(array.dtype.itemsize, 1)}") if n else np.zeros(0, "S1")
+            array = np.array([_utf8(text) for text in texts], "S") if n else np.zeros(0, "S1")
+            array = array.astype(f"S{max(array.dtype.itemsize, 1)}")
         else:
+            if isinstance(values, np.ma.MaskedArray):
+                mask = np.ma.getmaskarray(values)
+                values = np.array(values.data, dtype)
+                values[mask] = column.default
             given = np.asarray(values)
-            if dtype.kind in "iu" and given.size and given.dtype.kind == "f":
+            if dtype.kind in "iu" and given.size and given.dtype.kind not in "iub":
                 raise TypeError("expected integers")
-            array = np.broadcast_to(given, shape).astype(dtype)
-            if dtype.kind in "iu" and not np.array_equal(array, np.broadcast_to(given, shape)):
+            if given.ndim:
+                if given.shape != shape:
+                    raise ValueError(f"shape {given.shape}, expected {shape}, or one value for all records")
+                array = given.astype(dtype)
+            else:
+                array = np.full(shape, given.astype(dtype))
+            if dtype.kind in "iu" and (array != given).any():
                 raise OverflowError(f"values do not fit {dtype}")
         if array.shape != shape:
             raise ValueError(f"shape {array.shape}, expected {shape}")
     except (TypeError, ValueError, OverflowError) as error:
         raise TableFormatError(f"column {column.path}: {error}") from None
     return array
+
+
+def _utf8(text: Any) -> bytes:
+    if isinstance(text, bytes):
+        text.decode()  # a UnicodeDecodeError is a ValueError
+        return bytes(text)
+    if not isinstance(text, str) or "\0" in text:
+        raise TypeError(f"expected text, got {text!r}")
+    return text.encode()
 
 
 def _canonical(

@@ -88,11 +88,23 @@ def test_costs_by_hand():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((0,), "at least one"), ((2, []), "positive"), ((2, [8, 8]), "increasing"), ((2, [0, 8]), "positive")],
+    [
+        ((0,), "at least one"),
+        ((2, []), "positive"),
+        ((2, [8, 8]), "increasing"),
+        ((2, [0, 8]), "positive"),
+        ((2.0,), "an integer"),
+        (("3",), "an integer"),
+        ((2, [10**10]), "at most"),
+    ],
 )
 def test_what_is_no_ffn_space(arguments, message):
     with pytest.raises(InvalidSpace, match=message):
         FFNSpace(*arguments)
+
+
+def test_numpy_integers_are_integers():
+    assert FFNSpace(np.int64(2), np.array([8, 16])) == FFNSpace(2, [8, 16])
 
 
 def test_other_shapes_are_refused():

@@ -1,5 +1,7 @@
 """The general space: plain choices with conditions."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -102,20 +104,60 @@ def test_an_unknown_spec_is_refused(spec, message):
         ({"a": [1, "1"]}, None, "not all distinct"),
         ({"a": [1, True]}, None, "not all distinct"),
         ({"a": [None]}, None, "NoneType"),
-        ({"a": [float("nan")]}, None, "expected text, a number"),
+        ({"a": [float("nan")]}, None, "a finite number"),
         ({"a": ["x,y"]}, None, "without ','"),
+        ({"a": ["c#"]}, None, "'#'"),
+        ({"a": [float("inf")]}, None, "a finite number"),
+        ({"a": None}, None, "expected a list of options, got None"),
+        (["a"], None, "expected choices as"),
+        ({1: ["x"]}, None, "choice name 1"),
         ({"a=b": ["x"]}, None, "choice name"),
         ({"a": "xyz"}, None, "expected a list of options"),
         ({"a": [1, 2], "b": [1]}, {"b": {"a": [3]}}, "a = 3, which is no option: expected one of 1, 2"),
         ({"a": [1, 2], "b": [1]}, {"a": {"b": [1]}}, "expected the name of an earlier choice"),
         ({"a": [1, 2], "b": [1]}, {"c": {"b": [1]}}, "names the choice 'c'"),
-        ({"a": [1, 2], "b": [1]}, {"b": {}}, "expected exactly one"),
+        ({"a": [1, 2], "b": [1]}, {"b": {}}, r"expected \{earlier choice: \[options\]\}"),
         ({f"c{i}": [0, 1] for i in range(64)}, None, "more than 2"),
     ],
 )
 def test_choices_that_make_no_space(options, conditions, message):
     with pytest.raises(InvalidSpace, match=message):
         SearchSpace.from_choices(options, conditions)
+
+
+def test_the_order_of_choices_is_part_of_the_space():
+    """Files sort JSON keys; the order of the choices, which decides what ranks mean, must survive that."""
+    space = SearchSpace.from_choices({"op": ["a", "b"], "norm": ["x", "y"], "act": ["p", "q", "r"]})
+    again = spaces.from_spec(json.loads(json.dumps(space.spec, sort_keys=True)))
+    assert again == space
+    assert [again.format(again.unrank(r)) for r in range(12)] == [str(space.unrank(r)) for r in range(12)]
+    other = SearchSpace.from_choices({"norm": ["x", "y"], "op": ["a", "b"], "act": ["p", "q", "r"]})
+    assert other != space
+
+
+def test_options_from_a_generator_are_kept():
+    space = SearchSpace.from_choices({"a": (i for i in range(3))})
+    assert spaces.from_spec(space.spec).size == 3
+
+
+@pytest.mark.parametrize("name", ["seqnas", "ffn", "", None])
+def test_names_that_are_taken_or_none(name):
+    with pytest.raises(InvalidSpace, match="cannot name a space"):
+        SearchSpace.from_choices({"a": [1]}, name=name)
+
+
+def test_seeds_and_texts_that_are_none():
+    space = TestPlainChoices.space
+    for seed in (-1, "a", 1.5):
+        with pytest.raises(InvalidQuery, match="seed"):
+            space.sample(seed)
+    for n in (2.5, True, 2**63):
+        with pytest.raises(InvalidQuery, match="cannot sample"):
+            space.sample_many(n)
+    for text in (None, b"edge0=none"):
+        with pytest.raises(InvalidArchitecture, match="expected the canonical string"):
+            space.parse(text)
+    assert len(space.unrank_many(r for r in range(3))) == 3
 
 
 def test_weights_set_the_odds_of_hierarchical_sampling():

@@ -193,12 +193,31 @@ def test_nothing_is_pickled(saved):
 
 
 def test_tables_too_small_to_learn_from():
-    with pytest.raises(SurrogateError, match="3 scored records with 3 distinct scores: expected at least 20"):
+    with pytest.raises(
+        SurrogateError, match="3 scored records of 3 architectures with 3 distinct scores: expected at least 20"
+    ):
         Surrogate.fit(make_table([0, 1, 2]))
     with pytest.raises(SurrogateError, match="not all equal"):
         Surrogate.fit(make_table([0] * 27, range(27), scores=np.full((27, 3), 0.5)))
-    with pytest.raises(InvalidQuery, match="folds"):
-        Surrogate.fit(make_table([0, 1, 2]), folds=1)
+    one = make_table([0] * 25, range(25), scores=np.linspace(0.5, 0.6, 25)[:, None], epochs=1)
+    with pytest.raises(SurrogateError, match="25 scored records of 1 architectures"):
+        Surrogate.fit(one)
+    for arguments in ({"folds": 1}, {"folds": 2.5}, {"seed": -1}, {"seed": True}, {"seed": 2**40}):
+        with pytest.raises(InvalidQuery, match="expected an integer from"):
+            Surrogate.fit(make_table([0, 1, 2]), **arguments)
+
+
+def test_scores_that_are_nearly_all_equal(tmp_path):
+    ranks = np.repeat(np.arange(9), 3)
+    scores = np.where(np.arange(27) == 4, 0.6, 0.5)[:, None]
+    surrogate = Surrogate.fit(make_table(ranks, np.tile([0, 1, 2], 9), scores=scores, epochs=1), folds=np.int64(3))
+    surrogate.save(tmp_path / "s")
+    assert Surrogate.load(tmp_path / "s").card["metrics"]["valid"]["folds"] == 3
+
+
+def test_teachers_are_answered_for_only_if_there_were_any(fitted):
+    with pytest.raises(NotRecorded, match="saw no training with teachers: use distilled=False"):
+        fitted.predict(fitted.space.sample_many(1, 0), distilled=True)
 
 
 def test_what_a_table_lacks_is_not_predicted():

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nasbench_evs.errors import OutputError, TableFormatError
+from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.tables import hdf5, read, verify, write
 from nasbench_evs.tables.format import COLUMNS, HARDWARE
 from tests.conftest import make_header, make_table
@@ -149,7 +150,7 @@ def _replace(name, value):
         (lambda f: f.attrs.__delitem__("dataset"), "attribute dataset is missing"),
         (lambda f: f.attrs.modify("dataset", np.bytes_("another")), "does not match its hash"),
         (lambda f: f.attrs.modify("metric", np.bytes_("luck")), "unknown metric 'luck'"),
-        (lambda f: f.attrs.modify("direction", np.bytes_("min")), "direction 'min'"),
+        (lambda f: f.attrs.modify("direction", np.bytes_("min")), "direction 'min': roc_auc has 'max'"),
         (lambda f: f.attrs.modify("space_json", np.bytes_("{}")), "does not name a search space"),
         (lambda f: f.attrs.modify("space_json", np.bytes_("{")), "damaged"),
         (lambda f: f.attrs.modify("protocol_json", np.bytes_("[]")), "no JSON object"),
@@ -266,6 +267,19 @@ def test_64_readers_at_once_from_a_read_only_folder(file, small_table):
             assert {h for part in threads.map(_read_many, [file] * 16) for h in part} == {small_table.content_sha256}
     finally:
         file.parent.chmod(stat.S_IRWXU)
+
+
+def test_spaces_of_plain_choices_come_back_as_they_were(tmp_path):
+    """The README's example space, and one whose choices are not in alphabetical order."""
+    for options, conditions in (
+        ({"op": ["conv", "attention"], "heads": [1, 2, 4]}, {"heads": {"op": ["attention"]}}),
+        ({"z": [1, 2], "a": ["x", "y", "w"]}, None),
+    ):
+        space = SearchSpace.from_choices(options, conditions)
+        table = make_table(range(space.size), header=make_header(space, protocol={}))
+        write(table, tmp_path / "t.h5", force=True)
+        back = read(tmp_path / "t.h5")
+        assert back.to_frame().architecture.tolist() == [str(space.unrank(r)) for r in range(space.size)]
 
 
 def test_long_texts_and_large_protocols(tmp_path):

@@ -72,7 +72,7 @@ def test_another_result_for_the_same_training_is_a_conflict():
     ("columns", "shown"),
     [
         ({"sampler": "bananas"}, "bananas"),
-        ({"params": 7}, "7"),
+        ({"latency_ms_b1": 7}, "7"),
         ({"hardware": 0, "machines": [{"cpu": "fast"}]}, "fast"),
     ],
 )
@@ -85,6 +85,19 @@ def test_trainings_with_and_without_teachers_are_two_records():
     plain, taught = make_table([0], distilled=0), make_table([0], distilled=1, scores=np.full((1, 3), 0.9))
     merged = merge([plain, taught])
     assert len(merged) == 2
+
+
+def test_not_recorded_is_the_same_as_without_teachers():
+    with pytest.raises(
+        MergeConflict, match="distilled 0 in table 1 and -1 in table 2|distilled -1 in table 2 and 0 in table 1"
+    ):
+        merge([make_table([0], distilled=0), make_table([0], distilled=-1)])
+
+
+def test_protocols_are_compared_as_files_hold_them(tmp_path):
+    made = make_table([0], header=make_header(protocol={"sizes": (1, 2), "shape": None}))
+    write(made, tmp_path / "t.h5")
+    assert len(merge([made, read(tmp_path / "t.h5")])) == 1
 
 
 def test_unseeded_records_of_two_samplers_are_two_records():
@@ -108,7 +121,7 @@ def test_unseeded_records_of_two_samplers_are_two_records():
 )
 def test_tables_that_do_not_belong_together(changes, field):
     a = make_table([0])
-    b = make_table([1], header=replace(make_header(), **changes))
+    b = make_table([1], header=replace(make_header(), **changes), epochs=1 if "curves" in changes else 3)
     with pytest.raises(MergeConflict, match=field):
         merge([a, b], ["a.h5", "b.h5"])
 

@@ -40,6 +40,20 @@ def make_record(**changes):
     return {"arch": make_arch(), "score": 0.6, "arch_code": avec, **changes}
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_damage_under_every_compression(tmp_path, compression):
+    archive = make_zip(tmp_path / "r.zip", [(MEMBER, make_record())], compression)
+    original = archive.read_bytes()
+    refused = 0
+    for at in range(0, len(original), 7):
+        archive.write_bytes(original[:at] + bytes([original[at] ^ 0x55]) + original[at + 1 :])
+        try:
+            release.read_release(archive)
+        except ReleaseError:
+            refused += 1
+    assert refused > 10
+
+
 def make_zip(path, members, compression=zipfile.ZIP_DEFLATED):
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in members:
@@ -56,6 +70,7 @@ def refuse(archive, out, message):
     with pytest.raises(ReleaseError, match=message) as caught:
         import_release(archive, out)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 800
     assert "nothing was written" in str(caught.value)
     assert not out.exists()
 
@@ -140,6 +155,10 @@ HEADS = "encoder.layer.layers.ops.0.ops.0.split_layer.layers.0.heads"
         ({"arch": make_arch(), "score": 0.5}, "expected the keys"),
         ([1, 2], "expected the keys"),
         ("{", "no JSON"),
+        (json.dumps(make_record())[:-1] + ', "score": 0.9}', "a key occurs twice"),
+        (make_record(score=10**400), "score inf"),
+        (make_record(arch={**make_arch(), **{f"extra{i}": 1 for i in range(3000)}}), "unknown"),
+        (make_record(arch={**make_arch(), "encoder": "x" * 50_000}), "encoder = 'xxx"),
         (b"\xff\xfe\x00", "no JSON"),
         ("[" * 50_000, "no JSON"),
         (make_record(arch=[]), "expected an object"),
@@ -259,6 +278,21 @@ def test_existing_tables_are_kept_unless_forced(archive, tmp_path):
     assert (tmp_path / "out/age/seqnas.h5").read_bytes() == before
     import_release(archive, tmp_path / "out", force=True)
     assert os.listdir(tmp_path / "out/age") == ["seqnas.h5"]
+
+
+def test_all_tables_or_none(tmp_path):
+    members = [(MEMBER, make_record()), (MEMBER.replace("AGE", "ABank"), make_record())]
+    archive = make_zip(tmp_path / "two.zip", members)
+    (tmp_path / "out" / "age" / "seqnas.h5").mkdir(parents=True)
+    for force in (False, True):
+        with pytest.raises(OutputError):
+            import_release(archive, tmp_path / "out", force=force)
+        assert os.listdir(tmp_path / "out") == ["age"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "age").write_text("a file")
+    with pytest.raises(OutputError):
+        import_release(archive, tmp_path / "other")
+    assert os.listdir(tmp_path / "other") == ["age"]
 
 
 def test_an_output_that_cannot_be_written(archive, tmp_path):

@@ -26,10 +26,11 @@ def test_records_are_sorted_and_derived_columns_follow(small_table):
 
 def test_the_best_epoch_is_chosen_by_validation_score():
     scores = np.array([[0.5, 0.7, 0.6], [0.9, np.nan, np.nan], [np.nan] * 3])
-    table = make_table([0, 1, 2], scores=scores)
+    status = ["ok", "diverged", "diverged"]
+    table = make_table([0, 1, 2], scores=scores, status=status)
     assert table.best_epoch.tolist() == [2, 1, 0]
     assert np.allclose(table.at_epoch("test_score", table.best_epoch), [0.69, 0.89, np.nan], equal_nan=True)
-    smaller = make_table([0, 1, 2], scores=scores, header=make_header(metric=metric("log_loss")))
+    smaller = make_table([0, 1, 2], scores=scores, status=status, header=make_header(metric=metric("log_loss")))
     assert smaller.best_epoch.tolist() == [1, 1, 0]
 
 
@@ -63,7 +64,10 @@ def test_to_frame_has_the_columns_of_the_format(small_table):
 
 
 def test_pickles(small_table):
-    assert pickle.loads(pickle.dumps(small_table)).content_sha256 == small_table.content_sha256
+    back = pickle.loads(pickle.dumps(small_table))
+    assert back.content_sha256 == small_table.content_sha256
+    with pytest.raises(ValueError, match="read-only"):
+        back["seed"][0] = 7
 
 
 def test_machines_are_kept_once_and_only_if_used():
@@ -79,7 +83,20 @@ def test_machines_are_kept_once_and_only_if_used():
     [
         ({"colour": 1}, "no such columns: colour"),
         ({"rank": [1]}, "no such columns: rank"),
-        ({"status": "fine"}, "status 'fine': expected one of ok, diverged, failed"),
+        ({"status": "fine"}, "status is one of ok, diverged, failed does not hold"),
+        ({"status": b"\xff"}, "training/status"),
+        ({"sampler": [65]}, "expected text, got 65"),
+        ({"seed": -5}, "seed is not negative does not hold"),
+        ({"seed": [1, 2]}, r"shape \(2,\), expected \(1,\)"),
+        ({"distilled": 7}, "distilled is 0, 1 or not recorded does not hold"),
+        ({"valid_score": [[7.7]]}, "valid_score lies in"),
+        ({"valid_score": [[np.inf]]}, "valid_score lies in"),
+        ({"valid_score": [0.5]}, r"expected a curve per record, shape \(N, epochs\), got shape \(1,\)"),
+        ({"valid_score": 0.5}, "expected a curve per record"),
+        ({"valid_score": [[0.5], [0.5, 0.6]]}, "expected a curve per record"),
+        ({"valid_score": None}, "expected a curve per record"),
+        ({"machines": [{"cpux": "a"}]}, "unknown keys"),
+        ({}, "a training that is ok has a score"),
         ({"seed": [1.5]}, "seed.*integers"),
         ({"distilled": 1000}, "do not fit int8"),
         ({"valid_score": [[1.0, 2.0]], "test_score": [[1.0]]}, "1 and 2 epochs"),
@@ -91,6 +108,35 @@ def test_columns_that_do_not_fit_are_refused(columns, message):
     header = make_header()
     with pytest.raises(TableFormatError, match=message):
         Table.build(header, choices=header.space.unrank_many([0]), **columns)
+
+
+def test_one_curve_is_not_everybodys():
+    header = make_header()
+    with pytest.raises(TableFormatError, match=r"shape \(1, 2\), expected \(3, 2\)"):
+        Table.build(header, choices=header.space.unrank_many([0, 1, 2]), valid_score=[[0.5, 0.6]])
+
+
+def test_masked_values_are_missing():
+    header = make_header()
+    scores = np.ma.masked_array([[0.5, 0.9]], [[False, True]])
+    seed = np.ma.masked_array([7], [True])
+    table = Table.build(header, choices=header.space.unrank_many([0]), seed=seed, valid_score=scores)
+    assert np.isnan(table["valid_score"][0, 1])
+    assert table["seed"][0] == -1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"protocol": {"x": object()}}, "not what JSON can hold"),
+        ({"protocol": {"x": float("nan")}}, "not what JSON can hold"),
+        ({"metric": "accuracy"}, "metric is 'accuracy', expected a Metric"),
+        ({"curves": "all"}, "expected one of epochs, best"),
+    ],
+)
+def test_headers_that_cannot_be_written(changes, message):
+    with pytest.raises(TableFormatError, match=message):
+        make_header(**changes)
 
 
 def test_one_training_has_one_record():
