@@ -518,14 +518,14 @@ def where(name: str | None) -> None:
 @data.command()
 @click.argument("name")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for README.md and figure.png.")
-@click.option("--note", type=click.Path(path_type=Path), help="A Markdown file with what else the card should say.")
-def card(name: str, out: Path, note: Path | None) -> None:
-    """Write the card of a built-in dataset: what it is, its rules and statistics, one figure.
+def card(name: str, out: Path) -> None:
+    """Write the card of a built-in dataset: what it is, its rules, statistics and baseline, one figure.
 
     \b
     Example:
       nasbench-evs data card physionet2012 --out datasets/physionet2012
     """
+    from nasbench_evs.analysis.baseline import baseline
     from nasbench_evs.datasets import store
     from nasbench_evs.datasets.card import write_card
     from nasbench_evs.datasets.sources import SOURCES
@@ -533,13 +533,8 @@ def card(name: str, out: Path, note: Path | None) -> None:
     dataset = store.open_dataset(name)
     if name not in SOURCES:
         raise DatasetError(f"{name} is your own data: nobody but you can say what it is and who may use it")
-    text = ""
-    if note is not None:
-        try:
-            text = note.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidQuery(f"cannot read {note}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
-    write_card(dataset, SOURCES[name], out, text)
+    known = _with_progress("boosting", lambda report: baseline(dataset))
+    write_card(dataset, SOURCES[name], out, known)
     print(f"written to {out}", file=sys.stderr)
 
 
@@ -611,7 +606,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.5g}" if value >= 100 else f"{value:.5f}"
+        return f"{value:.5g}" if abs(value) >= 10 else f"{value:.5f}"
     return str(value)
 
 

@@ -16,6 +16,7 @@ from nasbench_evs.metrics import score
 
 _PARAMETERS = {"iterations": 1500, "learning_rate": 0.08, "depth": 5, "l2_leaf_reg": 6.0}
 _PATIENCE = 100
+_FEATURES = 150  # that a tree's level looks at, drawn at random where there are more
 _CATEGORIES = 400  # of each field, that are counted one by one
 _MODELS = 3  # whose probabilities are averaged, each with a seed of its own
 
@@ -44,6 +45,7 @@ def baseline(
         CatBoostClassifier(
             **_PARAMETERS,
             loss_function="Logloss" if two else "MultiClass",
+            rsm=min(1.0, _FEATURES / len(names)),
             random_seed=seed + i,
             thread_count=threads,
             early_stopping_rounds=_PATIENCE,

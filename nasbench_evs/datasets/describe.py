@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,21 +50,22 @@ def gaps(dataset: Dataset) -> np.ndarray:
 
 
 def histogram(values: np.ndarray, unit: str) -> list[str]:
-    """A histogram as text, on bins that grow by a constant factor: one line per bin."""
+    """A histogram as text, on bins that grow by a constant factor: one line per bin.
+
+    Few distinct whole numbers get a bin each; zeros are counted apart.
+    """
     values = np.asarray(values, np.float64)
-    positive = values[values > 0]
-    lines = []
-    rows: list[tuple[str, int]] = []
-    if (values == 0).any():
-        rows.append(("0", int((values == 0).sum())))
-    if len(positive):
-        low, high = np.quantile(positive, [0.001, 1.0])
-        edges = np.geomspace(low, high, _BINS + 1) if high > low else np.array([low, high])
-        counts, _ = (
-            np.histogram(np.clip(positive, low, high), edges) if high > low else (np.array([len(positive)]), None)
-        )
-        rows += [(f"{a:.3g} - {b:.3g}", int(count)) for a, b, count in zip(edges, edges[1:], counts, strict=False)]
+    distinct = np.unique(values)
+    if len(distinct) <= _BINS and (distinct == np.round(distinct)).all():
+        rows = [(f"{value:.0f}", int((values == value).sum())) for value in distinct]
+    else:
+        positive = values[values > 0]
+        edges = np.geomspace(max(np.quantile(positive, 0.001), 1e-9), positive.max(), _BINS + 1)
+        counts, _ = np.histogram(np.clip(positive, edges[0], edges[-1]), edges)
+        rows = [("0", int((values == 0).sum()))] if (values == 0).any() else []
+        rows += [(f"{a:.3g} - {b:.3g}", int(n)) for (a, b), n in zip(pairwise(edges), counts, strict=True)]
     largest = max((count for _, count in rows), default=1)
+    lines = []
     for label, count in rows:
         bar = "#" * max(int(count > 0), round(_BARS * count / largest))
         lines.append(f"{label:>19} {unit:<6} {count:>9,} {bar}".rstrip())

@@ -72,7 +72,8 @@ def read_csv(path: Path, columns: Sequence[str], *, content: bytes | None = None
                 raise DatasetError(
                     f"{path} has no column {missing[0]!r}; its columns are {', '.join(map(str, header.columns[:30]))}"
                 )
-            return pd.read_csv(source(), usecols=list(columns), **options)[list(columns)]
+            # All columns, because with a selection pandas accepts rows that have too many fields.
+            return pd.read_csv(source(), **options)[list(columns)]
         except UnicodeDecodeError:
             raise
         except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
@@ -118,7 +119,10 @@ def tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
         for member in archive:
             file = archive.extractfile(member) if member.isfile() else None
             if file is not None:
-                yield member.name, file.read()
+                content = file.read()
+                if len(content) < member.size:
+                    raise EOFError(f"{member.name} is cut short")
+                yield member.name, content
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 
 SPLITS = ("train", "valid", "test")
 SHARES = (0.6, 0.2, 0.2)
+_SMALL = 5  # groups; a stratum with fewer cannot be shared out
 
 
 def stable_hash(ids: np.ndarray, salt: str) -> np.ndarray:
@@ -19,22 +20,20 @@ def split(labels: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:
     """Split 60/20/20, stratified by label; no group is on two sides. Codes of SPLITS, int8 of shape (N,).
 
     `groups` are the sequences' ids, or the key of those that belong together. Groups with the same number of sequences of
-    each class are a stratum; within it they are ordered by a seeded hash and cut at 60 and 80 %.
+    each class are a stratum, what is left over of rare ones is one more; within a stratum they are ordered by a seeded
+    hash and cut at 60 and 80 %.
     """
     distinct, group = np.unique(groups, return_inverse=True)
     classes = np.zeros((len(distinct), int(labels.max()) + 1), np.int64)
     np.add.at(classes, (group, labels), 1)
-    _, stratum = np.unique(classes, axis=0, return_inverse=True)
+    stratum = np.unique(classes, axis=0, return_inverse=True)[1].ravel()
+    stratum = np.where(np.bincount(stratum)[stratum] < _SMALL, 0, stratum + 1)
+    order = np.lexsort((stable_hash(distinct, f"split {seed}"), stratum))
+    starts = np.flatnonzero(np.diff(stratum[order], prepend=-1))
+    sizes = np.diff(np.append(starts, len(order)))
+    position = np.arange(len(order)) - np.repeat(starts, sizes)
     side = np.empty(len(distinct), np.int8)
-    order = np.lexsort((stable_hash(distinct, f"split {seed}"), stratum.ravel()))
-    position = np.empty(len(distinct), np.int64)
-    starts = np.flatnonzero(np.diff(stratum.ravel()[order], prepend=-1))
-    position[order] = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    count = np.bincount(stratum.ravel())[stratum.ravel()]
-    # The groups of a stratum too small to be cut go each where its own hash says.
-    offset = (stable_hash(distinct, f"offset {seed}") % np.uint64(1000)).astype(float) / 1000
-    quantile = np.where(count >= 5, (position + 0.5) / count, offset)
-    side[:] = np.searchsorted(np.cumsum(SHARES)[:-1], quantile, side="right")
+    side[order] = np.searchsorted(np.cumsum(SHARES)[:-1], (position + 0.5) / np.repeat(sizes, sizes), side="right")
     return side[group]
 
 

@@ -29,7 +29,7 @@ def _read(path: Path) -> Raw:
     events["hour"] = (stamps - start).dt.total_seconds() / 3600
     # Calendar fields on the bank's own clock, as the stamps have it.
     local = pd.to_datetime(events.stamp.str.slice(0, 19), format="%Y-%m-%dT%H:%M:%S")
-    events["clock"], events["weekday"] = local.dt.hour, local.dt.weekday
+    events["clock"], events["weekday"] = local.dt.hour, local.dt.day_of_week
     decisions = events[events.activity.isin(_DECISIONS)].drop_duplicates("application").set_index("application")
     open_at_cut = decisions[decisions.hour > _HOURS]
     events = events[(events.hour <= _HOURS) & events.application.isin(open_at_cut.index)]

@@ -20,7 +20,7 @@ def _read(path: Path) -> Raw:
     frame = reading.read_csv(path, _COLUMNS)
     stamps = reading.times(frame.InvoiceDate, path, "%Y-%m-%d %H:%M:%S")
     frame["day"] = reading.days(stamps, _START)
-    frame["hour"], frame["weekday"] = stamps.dt.hour, stamps.dt.weekday
+    frame["hour"], frame["weekday"] = stamps.dt.hour, stamps.dt.day_of_week
     frame["quantity"] = reading.numbers(frame.Quantity, path)
     frame["price"] = reading.numbers(frame.UnitPrice, path)
     frame = frame[frame.CustomerID != ""]

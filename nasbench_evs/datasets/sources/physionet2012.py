@@ -34,7 +34,14 @@ def _read(folder: Path) -> Raw:
         outcome = reading.read_csv(path, ["RecordID", "In-hospital_death"])
         outcome["death"] = reading.numbers(outcome["In-hospital_death"], path)
         outcomes.append(outcome)
-        for name, content in _stays(folder, part):
+        stays = _stays(folder, part)
+        missing = set(outcome.RecordID) - {Path(name).stem for name, _ in stays}
+        if missing:
+            raise DatasetError(
+                f"{path} has {len(outcome):,} stays, {len(missing):,} of them are not in set-{part} (such as "
+                f"{min(missing)}): the set is incomplete, fetch it again"
+            )
+        for name, content in stays:
             header, _, body = content.partition(b"\n")
             if header.strip() != b"Time,Parameter,Value":
                 raise DatasetError(f"{name} is no stay: expected the header Time,Parameter,Value, got {header[:60]!r}")

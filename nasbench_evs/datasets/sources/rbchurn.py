@@ -27,7 +27,7 @@ def _read(path: Path) -> Raw:
         categorical={
             **{name.lower(): frame[name].to_numpy(str) for name in _CATEGORICAL},
             "hour": stamps.dt.hour.astype(str).to_numpy(str),
-            "weekday": stamps.dt.weekday.astype(str).to_numpy(str),
+            "weekday": stamps.dt.day_of_week.astype(str).to_numpy(str),
         },
         numerical={"amount": reading.numbers(frame.amount, path)},
     )

@@ -14,9 +14,9 @@ _NAMES = np.array([f"m{i}" for i in range(_MARKS)])
 def make(n: int = 2000, seed: int = 0) -> Raw:
     """n sequences on the time window [0, 30] days.
 
-    Both classes have the same number of events on average, the same marks equally often and the same distribution of values.
-    In class 1 marks walk round a ring forwards and values follow each other; in class 0 marks walk backwards and values
-    alternate in sign. Only the order tells them apart.
+    Both classes have the same number of events on average, at the same times, and the same marks equally often; values
+    and the profile are noise. Marks walk round a ring, forwards in class 1 and backwards in class 0: only the order of
+    events tells the classes apart.
     """
     generator = np.random.default_rng(seed)
     labels = generator.permutation(np.arange(n) % 2)
@@ -32,19 +32,13 @@ def make(n: int = 2000, seed: int = 0) -> Raw:
     steps[first] = generator.integers(_MARKS, size=n)
     total = np.cumsum(steps)
     marks = (total - np.repeat(total[first] - steps[first], counts)) % _MARKS
-    shocks = generator.normal(size=len(owner))
-    values = np.empty(len(owner))
-    started = np.zeros(len(owner), bool)
-    started[first] = True
-    for i, shock in enumerate(shocks):
-        values[i] = shock if started[i] else 0.7 * direction[i] * values[i - 1] + np.sqrt(1 - 0.7**2) * shock
     return Raw(
         ids=np.array([f"s{i:06d}" for i in range(n)]),
         labels=labels,
         owner=owner,
         time=time,
         categorical={"mark": _NAMES[marks]},
-        numerical={"value": values},
+        numerical={"value": generator.normal(size=len(owner))},
         profile_numerical={"noise": generator.normal(size=n)},
         cut=30.0,
     )

@@ -20,7 +20,7 @@ def _read(path: Path) -> Raw:
     frame = reading.read_csv(path, ["user_id", "behavior_type", "item_category", "time"])
     stamps = reading.times(frame.time, path, "%Y-%m-%d %H")
     day = reading.days(stamps, stamps.min().normalize())
-    frame["day"], frame["hour"], frame["weekday"] = day, stamps.dt.hour, stamps.dt.weekday
+    frame["day"], frame["hour"], frame["weekday"] = day, stamps.dt.hour, stamps.dt.day_of_week
     if day.max() < _WINDOW:
         raise DatasetError(f"{path} ends after {day.max():.1f} days: expected {2 * _WINDOW:g}")
     counts = frame.item_category.map(frame.item_category.value_counts())

@@ -27,7 +27,7 @@ def _read(folder: Path) -> Raw:
             "mcc_code": frame.mcc_code.to_numpy(str),
             "currency_rk": frame.currency_rk.to_numpy(str),
             "hour": stamps.dt.hour.astype(str).to_numpy(str),
-            "weekday": stamps.dt.weekday.astype(str).to_numpy(str),
+            "weekday": stamps.dt.day_of_week.astype(str).to_numpy(str),
         },
         numerical={"amount": reading.numbers(frame.transaction_amt, path)},
     )

@@ -1,0 +1,215 @@
+"""Anybody's own data: what works, and one line for everything odd."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nasbench_evs.datasets import custom, prepare
+from nasbench_evs.errors import DatasetError
+
+SCHEMA = """
+id = "client"
+time = "when"
+categorical = ["shop"]
+numerical = ["amount"]
+profile = ["city", "age"]
+group = "household"
+label = "churned"
+metric = "roc_auc"
+max_length = 5
+"""
+
+
+def make_frames(n=60):
+    generator = np.random.default_rng(0)
+    clients = [f"c{i}" for i in range(n)]
+    events = pd.DataFrame(
+        {
+            "client": np.repeat(clients, 4),
+            "when": [f"2024-01-{d:02d} 10:00:00" for d in generator.integers(1, 28, 4 * n)],
+            "shop": generator.choice(["a", "b"], 4 * n),
+            "amount": generator.normal(size=4 * n).round(3).astype(str),
+            "city": np.repeat(generator.choice(["x", "y"], n), 4),
+        }
+    )
+    labels = pd.DataFrame(
+        {
+            "client": clients,
+            "churned": np.where(np.arange(n) % 2, "yes", "no"),
+            "age": generator.integers(20, 60, n).astype(str),
+            "household": [f"h{i // 2}" for i in range(n)],
+        }
+    )
+    return events, labels
+
+
+@pytest.fixture
+def files(tmp_path):
+    events, labels = make_frames()
+
+    def write(events=events, labels=labels, schema=SCHEMA, form="csv"):
+        suffix = {"csv": ".csv", "gz": ".csv.gz", "parquet": ".parquet"}[form]
+        paths = tmp_path / f"events{suffix}", tmp_path / "labels.csv", tmp_path / "schema.toml"
+        if form == "parquet":
+            events.to_parquet(paths[0])
+        else:
+            events.to_csv(paths[0], index=False)
+        labels.to_csv(paths[1], index=False)
+        paths[2].write_text(schema)
+        return paths
+
+    return write
+
+
+def load(paths, name="mine"):
+    raw, rules = custom.read(name, *paths)
+    return prepare(raw, rules)
+
+
+@pytest.mark.parametrize("form", ["csv", "gz", "parquet"])
+def test_a_users_dataset(files, form):
+    dataset = load(files(form=form))
+    schema = dataset.schema
+    assert (len(dataset), schema.max_length, schema.metric.name) == (60, 5, "roc_auc")
+    assert schema.classes == ("no", "yes")
+    assert [c.name for c in schema.categorical] == ["shop"]
+    assert [n.name for n in schema.numerical] == ["amount", "gap", "left"]
+    assert [c.name for c in schema.profile_categorical] == ["city"]
+    assert [n.name for n in schema.profile_numerical] == ["age"]
+    assert dataset.time.min() == 0
+    for household in np.unique(dataset.groups):
+        assert len(np.unique(dataset.split[dataset.groups == household])) == 1
+
+
+def test_every_form_gives_the_same_data(files):
+    assert len({load(files(form=form)).fingerprint for form in ("csv", "gz", "parquet")}) == 1
+
+
+def test_only_id_time_and_label_are_needed(files):
+    dataset = load(files(schema='id = "client"\ntime = "when"\nlabel = "churned"\n'))
+    assert [n.name for n in dataset.schema.numerical] == ["gap", "left"]
+    assert dataset.schema.max_length == 128
+
+
+def test_times_as_numbers_of_days(files):
+    events, _ = make_frames()
+    events["when"] = np.tile(["0", "1.5", "2", "7"], 60)
+    assert load(files(events=events)).time.max() == 7.0
+
+
+def test_missing_measurements_get_an_indicator(files):
+    events, _ = make_frames()
+    events.loc[::3, "amount"] = ""
+    assert load(files(events=events)).schema.inputs[-1] == "amount measured"
+
+
+def test_more_than_two_classes(files):
+    _, labels = make_frames()
+    labels["churned"] = np.tile(["10", "9", "11"], 20)
+    dataset = load(files(labels=labels, schema=SCHEMA.replace('metric = "roc_auc"\n', "")))
+    assert dataset.schema.classes == ("9", "10", "11")
+    assert dataset.schema.metric.name == "macro_roc_auc"
+    with pytest.raises(DatasetError, match="metric roc_auc is for two classes, the labels have 3"):
+        load(files(labels=labels))
+
+
+def _event(column, row, value):
+    def change(events, labels):
+        events.loc[row, column] = value
+
+    return change
+
+
+def _label(column, row, value):
+    def change(events, labels):
+        labels.loc[row, column] = value
+
+    return change
+
+
+def _column(frame, column, value):
+    def change(events, labels):
+        (events if frame == "events" else labels)[column] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_event("when", 100, "soon"), r"events.csv, row 101, column when: 'soon' is not a time"),
+        (_event("when", 100, ""), r"events.csv, row 101, column when: '' is not a time|is empty"),
+        (_event("amount", 7, "much"), r"events.csv, row 8, column amount: 'much' is not a number"),
+        (_event("client", 9, ""), r"events.csv, row 10, column client: '' is empty"),
+        (
+            _event("client", 9, "stranger"),
+            r"events.csv, row 10, column client: 'stranger' has no label in .*labels.csv",
+        ),
+        (
+            _event("city", 5, "elsewhere"),
+            r"events.csv, row 6, column city: 'elsewhere' differs from the sequence's first",
+        ),
+        (_label("churned", 3, ""), r"labels.csv, row 4, column churned: '' is empty"),
+        (_label("client", 3, "c2"), r"labels.csv, row 4, column client: 'c2' occurs in an earlier row"),
+        (_label("client", 59, "nobody"), r"nobody|has no label|has no events"),
+        (_column("labels", "churned", "yes"), r"labels.csv, column churned: all labels are 'yes'"),
+        (_column("events", "shop", "a"), r"events.csv, column shop: every value is 'a'; drop it from the schema"),
+        (_column("events", "amount", "1.0"), r"events.csv, column amount: every value is '1.0'"),
+        (_column("labels", "age", "30"), r"labels.csv, column age: every value is '30'"),
+    ],
+)
+def test_odd_data_is_one_line(files, change, message):
+    events, labels = make_frames()
+    change(events, labels)
+    with pytest.raises(DatasetError, match=message) as caught:
+        load(files(events=events, labels=labels))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_label_without_events(files):
+    events, _ = make_frames()
+    with pytest.raises(DatasetError, match=r"labels.csv, row 6, column client: 'c5' has no events in .*events.csv"):
+        load(files(events=events[events.client != "c5"]))
+
+
+def test_renamed_columns_and_empty_tables(files):
+    events, labels = make_frames()
+    with pytest.raises(DatasetError, match=r"events.csv has no column 'shop'; its columns are client, when, store"):
+        load(files(events=events.rename(columns={"shop": "store"})))
+    with pytest.raises(DatasetError, match=r"labels.csv has no column 'churned'"):
+        load(files(labels=labels.rename(columns={"churned": "left"})))
+    with pytest.raises(DatasetError, match=r"labels.csv has no rows"):
+        load(files(labels=labels[:0]))
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (SCHEMA + "colour = 1\n", "unknown key 'colour'"),
+        (SCHEMA.replace("categorical", "categoricals"), "unknown key 'categoricals': .*did you mean 'categorical'"),
+        (SCHEMA.replace('label = "churned"', ""), "lacks the key 'label'"),
+        (SCHEMA.replace("max_length = 5", "max_length = 0"), "max_length = 0, expected a positive integer"),
+        (SCHEMA.replace("max_length = 5", 'max_length = "5"'), "expected a positive integer"),
+        (SCHEMA.replace('["shop"]', '"shop"'), "categorical = 'shop', expected a list of column names"),
+        (SCHEMA.replace('"roc_auc"', '"f1"'), "unknown metric 'f1': expected one of"),
+        ("id = ", "is no TOML"),
+    ],
+)
+def test_schemas_that_are_wrong(files, schema, message):
+    with pytest.raises(DatasetError, match=message):
+        load(files(schema=schema))
+
+
+def test_files_that_are_not_there_or_something_else(files, tmp_path):
+    paths = files()
+    for missing in range(3):
+        with pytest.raises(DatasetError, match=r"there is no file|cannot read"):
+            load([tmp_path / "none" if i == missing else path for i, path in enumerate(paths)])
+    paths[0].write_bytes(gzip.compress(b"id,x\n")[:10])
+    with pytest.raises(DatasetError, match=r"events.csv"):
+        load(paths)
+    (tmp_path / "e.parquet").write_bytes(b"no parquet")
+    with pytest.raises(DatasetError, match="no Parquet file"):
+        load([tmp_path / "e.parquet", *paths[1:]])
