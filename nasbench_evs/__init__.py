@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nasbench_evs import spaces, tables
+    from nasbench_evs import datasets, spaces, tables
     from nasbench_evs.benchmark import Score, Scores, benchmarks, load
     from nasbench_evs.errors import NasbenchError
 
-__all__ = ["NasbenchError", "Score", "Scores", "__version__", "benchmarks", "load", "spaces", "tables"]
+__all__ = ["NasbenchError", "Score", "Scores", "__version__", "benchmarks", "datasets", "load", "spaces", "tables"]
 
 # Loaded when first used, so that `import nasbench_evs` costs nothing.
 _HOMES = {
@@ -31,7 +31,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
-    elif name in ("spaces", "tables"):
+    elif name in ("datasets", "spaces", "tables"):
         value = import_module(f"nasbench_evs.{name}")
     else:
         raise AttributeError(f"module 'nasbench_evs' has no attribute {name!r}")

@@ -612,3 +612,7 @@ def _shown(value: Any) -> str:
 
 def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -79,12 +79,12 @@ def _draw(dataset: Dataset, path: Path) -> None:
     left, right = figure.subplots(1, 2)
     schema, lengths = dataset.schema, np.asarray(dataset.full_lengths)
     shown = np.minimum(lengths, np.quantile(lengths, 0.99))
-    bins = np.arange(1, shown.max() + 2) - 0.5 if shown.max() <= 60 else 60
-    left.hist(shown, bins=bins, color=_DARK)
+    step = int(np.ceil(shown.max() / 60))  # whole numbers of events, so that no bin holds one value more than the next
+    left.hist(shown, bins=np.arange(0.5, shown.max() + step + 0.5, step), color=_DARK)
     if lengths.max() > schema.max_length:
         left.axvline(schema.max_length, color=_LIGHT, linestyle="--", label=f"cut at {schema.max_length}")
         left.legend(frameon=False)
-    left.set(xlabel="events per sequence (the longest 1 % at the right edge)", ylabel="sequences")
+    left.set(xlabel="events per sequence\n(the longest 1 % at the right edge)", ylabel="sequences")
     between = gaps(dataset)
     positive = between[between > 0]
     if len(positive):
@@ -92,7 +92,7 @@ def _draw(dataset: Dataset, path: Path) -> None:
         right.hist(positive, bins=np.geomspace(low, max(positive.max(), low * 1.01), 60), color=_DARK)
         right.set_xscale("log")
     share = float((between == 0).mean()) if len(between) else 0.0
-    right.set(xlabel=f"{schema.time_unit} between events ({share:.0%} are simultaneous, not shown)", ylabel="gaps")
+    right.set(xlabel=f"{schema.time_unit} between events\n({share:.0%} are simultaneous, not shown)", ylabel="gaps")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     with replacing(path, force=True) as scratch:
