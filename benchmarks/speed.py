@@ -122,6 +122,15 @@ score = bench.query(bench.space.unrank({int(table["rank"][777])}))
         pool = bench.pool
         row(f"{len(pool):,} tabular queries at once", timed(lambda: bench.query_many(pool)), "-", "ms")
 
+    both = nb.load("abank")
+    known = both.space.architectures(both.table["choices"])
+    row(
+        "one tabular query, with a surrogate for the rest",
+        timed(lambda: [both.query(a) for a in known]) / len(known),
+        "5 µs",
+        "µs",
+    )
+
     folder = shipped("surrogate") / "abank" / "seqnas"
     row(
         "load a surrogate",

@@ -77,6 +77,27 @@ class Scores(NamedTuple):
 Architectures = Sequence[Architecture] | np.ndarray
 
 
+class Question(NamedTuple):
+    """Which of an architecture's scores is asked for: the arguments of a query, checked."""
+
+    split: str
+    epoch: int | None
+    seed: int | None
+    distilled: bool
+
+
+def _question(split: str, epoch: int | None, seed: int | None, distilled: bool) -> Question:
+    if split not in SPLITS:
+        raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+    if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, int | np.integer)):
+        raise InvalidQuery(f"epoch {epoch!r}: expected an integer of 1 or more")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
+        raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more")
+    if not isinstance(distilled, bool | np.bool_):
+        raise InvalidQuery(f"distilled {distilled!r}: expected True or False")
+    return Question(split, epoch, seed, bool(distilled))
+
+
 class Benchmark:
     """What all benchmarks share: a space, a dataset, a metric, and one query.
 
@@ -99,7 +120,7 @@ class Benchmark:
         distilled: bool = False,
     ) -> Score:
         """The score of one architecture: mean over seeds, or of the training with this `seed`."""
-        raise NotImplementedError
+        return self._query(architecture, _question(split, epoch, seed, distilled))
 
     def query_many(
         self,
@@ -111,6 +132,16 @@ class Benchmark:
         distilled: bool = False,
     ) -> Scores:
         """The scores of many architectures, in their order."""
+        question = _question(split, epoch, seed, distilled)
+        if isinstance(architectures, Architecture | str):
+            raise InvalidQuery(f"query_many takes a sequence of architectures, got one: {architectures}; use query")
+        return self._query_many(self._choices(architectures), question)
+
+    def _query(self, architecture: Architecture, question: Question) -> Score:
+        raise NotImplementedError
+
+    def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
+        """Answers for valid choice indices."""
         raise NotImplementedError
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
@@ -129,19 +160,7 @@ class Benchmark:
     def _choices(self, architectures: Architectures) -> np.ndarray:
         if isinstance(architectures, np.ndarray):
             return self.space.check(architectures)
-        if isinstance(architectures, Architecture | str):
-            raise InvalidQuery(f"query_many takes a sequence of architectures, got one: {architectures}; use query")
         return self.space.stack(architectures)
-
-    def _check(self, split: str, epoch: int | None, seed: int | None, distilled: bool) -> None:
-        if split not in SPLITS:
-            raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
-        if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, int | np.integer)):
-            raise InvalidQuery(f"epoch {epoch!r}: expected an integer of 1 or more")
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
-            raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more")
-        if not isinstance(distilled, bool | np.bool_):
-            raise InvalidQuery(f"distilled {distilled!r}: expected True or False")
 
 
 class _Answers(NamedTuple):
@@ -153,6 +172,7 @@ class _Answers(NamedTuple):
     trainings: np.ndarray  # with a score; 0 if no training of it matches
     seconds: np.ndarray
     matching: np.ndarray  # trainings that were asked for, scored or not
+    rows: np.ndarray  # all of the above side by side, shape (M, 6): one architecture is one stretch of memory
 
 
 class TableBenchmark(Benchmark):
@@ -192,70 +212,37 @@ class TableBenchmark(Benchmark):
         """The recorded architectures, each once, as choice indices of shape (M, C), in order of rank."""
         return self.table["choices"][self._starts]
 
-    def query(
-        self,
-        architecture: Architecture,
-        *,
-        split: str = "valid",
-        epoch: int | None = None,
-        seed: int | None = None,
-        distilled: bool = False,
-    ) -> Score:
-        self._check(split, epoch, seed, distilled)
+    def _query(self, architecture: Architecture, question: Question) -> Score:
         position = self._find(architecture)
-        if seed is None:
-            answers = self._means(split, epoch, distilled)
+        if question.seed is None:
+            answers, at = self._means(question), position
         else:
-            rows = self._rows(position)
-            answers = self._answers(slice(rows.start, rows.stop), split, epoch, distilled, seed)
-        if not answers.matching[position if seed is None else 0]:
-            raise self._no_such_training(architecture, seed, distilled)
-        if seed is not None:
-            position = 0
-        metric = self.metric
-        return Score(
-            answers.value.item(position),
-            answers.std.item(position),
-            answers.noise_std.item(position),
-            metric.name,
-            metric.direction,
-            split,
-            epoch,
-            "table",
-            answers.trainings.item(position),
-            answers.seconds.item(position),
-        )
+            answers, at = self._answers(self._rows(position), question), 0
+        value, std, noise_std, trainings, seconds, matching = answers.rows[at].tolist()
+        if not matching:
+            raise self._no_such_training(architecture, question)
+        name, direction = self.metric[:2]
+        split, epoch = question[:2]
+        return Score(value, std, noise_std, name, direction, split, epoch, "table", int(trainings), seconds)
 
-    def query_many(
-        self,
-        architectures: Architectures,
-        *,
-        split: str = "valid",
-        epoch: int | None = None,
-        seed: int | None = None,
-        distilled: bool = False,
-    ) -> Scores:
-        self._check(split, epoch, seed, distilled)
-        if seed is None:
-            answers = self._means(split, epoch, distilled)
-        else:
-            answers = self._answers(slice(0, len(self.table)), split, epoch, distilled, seed)
-        choices = self._choices(architectures)
+    def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
+        whole = slice(0, len(self.table))
+        answers = self._means(question) if question.seed is None else self._answers(whole, question)
         position, recorded = self.locate(choices)
         if not recorded.all():
             missing = self.space.architectures(choices[~recorded][:1])[0]
             raise NotRecorded(f"{self._not_recorded(missing)} ({int((~recorded).sum())} of {len(choices)} asked for)")
         matching = answers.matching[position] > 0
         if not matching.all():
-            raise self._no_such_training(self.space.architectures(choices[~matching][:1])[0], seed, distilled)
+            raise self._no_such_training(self.space.architectures(choices[~matching][:1])[0], question)
         return Scores(
             answers.value[position],
             answers.std[position],
             answers.noise_std[position],
             self.metric.name,
             self.metric.direction,
-            split,
-            epoch,
+            question.split,
+            question.epoch,
             np.full(len(choices), "table"),
             answers.trainings[position],
             answers.seconds[position],
@@ -266,15 +253,27 @@ class TableBenchmark(Benchmark):
         seeds = self.table["seed"][rows][(self.table["distilled"][rows] == 1) == distilled]
         return tuple(seeds[seeds != MISSING].tolist())
 
-    def has(self, architecture: Architecture) -> bool:
-        """Whether any training of the architecture is recorded."""
-        return isinstance(architecture, Architecture) and architecture.key in self._position
-
     def locate(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of valid choice indices (N, C): positions in `pool` and whether recorded at all, both of shape (N,)."""
         ranks = self.space.rank_many(choices)
         position = np.minimum(np.searchsorted(self._ranks, ranks), len(self._ranks) - 1)
         return position, self._ranks[position] == ranks
+
+    def holds(self, choices: np.ndarray, distilled: bool) -> np.ndarray:
+        """Which of these architectures have a training with (or without) teachers: bool (N,)."""
+        position, recorded = self.locate(choices)
+        return recorded & (self._matching[int(distilled)][position] > 0)
+
+    def holds_one(self, architecture: Architecture, distilled: bool) -> bool:
+        """`holds` of one architecture, fast."""
+        position = self._position.get(architecture.key) if isinstance(architecture, Architecture) else None
+        return position is not None and bool(self._matching[distilled][position])
+
+    @cached_property
+    def _matching(self) -> tuple[np.ndarray, np.ndarray]:
+        """Trainings of each architecture without teachers, and with."""
+        taught = self.table["distilled"] == 1
+        return tuple(np.add.reduceat(kind, self._starts, dtype=np.int64) for kind in (~taught, taught))  # type: ignore[return-value]
 
     def records(self, architecture: Architecture) -> pd.DataFrame:
         """Every recorded training of the architecture, curves included, as `Table.to_frame` gives it."""
@@ -317,7 +316,8 @@ class TableBenchmark(Benchmark):
             f"(nasbench-evs surrogate fit) and use source='auto', or choose among bench.pool"
         )
 
-    def _no_such_training(self, architecture: Architecture, seed: int | None, distilled: bool) -> NotRecorded:
+    def _no_such_training(self, architecture: Architecture, question: Question) -> NotRecorded:
+        seed, distilled = question.seed, question.distilled
         seeds = self.seeds(architecture, distilled=distilled)
         kind = "with" if distilled else "without"
         if seed is None:
@@ -330,26 +330,26 @@ class TableBenchmark(Benchmark):
         )
 
     @cached_property
-    def _cache(self) -> dict[tuple[str, int | None, bool], _Answers]:
+    def _cache(self) -> dict[Question, _Answers]:
         return {}
 
     def __getstate__(self) -> dict[str, object]:
         # What was computed from the table does not travel with it.
         return {name: self.__dict__[name] for name in ("table", "space", "dataset", "metric")}
 
-    def _means(self, split: str, epoch: int | None, distilled: bool) -> _Answers:
+    def _means(self, question: Question) -> _Answers:
         """Answers without a seed, for all architectures, kept for the next query."""
-        key = (split, epoch, distilled)
-        answers = self._cache.get(key)
+        answers = self._cache.get(question)
         if answers is None:
             if len(self._cache) >= _KEPT:
                 self._cache.clear()
-            answers = self._cache[key] = self._answers(slice(0, len(self.table)), *key, None)
+            answers = self._cache[question] = self._answers(slice(0, len(self.table)), question)
         return answers
 
-    def _answers(self, rows: slice, split: str, epoch: int | None, distilled: bool, seed: int | None) -> _Answers:
+    def _answers(self, rows: slice, question: Question) -> _Answers:
         """What these records, which are all of some architectures, say about each of them."""
         table = self.table
+        split, epoch, seed, distilled = question
         if epoch is not None:
             if table.header.curves == "best":
                 raise NotRecorded(f"the table of {self.dataset} holds the best epoch only: leave epoch out")
@@ -381,7 +381,8 @@ class TableBenchmark(Benchmark):
             mean_seconds = np.add.reduceat(np.where(timed, seconds, 0.0), starts) / np.add.reduceat(
                 timed, starts, dtype=np.int64
             )
-            return _Answers(mean, noise_std / np.sqrt(trainings), noise_std, trainings, mean_seconds, matching)
+            columns = (mean, noise_std / np.sqrt(trainings), noise_std, trainings, mean_seconds, matching)
+        return _Answers(*columns, rows=np.stack(columns, axis=1))
 
     @cached_property
     def _has_test_scores(self) -> bool:
@@ -404,32 +405,15 @@ class SurrogateBenchmark(Benchmark):
     def __repr__(self) -> str:
         return f"<surrogate benchmark {self.dataset}: {self.space.name}, {self.metric.name}>"
 
-    def query(
-        self,
-        architecture: Architecture,
-        *,
-        split: str = "valid",
-        epoch: int | None = None,
-        seed: int | None = None,
-        distilled: bool = False,
-    ) -> Score:
-        scores = self.query_many([architecture], split=split, epoch=epoch, seed=seed, distilled=distilled)
+    def _query(self, architecture: Architecture, question: Question) -> Score:
+        scores = self._query_many(self.space.stack([architecture]), question)
         fields = {name: f.item() if isinstance(f, np.ndarray) else f for name, f in scores._asdict().items()}
         return Score(**fields)
 
-    def query_many(
-        self,
-        architectures: Architectures,
-        *,
-        split: str = "valid",
-        epoch: int | None = None,
-        seed: int | None = None,
-        distilled: bool = False,
-    ) -> Scores:
-        self._check(split, epoch, seed, distilled)
+    def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
+        split, epoch, seed, distilled = question
         if epoch is not None:
             raise NotRecorded(f"the surrogate of {self.dataset} predicts the best epoch only: leave epoch out")
-        choices = self._choices(architectures)
         prediction = self.surrogate.predict(choices, split, distilled=distilled)
         value = prediction.mean
         if seed is not None:
@@ -473,48 +457,28 @@ class AutoBenchmark(Benchmark):
     def __repr__(self) -> str:
         return repr(self.recorded)[:-1] + ", and a surrogate for the rest>"
 
-    def query(
-        self,
-        architecture: Architecture,
-        *,
-        split: str = "valid",
-        epoch: int | None = None,
-        seed: int | None = None,
-        distilled: bool = False,
-    ) -> Score:
-        source: Benchmark = self.recorded if self.recorded.has(architecture) else self.predicted
-        return source.query(architecture, split=split, epoch=epoch, seed=seed, distilled=distilled)
+    def _query(self, architecture: Architecture, question: Question) -> Score:
+        if self.recorded.holds_one(architecture, question.distilled):
+            return self.recorded._query(architecture, question)
+        return self.predicted._query(architecture, question)
 
-    def query_many(
-        self,
-        architectures: Architectures,
-        *,
-        split: str = "valid",
-        epoch: int | None = None,
-        seed: int | None = None,
-        distilled: bool = False,
-    ) -> Scores:
-        choices = self._choices(architectures)
-        _, recorded = self.recorded.locate(choices)
-        parts = [(self.recorded, recorded), (self.predicted, ~recorded)]
-        answers = [
-            (mask, part.query_many(choices[mask], split=split, epoch=epoch, seed=seed, distilled=distilled))
-            for part, mask in parts
-            if mask.any() or len(choices) == 0
-        ]
-        if len(answers) == 1:
-            return answers[0][1]
-        (mask, left), (_, right) = answers[:2]
+    def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
+        recorded = self.recorded.holds(choices, question.distilled)
+        if recorded.all() or not recorded.any():
+            source: Benchmark = self.recorded if recorded.any() else self.predicted
+            return source._query_many(choices, question)
+        left = self.recorded._query_many(choices[recorded], question)
+        right = self.predicted._query_many(choices[~recorded], question)
         fields = left._asdict()
         for name, b in right._asdict().items():
             if isinstance(b, np.ndarray):
                 merged = np.empty(len(choices), np.result_type(fields[name], b))
-                merged[mask], merged[~mask] = fields[name], b
+                merged[recorded], merged[~recorded] = fields[name], b
                 fields[name] = merged
         return Scores(**fields)
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
-        if not self.recorded.has(architecture):
+        if not self.recorded.locate(self.space.stack([architecture]))[1][0]:
             raise NotRecorded(f"{architecture} was not trained on {self.dataset}: a surrogate answers for it")
         return self.recorded.seeds(architecture, distilled=distilled)
 

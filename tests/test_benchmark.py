@@ -190,6 +190,17 @@ def test_trainings_with_teachers_are_never_mixed_in():
         bench.query_many([zero, one])
 
 
+def test_where_only_teachers_were_recorded_the_surrogate_answers(seqnas_table, surrogate):
+    taught = seqnas_table["distilled"].copy()
+    taught[:5] = 1
+    table = Table(seqnas_table.header, {**seqnas_table.columns, "distilled": taught}, seqnas_table.hardware)
+    bench = AutoBenchmark(TableBenchmark(table), SurrogateBenchmark(surrogate))
+    some = bench.space.architectures(bench.recorded.pool[:10])
+    assert bench.query_many(some).source.tolist() == ["surrogate"] * 5 + ["table"] * 5
+    assert [bench.query(a).source for a in some] == ["surrogate"] * 5 + ["table"] * 5
+    assert bench.query(some[0], distilled=True).source == "table"
+
+
 def test_tables_of_best_epochs_know_no_epochs_and_no_seeds():
     header = make_header(curves="best")
     table = Table.build(

@@ -1,0 +1,39 @@
+"""Figures in documents are those of the files they speak of."""
+
+import json
+import re
+from pathlib import Path
+
+from nasbench_evs.benchmark import list_benchmarks
+from nasbench_evs.datasets.sources import SOURCES
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_table_of_benchmarks():
+    text = (ROOT / "README.md").read_text()
+    shown = re.findall(r"^\| `([\w-]+)` \| ([\w-]+) \| ([\d,]+) \| ([\d,]+) \|", text, re.MULTILINE)
+    listed = [(r["dataset"], r["space"], f"{r['size']:,}", f"{r['records']:,}") for r in list_benchmarks()]
+    assert sorted(shown) == sorted(listed)
+
+
+def test_the_table_of_surrogates():
+    text = (ROOT / "surrogate" / "README.md").read_text()
+    expected = []
+    for path in sorted((ROOT / "surrogate").glob("*/*/surrogate.json")):
+        for split, m in json.loads(path.read_text())["metrics"].items():
+            coverage = m["coverage_80_before_noise_factor"]
+            row = (m["kendall_tau"], m["mean_absolute_error"], coverage)
+            expected.append(
+                f"| {path.parent.parent.name}/{path.parent.name} | {split} | {row[0]:.3f} | {row[1]:.4f} | {row[2]:.1%} |"
+            )
+    assert expected == re.findall(r"^\| \w+/[\w-]+ \| .*$", text, re.MULTILINE)
+
+
+def test_every_dataset_that_can_be_had_has_a_card():
+    for name in SOURCES:  # the published records have cards of their own
+        if name in ("vbank", "taobao"):
+            continue
+        card = (ROOT / "datasets" / name / "README.md").read_text()
+        assert card.startswith(f"# {name}\n")
+        assert "Licence" in card or "Apache-2.0" in card
