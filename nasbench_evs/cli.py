@@ -450,7 +450,13 @@ def data_list(form: str) -> None:
     rows = []
     for name in [*SOURCES, *(name for name in prepared if name not in SOURCES)]:
         row: dict[str, Any] = {"dataset": name, "prepared": name in prepared}
-        facts = statistics(store.open_dataset(name)) if name in prepared else {}
+        facts: dict[str, Any] = {}
+        if name in prepared:
+            try:
+                facts = statistics(store.open_dataset(name))
+            except DatasetError as error:
+                row["prepared"] = "damaged"
+                print(f"warning: {error}", file=sys.stderr)
         for short, key in (
             ("sequences", "sequences"),
             ("events", "events"),

@@ -100,6 +100,16 @@ def test_cards_of_own_data_are_ones_own(capsys, own, tmp_path):
     fails(capsys, "my-data is your own data", "data", "card", "my-data", "--out", tmp_path / "card")
 
 
+def test_one_damaged_dataset_does_not_hide_the_others(capsys, home, own):
+    run(capsys, "data", "add", "my-data", *own)
+    run(capsys, "data", "add", "synthetic")
+    (home / "datasets" / "my-data" / "labels.npy").write_bytes(b"")
+    code, out, err = run(capsys, "data", "list", "--format", "json")
+    rows = {row["dataset"]: row for row in json.loads(out)}
+    assert (code, rows["my-data"]["prepared"], rows["synthetic"]["prepared"]) == (0, "damaged", True)
+    assert "my-data is damaged" in err
+
+
 def test_a_home_that_cannot_be_written(capsys, tmp_path, monkeypatch, own):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NASBENCH_EVS_HOME", str(tmp_path / "file"))

@@ -19,7 +19,7 @@ from nasbench_evs.metrics import metric
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEXT, _LIST, _INTEGER = "a text", "a list of column names", "a positive integer"
+_TEXT, _LIST, _INTEGER = "a text", "a list of column names", "a positive integer of at most 1,000,000"
 KEYS = {
     "id": _TEXT,
     "time": _TEXT,
@@ -67,7 +67,7 @@ class Columns:
             fits = {
                 _TEXT: isinstance(value, str) and bool(value),
                 _LIST: isinstance(value, list) and all(isinstance(v, str) for v in value),
-                _INTEGER: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+                _INTEGER: isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 1_000_000,
             }[kind]
             if not fits:
                 raise DatasetError(f"{path}: {key} = {value!r}, expected {kind}")
@@ -79,6 +79,14 @@ class Columns:
                 metric(values["metric"])
             except NasbenchError as error:
                 raise DatasetError(f"{path}: {error}") from None
+        roles: dict[str, str] = {}
+        for key in ("id", "time", "label", "group", "categorical", "numerical", "profile"):
+            for column in [values[key]] if isinstance(values.get(key), str) else values.get(key, []):
+                if column in roles:
+                    raise DatasetError(
+                        f"{path}: the column {column!r} is both {roles[column]} and {key}: expected one use"
+                    )
+                roles[column] = key
         fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         return cls(**fields)
 
@@ -91,17 +99,29 @@ def read(name: str, events_path: Path, labels_path: Path, schema_path: Path) -> 
     """
     columns = Columns.read(schema_path)
     events, labels = _read(events_path), _read(labels_path)
-    _require(labels, labels_path, [columns.id, columns.label])
+    reading.require(list(labels.columns), labels_path, [columns.id, columns.label])
     profile = [*columns.profile, *([columns.group] if columns.group else [])]
     in_labels = [name for name in profile if name in labels.columns]
     in_events = [name for name in profile if name not in labels.columns]
-    _require(events, events_path, [columns.id, columns.time, *columns.categorical, *columns.numerical, *in_events])
+    reading.require(
+        list(events.columns),
+        events_path,
+        [columns.id, columns.time, *columns.categorical, *columns.numerical, *in_events],
+    )
     if events.empty or labels.empty:
         raise DatasetError(f"{events_path if events.empty else labels_path} has no rows")
 
     for frame, path in ((events, events_path), (labels, labels_path)):
         _no_gaps(frame, columns.id, path)
     _no_gaps(labels, columns.label, labels_path)
+    if columns.group:
+        _no_gaps(
+            *(
+                (labels, columns.group, labels_path)
+                if columns.group in in_labels
+                else (events, columns.group, events_path)
+            )
+        )
     repeated = labels[columns.id].duplicated()
     if repeated.any():
         raise _at(labels, repeated, labels_path, columns.id, "occurs in an earlier row too")
@@ -130,15 +150,15 @@ def read(name: str, events_path: Path, labels_path: Path, schema_path: Path) -> 
     start = np.full(len(ids), np.inf)
     np.minimum.at(start, owner, days)
     raw = Raw(
-        ids=ids.to_numpy(str),
+        ids=reading.text(ids),
         labels=labels[columns.label].map(classes.index).to_numpy(np.int64),
         owner=owner,
         time=days - start[owner],
-        categorical={c: events[c].to_numpy(str) for c in columns.categorical},
+        categorical={c: reading.text(events[c]) for c in columns.categorical},
         numerical={c: reading.numbers(events[c], events_path, missing=True) for c in columns.numerical},
-        profile_categorical={c: values[c].to_numpy(str) for c in columns.profile if numbers[c] is None},
+        profile_categorical={c: reading.text(values[c]) for c in columns.profile if numbers[c] is None},
         profile_numerical={c: n for c, n in numbers.items() if n is not None},
-        groups=values[columns.group].to_numpy(str) if columns.group else None,
+        groups=reading.text(values[columns.group]) if columns.group else None,
     )
     rules = Rules(
         name,
@@ -153,27 +173,7 @@ def read(name: str, events_path: Path, labels_path: Path, schema_path: Path) -> 
 def _read(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise DatasetError(f"there is no file {path}")
-    if path.suffix == ".parquet":
-        frame = reading.read_parquet(path)
-        return frame.astype({c: str for c in frame.columns if frame[c].dtype.kind not in "iuf"})
-    import pandas as pd
-
-    with reading.damage(path):
-        try:
-            return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        except UnicodeDecodeError:
-            raise
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise DatasetError(f"{path} is no table of comma-separated values: {reason}") from None
-
-
-def _require(frame: pd.DataFrame, path: Path, names: list[str]) -> None:
-    for name in names:
-        if name not in frame.columns:
-            raise DatasetError(
-                f"{path} has no column {name!r}; its columns are {', '.join(map(str, frame.columns[:30]))}"
-            )
+    return reading.read_parquet(path) if path.suffix == ".parquet" else reading.read_csv(path, None)
 
 
 def _at(frame: pd.DataFrame, wrong: np.ndarray | pd.Series, path: Path, column: str, what: str) -> DatasetError:
@@ -186,8 +186,9 @@ def _at(frame: pd.DataFrame, wrong: np.ndarray | pd.Series, path: Path, column: 
 
 
 def _no_gaps(frame: pd.DataFrame, column: str, path: Path) -> None:
-    frame[column] = frame[column].astype(str)
-    empty = frame[column].str.strip() == ""
+    """Turn the column into text; an empty cell, or "nan", is an error."""
+    frame[column] = reading.text(frame[column])
+    empty = frame[column].str.strip().str.lower().isin(["", "nan"])
     if empty.any():
         raise _at(frame, empty, path, column, "is empty")
 
@@ -200,8 +201,11 @@ def _varies(frame: pd.DataFrame, column: str, path: Path) -> None:
 
 
 def _per_sequence(events: pd.DataFrame, column: str, owner: np.ndarray, path: Path) -> pd.Series:
-    first = events[column].groupby(owner).first()
-    other = events[column].to_numpy() != first.to_numpy()[owner]
+    import pandas as pd
+
+    values = reading.text(events[column])
+    first = pd.Series(values).groupby(owner).first()
+    other = values != first.to_numpy(object)[owner]
     if other.any():
         raise _at(events, other, path, column, "differs from the sequence's first event; a profile field has one value")
     return first
@@ -215,11 +219,13 @@ def _numbers_or_none(values: pd.Series) -> np.ndarray | None:
 
 
 def _days(values: pd.Series, path: Path) -> np.ndarray:
-    try:
+    import pandas as pd
+
+    numeric = pd.to_numeric(pd.Series(reading.text(values)), errors="coerce").notna()
+    if numeric.mean() > 0.5:  # numbers of days; the few that are none are mistakes
         return reading.numbers(values, path)
-    except DatasetError:
-        stamps = reading.times(values, path, "ISO8601")
-        return reading.days(stamps, stamps.min())
+    stamps = reading.times(values, path, "ISO8601")
+    return reading.days(stamps, stamps.min())
 
 
 def _natural(text: str) -> tuple[int, float, str]:

@@ -60,7 +60,8 @@ def histogram(values: np.ndarray, unit: str) -> list[str]:
         rows = [(f"{value:.0f}", int((values == value).sum())) for value in distinct]
     else:
         positive = values[values > 0]
-        edges = np.geomspace(max(np.quantile(positive, 0.001), 1e-9), positive.max(), _BINS + 1)
+        low, high = max(np.quantile(positive, 0.001), 1e-12), positive.max()
+        edges = np.geomspace(low, high, _BINS + 1) if high > low * 1.05 else np.array([low * 0.99, high * 1.01])
         counts, _ = np.histogram(np.clip(positive, edges[0], edges[-1]), edges)
         rows = [("0", int((values == 0).sum()))] if (values == 0).any() else []
         rows += [(f"{a:.3g} - {b:.3g}", int(n)) for (a, b), n in zip(pairwise(edges), counts, strict=True)]

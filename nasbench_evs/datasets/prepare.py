@@ -9,7 +9,7 @@ import numpy as np
 
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.schema import FIRST_CODE, UNKNOWN, Categorical, Numerical, Schema
-from nasbench_evs.datasets.split import split
+from nasbench_evs.datasets.split import SPLITS, split
 from nasbench_evs.errors import DatasetError
 from nasbench_evs.metrics import metric
 
@@ -100,8 +100,13 @@ def prepare(raw: Raw, rules: Rules, *, seed: int = 0, source: str = "") -> Datas
     groups = ids[by_id] if raw.groups is None else np.asarray(raw.groups, dtype=str)[by_id]
     side = split(labels, groups, seed)
     train = side == 0
-    if len(np.unique(labels[train])) < len(rules.classes):
-        raise DatasetError(f"{rules.name}: the training split lacks a class; expected several sequences of each class")
+    for code, part in enumerate(SPLITS):
+        lacking = np.setdiff1d(np.arange(len(rules.classes)), labels[side == code])
+        if len(lacking):
+            raise DatasetError(
+                f"{rules.name}: no sequence of class {rules.classes[lacking[0]]!r} is in the {part} split; expected at "
+                "least five of each class (five groups, where sequences are grouped)"
+            )
     train_event = train[owner]
 
     known = {f.name: f for f in rules.numerical} | {GAP.name: GAP, LEFT.name: LEFT}
@@ -173,6 +178,12 @@ def _check(ids: np.ndarray, labels: np.ndarray, raw: Raw, rules: Rules) -> None:
     if len(distinct) < len(ids):
         raise DatasetError(f"{name}: the id {distinct[counts > 1][0]} occurs twice among the labels")
     present = np.unique(labels)
+    if not np.isin(present, np.arange(len(rules.classes))).all():
+        strange = present[~np.isin(present, np.arange(len(rules.classes)))][0]
+        raise DatasetError(f"{name}: the label {strange} is none of the {len(rules.classes)} classes")
+    for reserved in (GAP.name, LEFT.name):
+        if reserved in raw.numerical:
+            raise DatasetError(f"{name}: every dataset gets a field {reserved!r} of its own: rename yours")
     if len(present) < 2:
         only = rules.classes[int(present[0])]
         raise DatasetError(f"{name}: all labels are {only!r}; a classification needs at least two classes")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from lzma import LZMAError
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,7 +22,9 @@ from nasbench_evs.errors import DatasetError
 if TYPE_CHECKING:
     import pandas as pd
 
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, gzip.BadGzipFile)
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile)
+_ZONE = r"\d(?:Z|[+-]\d\d:?\d\d)$"
+_LARGEST = 1e30  # beyond it, float32 has no room for what is computed from a number
 _SUFFIXES = ("", ".gz", ".zip", ".bz2", ".xz")
 
 
@@ -52,9 +56,12 @@ def damage(path: Path) -> Iterator[None]:
         raise DatasetError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def read_csv(path: Path, columns: Sequence[str], *, content: bytes | None = None, **options: Any) -> pd.DataFrame:
-    """These columns of a CSV file, as text unless `dtype` says otherwise; `content` is read instead if it is given.
+def read_csv(
+    path: Path, columns: Sequence[str] | None, *, content: bytes | None = None, **options: Any
+) -> pd.DataFrame:
+    """These columns of a CSV file (all, if None), as text unless `dtype` says otherwise.
 
+    `content` is read in place of the file if it is given (a member of an archive, say).
     DatasetError names the columns that are missing and those that are there.
     """
     import pandas as pd
@@ -66,19 +73,29 @@ def read_csv(path: Path, columns: Sequence[str], *, content: bytes | None = None
 
     with damage(path):
         try:
-            header = pd.read_csv(source(), nrows=0, encoding=options["encoding"])
-            missing = [name for name in columns if name not in header.columns]
-            if missing:
-                raise DatasetError(
-                    f"{path} has no column {missing[0]!r}; its columns are {', '.join(map(str, header.columns[:30]))}"
-                )
-            # All columns, because with a selection pandas accepts rows that have too many fields.
-            return pd.read_csv(source(), **options)[list(columns)]
+            header = pd.read_csv(source(), header=None, nrows=1, dtype=str, encoding=options["encoding"]).iloc[0]
+            names = [str(name) for name in header if isinstance(name, str)]
+            require(names, path, columns or ())
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+                # All columns, because with a selection pandas accepts rows that have too many fields.
+                frame = pd.read_csv(source(), index_col=False, **options)
+            return frame if columns is None else frame[list(columns)]
         except UnicodeDecodeError:
             raise
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise DatasetError(f"{path} is no table of comma-separated values: {reason}") from None
+
+
+def require(names: Sequence[str], path: Path, columns: Sequence[str]) -> None:
+    """DatasetError unless every one of `columns` is among the file's column names, and none occurs twice."""
+    for name in columns:
+        if name not in names:
+            raise DatasetError(f"{path} has no column {name!r}; its columns are {', '.join(map(str, names[:30]))}")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise DatasetError(f"{path} has the column {twice[0]!r} twice: rename one of them")
 
 
 def unzip(path: Path, *endings: str) -> bytes:
@@ -95,22 +112,20 @@ def unzip(path: Path, *endings: str) -> bytes:
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """These columns of a Parquet file."""
+    """These columns of a Parquet file (all, if None)."""
     import pandas as pd
 
     with damage(path):
         try:
-            frame = pd.read_parquet(path)
+            from pyarrow import parquet
+
+            names = list(parquet.read_schema(path).names)
+            require(names, path, columns or ())
+            return pd.read_parquet(path, columns=None if columns is None else list(columns))
         except ImportError:
             raise DatasetError(f"reading {path} needs pyarrow: pip install 'nasbench-evs[parquet]'") from None
         except ValueError as error:  # pyarrow's ArrowInvalid is one
             raise DatasetError(f"{path} is no Parquet file: {' '.join(str(error).split())}") from None
-    missing = [name for name in columns or () if name not in frame.columns]
-    if missing:
-        raise DatasetError(
-            f"{path} has no column {missing[0]!r}; its columns are {', '.join(map(str, frame.columns[:30]))}"
-        )
-    return frame[list(columns)] if columns is not None else frame
 
 
 def tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -127,34 +142,57 @@ def tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a plain or gzipped file."""
-    with damage(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-        yield stream  # type: ignore[misc]
+    """The bytes of a plain or compressed file."""
+    if path.suffix == ".zip":
+        yield io.BytesIO(unzip(path, ""))
+        return
+    opener: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix, open)
+    with damage(path), opener(path, "rb") as stream:
+        yield stream
 
 
 def numbers(values: pd.Series, path: Path, *, missing: bool = False) -> np.ndarray:
     """A column of text as float64; with `missing`, empty text is NaN. DatasetError names row and column."""
     import pandas as pd
 
-    if values.dtype.kind in "iuf":
-        parsed = values.to_numpy(np.float64)
-        wrong = np.isinf(parsed) | (np.isnan(parsed) & (not missing))
+    if getattr(values.dtype, "kind", "O") in "iuf":
+        parsed = values.to_numpy(np.float64, na_value=np.nan)
+        wrong = np.isinf(parsed) | (np.isnan(parsed) & (not missing)) | (np.abs(parsed) > _LARGEST)
     else:
-        text = values.astype(str).str.strip()
-        empty = text.str.lower().isin(["", "nan", "na", "null", "none"]).to_numpy()
-        parsed = pd.to_numeric(text.where(~empty, "nan"), errors="coerce").to_numpy(np.float64)
-        wrong = ~np.isfinite(parsed) & ~(empty & missing)
+        written = pd.Series(text(values), dtype=object).str.strip()
+        empty = written.str.lower().isin(["", "nan", "na", "null", "none"]).to_numpy()
+        parsed = pd.to_numeric(written.where(~empty, "nan"), errors="coerce").to_numpy(np.float64)
+        wrong = (~np.isfinite(parsed) & ~(empty & missing)) | (np.abs(parsed) > _LARGEST)
     if wrong.any():
         raise _wrong(values, wrong, path, "a number")
     return parsed
+
+
+def text(values: pd.Series | pd.Index) -> np.ndarray:
+    """A column as text, shape (N,), "" where it is missing."""
+    missing = np.asarray(values.isna())
+    return np.array(["" if gone else str(value) for value, gone in zip(values, missing, strict=True)], dtype=str)
+
+
+def labels(values: pd.Series, path: Path, classes: int) -> np.ndarray:
+    """A column of labels 0 ... classes - 1 as int64. DatasetError names row and column of another."""
+    parsed = numbers(values, path)
+    wrong = ~np.isin(parsed, np.arange(classes))
+    if wrong.any():
+        raise _wrong(values, wrong, path, f"a label, 0 to {classes - 1}")
+    return parsed.astype(np.int64)
 
 
 def times(values: pd.Series, path: Path, form: str) -> pd.Series:
     """A column of text as time stamps in this format ("ISO8601", "mixed", or strptime's). DatasetError names row and column."""
     import pandas as pd
 
-    parsed = pd.to_datetime(values, format=form, errors="coerce")
-    wrong = parsed.isna().to_numpy()
+    written = pd.Series(text(values), index=values.index, name=values.name, dtype=object)
+    zoned = written.str.contains(_ZONE, regex=True).to_numpy(bool)
+    if zoned.any() and not zoned.all():
+        raise _wrong(values, ~zoned, path, "a time with a UTC offset, which others have")
+    parsed = pd.to_datetime(written, format=form, errors="coerce", utc=True).dt.tz_localize(None)
+    wrong = parsed.isna().to_numpy() | written.str.lower().isin(["now", "today"]).to_numpy()
     if wrong.any():
         raise _wrong(values, wrong, path, f"a time ({form})")
     return parsed

@@ -1,6 +1,7 @@
 """Where prepared datasets are kept: one folder each in the user's cache directory."""
 
 import os
+import re
 from pathlib import Path
 
 from nasbench_evs.datasets.dataset import MANIFEST, Dataset
@@ -21,8 +22,8 @@ def home() -> Path:
 
 def folder(name: str) -> Path:
     """Where the prepared dataset of that name is, or would be."""
-    if not name or name != Path(name).name or name.startswith("."):
-        raise DatasetError(f"{name!r} is no name for a dataset: expected letters, digits and hyphens")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
+        raise DatasetError(f"{name!r} is no name for a dataset: expected letters, digits, hyphens and underscores")
     return home() / "datasets" / name
 
 

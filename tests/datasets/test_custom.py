@@ -105,6 +105,57 @@ def test_missing_measurements_get_an_indicator(files):
     assert load(files(events=events)).schema.inputs[-1] == "amount measured"
 
 
+def test_times_with_changing_offsets(files):
+    events, _ = make_frames()
+    expected = load(files(events=events)).time
+    zoned = pd.to_datetime(events.when).dt.tz_localize("Europe/Berlin") + pd.Timedelta(days=75)  # across summer time
+    events["when"] = zoned.astype(str)
+    assert np.allclose(load(files(events=events)).time, expected)
+    events["when"] = zoned
+    assert np.allclose(load(files(events=events, form="parquet")).time, expected)
+
+
+def test_one_bad_number_among_times_is_the_one_that_is_named(files):
+    events, _ = make_frames()
+    events["when"] = np.arange(len(events)).astype(str)
+    for wrong in ("oops", ""):
+        events.loc[7, "when"] = wrong
+        with pytest.raises(DatasetError, match=rf"row 8, column when: '{wrong}' is not a number$"):
+            load(files(events=events))
+
+
+def test_missing_values_in_parquet(files):
+    """None is a category of its own, texts stay whole, and missing labels, groups and ids are named."""
+    events, _ = make_frames()
+    events["shop"] = np.tile(["groceries north", "groceries south", "fuel", None], 60)
+    events.loc[events.client == "c3", "city"] = None
+    dataset = load(files(events=events, form="parquet"))
+    assert set(dataset.schema.categorical[0].vocabulary) == {"groceries north", "groceries south", "fuel", ""}
+    assert {"x", "y"} <= set(dataset.schema.profile_categorical[0].vocabulary) <= {"x", "y", ""}
+    events.loc[4, "client"] = None
+    with pytest.raises(DatasetError, match="row 5, column client: .* is empty"):
+        load(files(events=events, form="parquet"))
+
+
+def test_columns_twice_and_rows_too_long(files, tmp_path):
+    paths = files()
+    lines = gzip.decompress(paths[0].read_bytes()) if paths[0].suffix == ".gz" else paths[0].read_bytes()
+    header, _, rest = lines.partition(b"\n")
+    paths[0].write_bytes(b"client," + header + b"\n" + b"\n".join(b"c0," + line for line in rest.splitlines()))
+    with pytest.raises(DatasetError, match="has the column 'client' twice"):
+        load(paths)
+    paths[0].write_bytes(header + b"\n" + b"\n".join(line + b"," for line in rest.splitlines()))
+    with pytest.raises(DatasetError, match="no table of comma-separated values"):
+        load(paths)
+
+
+def test_fields_named_like_derived_ones(files):
+    events, _ = make_frames()
+    events["gap"] = events.pop("amount")
+    with pytest.raises(DatasetError, match="a field 'gap' of its own: rename yours"):
+        load(files(events=events, schema=SCHEMA.replace('"amount"', '"gap"')))
+
+
 def test_more_than_two_classes(files):
     _, labels = make_frames()
     labels["churned"] = np.tile(["10", "9", "11"], 20)
@@ -154,6 +205,12 @@ def _column(frame, column, value):
         (_label("churned", 3, ""), r"labels.csv, row 4, column churned: '' is empty"),
         (_label("client", 3, "c2"), r"labels.csv, row 4, column client: 'c2' occurs in an earlier row"),
         (_label("client", 59, "nobody"), r"nobody|has no label|has no events"),
+        (_event("client", 9, "NaN"), r"row 10, column client: 'NaN' is empty"),
+        (_label("churned", 3, "nan"), r"row 4, column churned: 'nan' is empty"),
+        (_label("household", 3, ""), r"labels.csv, row 4, column household: '' is empty"),
+        (_event("amount", 7, "1e300"), r"row 8, column amount: '1e300' is not a number"),
+        (_event("when", 7, "now"), r"row 8, column when: 'now' is not a time"),
+        (_event("when", 7, "2024-01-01 10:00:00+01:00"), r"row 1, column when: .* is not a time with a UTC offset"),
         (_column("labels", "churned", "yes"), r"labels.csv, column churned: all labels are 'yes'"),
         (_column("events", "shop", "a"), r"events.csv, column shop: every value is 'a'; drop it from the schema"),
         (_column("events", "amount", "1.0"), r"events.csv, column amount: every value is '1.0'"),
@@ -187,6 +244,11 @@ def test_renamed_columns_and_empty_tables(files):
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
+        (SCHEMA.replace('"city"', '"churned"'), "the column 'churned' is both label and profile"),
+        (SCHEMA.replace('["amount"]', '["amount", "churned"]'), "the column 'churned' is both label and numerical"),
+        (SCHEMA.replace('["shop"]', '["shop", "shop"]'), "the column 'shop' is both categorical and categorical"),
+        (SCHEMA.replace('["shop"]', '["client"]'), "the column 'client' is both id and categorical"),
+        (SCHEMA.replace("max_length = 5", "max_length = 1000000000000000000000000"), "at most 1,000,000"),
         (SCHEMA + "colour = 1\n", "unknown key 'colour'"),
         (SCHEMA.replace("categorical", "categoricals"), "unknown key 'categoricals': .*did you mean 'categorical'"),
         (SCHEMA.replace('label = "churned"', ""), "lacks the key 'label'"),

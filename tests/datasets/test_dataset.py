@@ -9,7 +9,7 @@ import pytest
 
 from nasbench_evs.datasets import Dataset, prepare
 from nasbench_evs.datasets.aggregate import aggregates
-from nasbench_evs.datasets.dataset import COLUMNS, DERIVED, MANIFEST
+from nasbench_evs.datasets.dataset import COLUMNS, MANIFEST
 from nasbench_evs.datasets.describe import gaps, histogram, statistics
 from nasbench_evs.errors import DatasetError, OutputError
 from tests.datasets.test_prepare import RULES, make_raw
@@ -45,8 +45,6 @@ def test_datasets_without_some_kind_of_field(tmp_path):
 
 def test_damage_is_noticed(folder):
     for name in COLUMNS:
-        if name in DERIVED:
-            continue
         path = folder / f"{name}.npy"
         original = path.read_bytes()
         for damaged in (
@@ -66,6 +64,19 @@ def test_damage_is_noticed(folder):
     Dataset.open(folder)
 
 
+def test_damaged_headers_of_arrays_are_one_line(folder):
+    """Every byte of the header of one column, changed in two ways."""
+    path = folder / "time.npy"
+    original = path.read_bytes()
+    for at in range(128):
+        for change in (0x20, 0x80):
+            path.write_bytes(original[:at] + bytes([original[at] ^ change]) + original[at + 1 :])
+            try:
+                Dataset.open(folder)
+            except DatasetError as error:
+                assert "\n" not in str(error)
+
+
 def test_manifests_that_are_not_ours(folder):
     path = folder / MANIFEST
     original = path.read_text()
@@ -74,6 +85,9 @@ def test_manifests_that_are_not_ours(folder):
         (json.dumps({**manifest, "format_version": 2}), "format version 2, this nasbench-evs reads 1"),
         (json.dumps({**manifest, "fingerprint": "0"}), "does not match its fingerprint"),
         (original.replace('"a"', '"z"', 1), "does not match its fingerprint"),
+        (original.replace('"std": ', '"std": 9', 1), "does not match its fingerprint"),
+        (original.replace('"fingerprint"', '"fingerprinf"'), "damaged"),
+        ('{"format_version": 1, "schema": ' + "[" * 100_000, "damaged"),
         (original[:100], "damaged"),
         ("[]", "damaged"),
     ):
@@ -208,5 +222,8 @@ def test_statistics_and_histograms(dataset):
     counted = [int(line.split()[2].replace(",", "")) for line in histogram(dataset.full_lengths, "events")]
     assert sum(counted) == 100
     assert len(gaps(dataset)) == len(dataset.time) - 100
+    for constant in (np.full(50, 1 / 24), np.full(50, 1e-11), 1.5 + np.arange(50) * 1e-9):
+        (line,) = histogram(constant, "days")
+        assert line.split()[-2] == "50"
     lines = histogram(gaps(dataset), "days")
     assert lines[0].split()[0] == "0"

@@ -1,10 +1,13 @@
 """The loaders: real public data at full size, and small made files of the schema of what cannot be had here."""
 
+import bz2
+import gzip
 import lzma
 import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -203,6 +206,56 @@ def test_physionet_archives_equal_folders(tmp_path, kind):
     assert prepare(source.read(folder), source.rules).fingerprint == expected
 
 
+def test_blank_lines_in_a_stay_are_nothing(tmp_path):
+    source = SOURCES["physionet2012"]
+    expected = prepare(source.read(make_challenge(tmp_path / "a")), source.rules).fingerprint
+    blank = make_challenge(tmp_path / "b", damage=lambda text: text + "\n\n")
+    assert prepare(source.read(blank), source.rules).fingerprint == expected
+
+
+def test_labels_that_are_none(tmp_path):
+    folder = make_challenge(tmp_path / "c")
+    outcomes = folder / "Outcomes-a.txt"
+    outcomes.write_text(outcomes.read_text().replace("1003,1,2,3,-1,1", "1003,1,2,3,-1,7"))
+    with pytest.raises(
+        DatasetError, match=r"Outcomes-a.txt, row 4, column In-hospital_death: '7' is not a label, 0 to 1"
+    ):
+        SOURCES["physionet2012"].read(folder)
+    make_vbank(tmp_path)
+    target = tmp_path / "train_target.csv"
+    target.write_text(target.read_text().replace("u4,0", "u4,0.5"))
+    with pytest.raises(DatasetError, match=r"train_target.csv, row 5, column higher_education: '0.5' is not a label"):
+        SOURCES["vbank"].read(tmp_path)
+
+
+def test_missing_categories_in_parquet_stay_whole(tmp_path):
+    make_amex(tmp_path)
+    frame = pd.read_parquet(tmp_path / "train.parquet")
+    frame["D_63"] = np.tile(["CO", "CR", None], 30)
+    frame.to_parquet(tmp_path / "train.parquet")
+    dataset = prepare(SOURCES["amex"].read(tmp_path), SOURCES["amex"].rules)
+    (field,) = (c for c in dataset.schema.categorical if c.name == "D_63")
+    assert set(field.vocabulary) == {"CO", "CR", ""}
+
+
+def test_an_event_log_of_any_compression(tmp_path):
+    events = "".join(
+        f'<event><string key="concept:name" value="{activity}"/><string key="lifecycle:transition" value="COMPLETE"/>'
+        f'<date key="time:timestamp" value="2011-10-0{day}T00:00:00+02:00"/></event>'
+        for day, activity in ((1, "A_SUBMITTED"), (2, "A_APPROVED"))
+    )
+    trace = f'<trace><string key="concept:name" value="1"/><string key="AMOUNT_REQ" value="5000"/>{events}</trace>'
+    content = f"<log>{trace}</log>".encode()
+    for suffix, pack in ((".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), ("", bytes)):
+        path = tmp_path / f"BPI_Challenge_2012.xes{suffix}"
+        path.write_bytes(pack(content))
+        assert len(SOURCES["bpic2012"].read(tmp_path).ids) == 1
+        path.unlink()
+    with zipfile.ZipFile(tmp_path / "BPI_Challenge_2012.xes.zip", "w") as archive:
+        archive.writestr("BPI_Challenge_2012.xes", content)
+    assert len(SOURCES["bpic2012"].read(tmp_path).ids) == 1
+
+
 def test_an_incomplete_set_is_noticed(tmp_path):
     folder = make_challenge(tmp_path / "c", n=20)
     (folder / "set-b" / "1025.txt").unlink()
@@ -216,6 +269,9 @@ def test_an_incomplete_set_is_noticed(tmp_path):
         (lambda text: text.replace("00:07", "late"), "stay 1005: late,HR"),
         (lambda text: text.replace("Temp,37", "Temp,warm"), "stay 1005: 00:07,Temp,warm is no measurement"),
         (lambda text: "something else", "1005.txt is no stay"),
+        (lambda text: text + "23:00,HR,73,9\n", "stay 1005: b'23:00,HR,73,9' is no measurement"),
+        (lambda text: text + '23:00,"HR,73\n', "stay 1005: .* is no measurement"),
+        (lambda text: text + "23:00,H\u00e9,73\n", "stay 1005: .* is no measurement"),
     ],
 )
 def test_damaged_stays_are_named(tmp_path, damage, message):

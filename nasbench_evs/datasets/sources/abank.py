@@ -33,17 +33,17 @@ def _read(folder: Path) -> Raw:
     order = np.lexsort((frame.transaction_number.to_numpy(), owner))
     frame, owner = frame.iloc[order], owner[order]
     return Raw(
-        ids=applications.to_numpy(str),
-        labels=reading.numbers(target.flag, target_path).astype(np.int64),
+        ids=reading.text(applications),
+        labels=reading.labels(target.flag, target_path, 2),
         owner=owner,
         # Days until the application; the hour orders what happened on one day.
         time=-frame.days_before.to_numpy(np.float64) + frame.hour.to_numpy(np.float64) / 24,
-        categorical={name: frame[name].astype(str).to_numpy(str) for name in _CATEGORICAL},
+        categorical={name: reading.text(frame[name]) for name in _CATEGORICAL},
         numerical={
             "amount": frame.amnt.to_numpy(np.float64),
             "hour_diff": frame.hour_diff.to_numpy(np.float64),
         },
-        profile_categorical={"product": target["product"].to_numpy(str)},
+        profile_categorical={"product": reading.text(target["product"])},
         cut=1.0,
     )
 

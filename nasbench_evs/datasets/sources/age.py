@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from nasbench_evs.datasets import reading
 from nasbench_evs.datasets.prepare import Raw, Rules
 from nasbench_evs.datasets.schema import Numerical
@@ -19,11 +17,11 @@ def _read(folder: Path) -> Raw:
     frame = frame[frame.client_id.isin(labels.index)]
     day = reading.numbers(frame.trans_date, path)
     return Raw(
-        ids=labels.index.to_numpy(str),
-        labels=reading.numbers(labels, target_path).astype(np.int64),
+        ids=reading.text(labels.index),
+        labels=reading.labels(labels, target_path, 4),
         owner=labels.index.get_indexer(frame.client_id),
         time=day,
-        categorical={"small_group": frame.small_group.to_numpy(str)},
+        categorical={"small_group": reading.text(frame.small_group)},
         numerical={"amount": reading.numbers(frame.amount_rur, path)},
         cut=float(day.max()),
     )

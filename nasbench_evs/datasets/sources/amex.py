@@ -7,7 +7,6 @@ import numpy as np
 from nasbench_evs.datasets import reading
 from nasbench_evs.datasets.prepare import Raw, Rules
 from nasbench_evs.datasets.sources.source import Source
-from nasbench_evs.errors import DatasetError
 
 CATEGORICAL = ("B_30", "B_38", "D_63", "D_64", "D_66", "D_68", "D_114", "D_116", "D_117", "D_120", "D_126")
 _PREFIXES = ("P_", "D_", "B_", "R_", "S_")
@@ -16,20 +15,17 @@ _PREFIXES = ("P_", "D_", "B_", "R_", "S_")
 def _read(path: Path) -> Raw:
     path = reading.find(path, "train.parquet")
     frame = reading.read_parquet(path)
-    for name in ("customer_ID", "S_2", "target", *CATEGORICAL):
-        if name not in frame.columns:
-            raise DatasetError(
-                f"{path} has no column {name!r}; its columns are {', '.join(map(str, frame.columns[:30]))}"
-            )
+    reading.require(list(frame.columns), path, ("customer_ID", "S_2", "target", *CATEGORICAL))
     numerical = [c for c in frame.columns if str(c).startswith(_PREFIXES) and c not in CATEGORICAL and c != "S_2"]
-    stamps = reading.times(frame.S_2.astype(str), path, "ISO8601")
-    labels = frame.groupby("customer_ID").target.first()
+    stamps = reading.times(frame.S_2, path, "ISO8601")
+    frame["label"] = reading.labels(frame.target, path, 2)
+    labels = frame.groupby("customer_ID").label.first()
     return Raw(
-        ids=labels.index.to_numpy(str),
-        labels=labels.to_numpy(np.int64),
+        ids=reading.text(labels.index),
+        labels=labels.to_numpy(),
         owner=labels.index.get_indexer(frame.customer_ID),
         time=reading.days(stamps, stamps.groupby(frame.customer_ID).transform("min")),
-        categorical={name: frame[name].astype(str).to_numpy(str) for name in CATEGORICAL},
+        categorical={name: reading.text(frame[name]) for name in CATEGORICAL},
         numerical={name: frame[name].to_numpy(np.float64) for name in numerical},
     )
 

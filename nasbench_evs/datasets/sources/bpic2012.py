@@ -35,13 +35,12 @@ def _read(path: Path) -> Raw:
     events = events[(events.hour <= _HOURS) & events.application.isin(open_at_cut.index)]
     first = events.drop_duplicates("application").set_index("application").loc[open_at_cut.index]
     return Raw(
-        ids=open_at_cut.index.to_numpy(str),
+        ids=reading.text(open_at_cut.index),
         labels=open_at_cut.activity.map(_DECISIONS.index).to_numpy(np.int64),
         owner=open_at_cut.index.get_indexer(events.application),
         time=events.hour.to_numpy(np.float64),
         categorical={
-            name: events[name].astype(str).to_numpy(str)
-            for name in ("activity", "transition", "resource", "clock", "weekday")
+            name: reading.text(events[name]) for name in ("activity", "transition", "resource", "clock", "weekday")
         },
         profile_numerical={"requested": reading.numbers(first.requested, path)},
         cut=_HOURS,

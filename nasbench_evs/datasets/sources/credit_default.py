@@ -8,7 +8,6 @@ from nasbench_evs.datasets import reading
 from nasbench_evs.datasets.prepare import Raw, Rules
 from nasbench_evs.datasets.schema import Numerical
 from nasbench_evs.datasets.sources.source import Source
-from nasbench_evs.errors import DatasetError
 
 _LABEL = "default.payment.next.month"
 _PROFILE = ("SEX", "EDUCATION", "MARRIAGE")
@@ -23,10 +22,6 @@ def _read(path: Path) -> Raw:
         *(f"{kind}_AMT{i}" for kind in ("BILL", "PAY") for i in range(1, 7)),
     ]  # fmt: skip
     frame = reading.read_csv(path, columns)
-    labels = reading.numbers(frame[_LABEL], path)
-    if not np.isin(labels, (0, 1)).all():
-        row = int(np.flatnonzero(~np.isin(labels, (0, 1)))[0])
-        raise DatasetError(f"{path}, row {row + 1:,}, column {_LABEL}: {labels[row]:g} is no label, expected 0 or 1")
     limit = reading.numbers(frame.LIMIT_BAL, path)
 
     def months(kind: str) -> np.ndarray:
@@ -35,15 +30,15 @@ def _read(path: Path) -> Raw:
     bill, paid = months("BILL"), months("PAY")
     with np.errstate(divide="ignore", invalid="ignore"):
         use = np.where(limit[:, None] > 0, bill / limit[:, None], 0.0)
-    status = np.stack([frame[f"PAY_{i}"].to_numpy(str) for i in _MONTHS], axis=1)
+    status = np.stack([reading.text(frame[f"PAY_{i}"]) for i in _MONTHS], axis=1)
     return Raw(
-        ids=frame.ID.to_numpy(str),
-        labels=labels.astype(np.int64),
+        ids=reading.text(frame.ID),
+        labels=reading.labels(frame[_LABEL], path, 2),
         owner=np.repeat(np.arange(len(frame)), 6),
         time=np.tile(np.arange(6) * 30.0, len(frame)),
         categorical={"status": status.ravel()},
         numerical={"bill": bill.ravel(), "paid": paid.ravel(), "use": use.ravel()},
-        profile_categorical={name.lower(): frame[name].to_numpy(str) for name in _PROFILE},
+        profile_categorical={name.lower(): reading.text(frame[name]) for name in _PROFILE},
         profile_numerical={"limit": limit, "age": reading.numbers(frame.AGE, path)},
         cut=180.0,
     )

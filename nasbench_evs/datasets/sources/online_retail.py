@@ -28,25 +28,25 @@ def _read(path: Path) -> Raw:
     bought = frame[~cancelled & (frame.day >= _CUT) & (frame.day < _UNTIL)].CustomerID
     before = frame.day < _CUT
     events, cancelled = frame[before], cancelled[before]
-    customers = pd.Index(np.unique(events.CustomerID.to_numpy(str)))
+    customers = pd.Index(np.unique(reading.text(events.CustomerID)))
     country = events.drop_duplicates("CustomerID").set_index("CustomerID").Country.loc[customers]
     return Raw(
-        ids=customers.to_numpy(str),
+        ids=reading.text(customers),
         labels=customers.isin(bought).astype(np.int64),
         owner=customers.get_indexer(events.CustomerID),
         time=events.day.to_numpy(np.float64),
         categorical={
-            "family": events.StockCode.str.slice(0, 3).to_numpy(str),
+            "family": reading.text(events.StockCode.str.slice(0, 3)),
             "cancelled": np.where(cancelled, "yes", "no"),
-            "hour": events.hour.astype(str).to_numpy(str),
-            "weekday": events.weekday.astype(str).to_numpy(str),
+            "hour": reading.text(events.hour),
+            "weekday": reading.text(events.weekday),
         },
         numerical={
             "quantity": events.quantity.to_numpy(),
             "price": events.price.to_numpy(),
             "value": (events.quantity * events.price).to_numpy(),
         },
-        profile_categorical={"country": country.to_numpy(str)},
+        profile_categorical={"country": reading.text(country)},
         cut=_CUT,
     )
 

@@ -62,27 +62,27 @@ def _read(folder: Path) -> Raw:
     scenario = (runs.code_module + "-" + runs.code_presentation).to_numpy(str)
     day = events.day.to_numpy()
     return Raw(
-        ids=np.char.add(np.char.add(scenario, "-"), runs.id_student.to_numpy(str)),
+        ids=np.char.add(np.char.add(scenario, "-"), reading.text(runs.id_student)),
         labels=runs.final_result.isin(["Fail", "Withdrawn"]).to_numpy(np.int64),
         owner=owner,
         time=day,
-        categorical={"type": events.assessment_type.to_numpy(str), "assessment": events.id_assessment.to_numpy(str)},
+        categorical={"type": reading.text(events.assessment_type), "assessment": reading.text(events.id_assessment)},
         numerical={
             "score": events.score.to_numpy(),
             "weight": events.weight.to_numpy(),
             "late": day - events.due.to_numpy(),
         },
         profile_categorical={
-            "module": runs.code_module.to_numpy(str),
-            "presentation": runs.code_presentation.to_numpy(str),
-            **{name: runs[name].to_numpy(str) for name in _PROFILE},
+            "module": reading.text(runs.code_module),
+            "presentation": reading.text(runs.code_presentation),
+            **{name: reading.text(runs[name]) for name in _PROFILE},
         },
         profile_numerical={
             "attempts": reading.numbers(runs.num_of_prev_attempts, i_path),
             "credits": reading.numbers(runs.studied_credits, i_path),
             "registered": runs.since.to_numpy(),
         },
-        groups=runs.id_student.to_numpy(str),
+        groups=reading.text(runs.id_student),
         scenarios=scenario,
         cut=_CUT,
     )

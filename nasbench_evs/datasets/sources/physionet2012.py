@@ -32,7 +32,7 @@ def _read(folder: Path) -> Raw:
     for part in ("a", "b"):
         path = reading.find(folder, f"Outcomes-{part}.txt")
         outcome = reading.read_csv(path, ["RecordID", "In-hospital_death"])
-        outcome["death"] = reading.numbers(outcome["In-hospital_death"], path)
+        outcome["death"] = reading.labels(outcome["In-hospital_death"], path, 2)
         outcomes.append(outcome)
         stays = _stays(folder, part)
         missing = set(outcome.RecordID) - {Path(name).stem for name, _ in stays}
@@ -45,9 +45,12 @@ def _read(folder: Path) -> Raw:
             header, _, body = content.partition(b"\n")
             if header.strip() != b"Time,Parameter,Value":
                 raise DatasetError(f"{name} is no stay: expected the header Time,Parameter,Value, got {header[:60]!r}")
-            body = body if body.endswith(b"\n") or not body else body + b"\n"
-            lines.append(body)
-            owners.append((Path(name).stem, body.count(b"\n")))
+            measured = [line for line in body.splitlines() if line.strip()]
+            for line in measured:
+                if line.count(b",") != 2 or b'"' in line or not line.isascii():
+                    raise DatasetError(f"stay {Path(name).stem}: {line[:60]!r} is no measurement (time, name, value)")
+            lines.append(b"\n".join([*measured, b""]))
+            owners.append((Path(name).stem, len(measured)))
     labels = pd.concat(outcomes, ignore_index=True)
     rows = pd.read_csv(
         io.BytesIO(b"".join(lines)), header=None, names=["time", "name", "value"], dtype=str, keep_default_na=False
@@ -74,13 +77,13 @@ def _read(folder: Path) -> Raw:
     known = events.index.get_level_values("stay").isin(stays)
     events = events[known]
     return Raw(
-        ids=stays.to_numpy(str),
+        ids=reading.text(stays),
         labels=labels.death.to_numpy(np.int64),
         owner=stays.get_indexer(events.index.get_level_values("stay")),
         time=events.index.get_level_values("hour").to_numpy(np.float64),
         numerical={name: events[name].to_numpy(np.float64) for name in MEASUREMENTS},
         profile_categorical={
-            name.lower(): profile[name].fillna(-1).astype(int).astype(str).replace("-1", "unknown").to_numpy(str)
+            name.lower(): reading.text(profile[name].fillna(-1).astype(int).astype(str).replace("-1", "unknown"))
             for name in ("Gender", "ICUType")
         },
         profile_numerical={

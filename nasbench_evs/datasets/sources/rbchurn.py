@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from nasbench_evs.datasets import reading
 from nasbench_evs.datasets.prepare import Raw, Rules
 from nasbench_evs.datasets.schema import Numerical
@@ -17,17 +15,17 @@ def _read(path: Path) -> Raw:
     frame = reading.read_csv(path, ["cl_id", "TRDATETIME", *_CATEGORICAL, "amount", "target_flag"])
     stamps = reading.times(frame.TRDATETIME, path, "%d%b%y:%H:%M:%S")
     frame["day"] = reading.days(stamps, stamps.groupby(frame.cl_id).transform("min"))
-    frame["label"] = reading.numbers(frame.target_flag, path).astype(np.int64)
+    frame["label"] = reading.labels(frame.target_flag, path, 2)
     labels = frame.groupby("cl_id").label.first()
     return Raw(
-        ids=labels.index.to_numpy(str),
+        ids=reading.text(labels.index),
         labels=labels.to_numpy(),
         owner=labels.index.get_indexer(frame.cl_id),
         time=frame.day.to_numpy(),
         categorical={
-            **{name.lower(): frame[name].to_numpy(str) for name in _CATEGORICAL},
-            "hour": stamps.dt.hour.astype(str).to_numpy(str),
-            "weekday": stamps.dt.day_of_week.astype(str).to_numpy(str),
+            **{name.lower(): reading.text(frame[name]) for name in _CATEGORICAL},
+            "hour": reading.text(stamps.dt.hour),
+            "weekday": reading.text(stamps.dt.day_of_week),
         },
         numerical={"amount": reading.numbers(frame.amount, path)},
     )

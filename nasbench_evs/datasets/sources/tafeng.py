@@ -51,12 +51,12 @@ def _raw(path: Path, frame: pd.DataFrame, labels: pd.Series, cut: float, profile
     customers = frame.groupby("CUSTOMER_ID")[profile].first().loc[labels.index]
     day = frame.day.to_numpy()
     return Raw(
-        ids=labels.index.to_numpy(str),
+        ids=reading.text(labels.index),
         labels=labels.to_numpy(np.int64),
         owner=labels.index.get_indexer(frame.CUSTOMER_ID),
         time=day,
         categorical={
-            "subclass": frame.PRODUCT_SUBCLASS.to_numpy(str),
+            "subclass": reading.text(frame.PRODUCT_SUBCLASS),
             "weekday": ((day.astype(int) + _START.weekday()) % 7).astype(str),
         },
         numerical={
@@ -64,7 +64,7 @@ def _raw(path: Path, frame: pd.DataFrame, labels: pd.Series, cut: float, profile
             "cost": reading.numbers(frame.ASSET, path),
             "price": reading.numbers(frame.SALES_PRICE, path),
         },
-        profile_categorical={name.lower(): customers[name].to_numpy(str) for name in profile},
+        profile_categorical={name.lower(): reading.text(customers[name]) for name in profile},
         cut=cut,
     )
 

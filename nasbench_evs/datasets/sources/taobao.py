@@ -12,7 +12,7 @@ from nasbench_evs.errors import DatasetError
 
 _WINDOW = 7.0  # days observed, and days after them that decide the label
 _PAYS = "4"
-_RARE = 500
+_RARE = 500  # events of the training split; a category with fewer is unknown
 
 
 def _read(path: Path) -> Raw:
@@ -23,28 +23,26 @@ def _read(path: Path) -> Raw:
     frame["day"], frame["hour"], frame["weekday"] = day, stamps.dt.hour, stamps.dt.day_of_week
     if day.max() < _WINDOW:
         raise DatasetError(f"{path} ends after {day.max():.1f} days: expected {2 * _WINDOW:g}")
-    counts = frame.item_category.map(frame.item_category.value_counts())
-    frame["item_category"] = frame.item_category.where(counts >= _RARE, "rare")
     later = frame[(frame.day >= _WINDOW) & (frame.day < 2 * _WINDOW) & (frame.behavior_type == _PAYS)]
     events = frame[frame.day < _WINDOW]
-    users = pd.Index(np.unique(events.user_id.to_numpy(str)))
+    users = pd.Index(np.unique(reading.text(events.user_id)))
     return Raw(
-        ids=users.to_numpy(str),
+        ids=reading.text(users),
         labels=users.isin(later.user_id).astype(np.int64),
         owner=users.get_indexer(events.user_id),
         time=events.day.to_numpy(np.float64),
         categorical={
-            "behavior": events.behavior_type.to_numpy(str),
-            "category": events.item_category.to_numpy(str),
-            "hour": events.hour.astype(str).to_numpy(str),
-            "weekday": events.weekday.astype(str).to_numpy(str),
+            "behavior": reading.text(events.behavior_type),
+            "category": reading.text(events.item_category),
+            "hour": reading.text(events.hour),
+            "weekday": reading.text(events.weekday),
         },
         cut=_WINDOW,
     )
 
 
 TAOBAO = Source(
-    rules=Rules("taobao", ("does not pay", "pays"), "roc_auc", max_length=512),
+    rules=Rules("taobao", ("does not pay", "pays"), "roc_auc", max_length=512, rare=_RARE),
     read=_read,
     what="Seven days of a user's clicks, favourites, carts and payments; does the user pay in the seven days after?",
     get="download tianchi_mobile_recommend_train_user.csv from Tianchi (Alibaba mobile recommendation)",

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from nasbench_evs.datasets import reading
 from nasbench_evs.datasets.prepare import Raw, Rules
 from nasbench_evs.datasets.schema import Numerical
@@ -19,15 +17,15 @@ def _read(folder: Path) -> Raw:
     frame = frame[frame.user_id.isin(labels.index)]
     stamps = reading.times(frame.transaction_dttm, path, "%Y-%m-%d %H:%M:%S")
     return Raw(
-        ids=labels.index.to_numpy(str),
-        labels=reading.numbers(labels, target_path).astype(np.int64),
+        ids=reading.text(labels.index),
+        labels=reading.labels(labels, target_path, 2),
         owner=labels.index.get_indexer(frame.user_id),
         time=reading.days(stamps, stamps.groupby(frame.user_id).transform("min")),
         categorical={
-            "mcc_code": frame.mcc_code.to_numpy(str),
-            "currency_rk": frame.currency_rk.to_numpy(str),
-            "hour": stamps.dt.hour.astype(str).to_numpy(str),
-            "weekday": stamps.dt.day_of_week.astype(str).to_numpy(str),
+            "mcc_code": reading.text(frame.mcc_code),
+            "currency_rk": reading.text(frame.currency_rk),
+            "hour": reading.text(stamps.dt.hour),
+            "weekday": reading.text(stamps.dt.day_of_week),
         },
         numerical={"amount": reading.numbers(frame.transaction_amt, path)},
     )
