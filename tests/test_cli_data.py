@@ -2,6 +2,11 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +122,28 @@ def test_a_home_that_cannot_be_written(capsys, tmp_path, monkeypatch, own):
     assert code == 1
     assert "cannot write" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_interrupted_while_preparing(home, shared, sent, code):
+    """Whenever it is stopped, nothing half-prepared is left where a dataset would be."""
+    command = [str(Path(sys.executable).parent / "nasbench-evs"), "data", "add", "bpic2012"]
+    command += ["--from", str(shared / "data" / "raw" / "bpic2012")]
+    # A shell that runs tests in the background ignores SIGINT, and its children would too.
+    adding = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    time.sleep(2.0)
+    adding.send_signal(sent)
+    out, err = adding.communicate()
+    assert adding.returncode == code
+    assert out == ""
+    assert "Traceback" not in err
+    if sent == signal.SIGINT:
+        assert err.strip().endswith("error: interrupted")
+    assert not (home / "datasets" / "bpic2012").exists()
