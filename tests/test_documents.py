@@ -30,7 +30,7 @@ def test_the_table_of_surrogates():
     assert expected == re.findall(r"^\| \w+/[\w-]+ \| .*$", text, re.MULTILINE)
 
 
-def test_every_dataset_that_can_be_had_has_a_card():
+def test_every_dataset_has_a_card():
     for name in SOURCES:
         card = (ROOT / "datasets" / name / "README.md").read_text()
         assert card.startswith(f"# {name}\n")

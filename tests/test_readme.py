@@ -25,7 +25,7 @@ def home(tmp_path_factory):
     """A home of its own for prepared datasets, in which `synthetic` is prepared, as the README's commands do it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NASBENCH_EVS_HOME", str(tmp_path_factory.mktemp("home")))
-        subprocess.run([sys.executable, "-m", "nasbench_evs.cli", "data", "add", "synthetic"], check=True)
+        subprocess.run([Path(sys.executable).parent / "nasbench-evs", "data", "add", "synthetic"], check=True)
         yield
 
 

@@ -1,0 +1,208 @@
+"""`nasbench-evs data ...`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
+from nasbench_evs.errors import DatasetError, InvalidQuery, OutputError
+
+
+@click.group()
+def data() -> None:
+    """Prepare and look at event-sequence datasets."""
+
+
+@data.command()
+@click.argument("name")
+@click.option("--from", "source", type=click.Path(path_type=Path), help="Raw files: a folder or a file.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Your own data: CSV or Parquet with id and label.")
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own data: schema.toml that names the columns.")
+@FORCE
+def add(name: str, source: Path | None, labels: Path | None, schema: Path | None, force: bool) -> None:
+    """Turn raw files into a prepared dataset, split 60/20/20.
+
+    \b
+    Examples:
+      nasbench-evs data add physionet2012 --from downloads/challenge-2012
+      nasbench-evs data add my-data --from events.csv.gz --labels labels.csv --schema schema.toml
+      nasbench-evs data add synthetic
+    """
+    from nasbench_evs.datasets import custom, prepare, store
+    from nasbench_evs.datasets.sources import SOURCES
+
+    place = store.folder(name)
+    if place.exists() and not force:
+        raise OutputError(f"{name} is prepared already, in {place}: prepare it again with --force")
+    own = labels is not None or schema is not None
+    if own and (source is None or labels is None or schema is None):
+        raise InvalidQuery("your own data takes all three: --from EVENTS --labels LABELS --schema SCHEMA.toml")
+    if own and name in SOURCES:
+        raise InvalidQuery(f"{name!r} is the name of a built-in dataset: choose another for your own data")
+    if not own and name not in SOURCES:
+        raise DatasetError(
+            f"no dataset {name!r}: expected one of {', '.join(SOURCES)}; your own data takes --labels and --schema"
+        )
+    if not own and source is None and name != "synthetic":
+        raise DatasetError(
+            f"{name} needs its raw files. {SOURCES[name].get}; then run: nasbench-evs data add {name} --from DIR"
+        )
+
+    def work(report: Callable[[int, int], None]) -> Any:
+        if own:
+            raw, rules = custom.read(name, *(path for path in (source, labels, schema) if path is not None))
+        else:
+            raw, rules = SOURCES[name].read(source or Path()), SOURCES[name].rules
+        report(1, 3)
+        dataset = prepare(raw, rules, source=str(source.name) if source else "made")
+        report(2, 3)
+        dataset.save(place, force=force)
+        report(3, 3)
+        return dataset
+
+    dataset = with_progress("reading, preparing, writing", work)
+    print(f"{name}: {len(dataset):,} sequences, {len(dataset.time):,} events, fingerprint {dataset.fingerprint[:16]}")
+    print(f"written to {place}", file=sys.stderr)
+
+
+@data.command("list")
+@FORMAT
+def data_list(form: str) -> None:
+    """The datasets there are, and which are prepared here.
+
+    \b
+    Example:
+      nasbench-evs data list
+    """
+    from nasbench_evs.datasets import store
+    from nasbench_evs.datasets.describe import statistics
+    from nasbench_evs.datasets.sources import SOURCES
+
+    prepared = store.prepared()
+    rows = []
+    for name in [*SOURCES, *(name for name in prepared if name not in SOURCES)]:
+        row: dict[str, Any] = {"dataset": name, "prepared": name in prepared}
+        facts: dict[str, Any] = {}
+        if name in prepared:
+            try:
+                facts = statistics(store.open_dataset(name))
+            except DatasetError as error:
+                row["prepared"] = "damaged"
+                print(f"warning: {error}", file=sys.stderr)
+        for short, key in (
+            ("sequences", "sequences"),
+            ("events", "events"),
+            ("mean", "events per sequence, mean"),
+            ("median", "events per sequence, median"),
+            ("p95", "events per sequence, 95 %"),
+            ("classes", "classes"),
+            ("score", "score"),
+            ("synthetic", "synthetic"),
+        ):
+            row[short] = facts.get(key)
+        if name in SOURCES and not facts:
+            row["score"] = SOURCES[name].rules.metric
+        rows.append(row)
+    print_rows(rows, form)
+
+
+@data.command()
+@click.argument("name")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print it.")
+def describe(name: str, form: str) -> None:
+    """Statistics of a prepared dataset, with histograms of lengths and time gaps.
+
+    \b
+    Example:
+      nasbench-evs data describe physionet2012
+    """
+    from nasbench_evs.datasets import store
+    from nasbench_evs.datasets.describe import gaps, histogram, statistics
+
+    dataset = store.open_dataset(name)
+    facts = statistics(dataset)
+    if form == "json":
+        print(json.dumps(facts, indent=1, ensure_ascii=False))
+        return
+    width = max(map(len, facts))
+    for key, value in facts.items():
+        print(f"{key:<{width}}  {f'{value:,}' if isinstance(value, int) else value}")
+    for title, values, unit in (
+        ("events per sequence", dataset.full_lengths, "events"),
+        ("time between events", gaps(dataset), dataset.schema.time_unit),
+    ):
+        print(f"\n{title}")
+        print("\n".join(histogram(values, unit)))
+
+
+@data.command()
+@click.argument("name", required=False)
+def where(name: str | None) -> None:
+    """The folder of a prepared dataset, or of all of them.
+
+    \b
+    Example:
+      nasbench-evs data where physionet2012
+    """
+    from nasbench_evs.datasets import store
+
+    if name is None:
+        print(store.home() / "datasets")
+    else:
+        store.open_dataset(name)
+        print(store.folder(name))
+
+
+@data.command()
+@click.argument("name")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for README.md and figure.png.")
+def card(name: str, out: Path) -> None:
+    """Write the card of a built-in dataset: what it is, its rules, statistics and baseline, one figure.
+
+    \b
+    Example:
+      nasbench-evs data card physionet2012 --out datasets/physionet2012
+    """
+    from nasbench_evs.analysis.baseline import baseline
+    from nasbench_evs.datasets import store
+    from nasbench_evs.datasets.card import write_card
+    from nasbench_evs.datasets.sources import SOURCES
+
+    dataset = store.open_dataset(name)
+    if name not in SOURCES:
+        raise DatasetError(f"{name} is your own data: nobody but you can say what it is and who may use it")
+    known = with_progress("boosting", lambda report: baseline(dataset))
+    write_card(dataset, SOURCES[name], out, known)
+    print(f"written to {out}", file=sys.stderr)
+
+
+@data.command("baseline")
+@click.argument("names", nargs=-1, required=True)
+@FORMAT
+def baseline_command(names: Sequence[str], form: str) -> None:
+    """What gradient boosting on counts and aggregates scores: a sequence model should not be below it.
+
+    \b
+    Example:
+      nasbench-evs data baseline credit-default oulad
+    """
+    from nasbench_evs.analysis.baseline import baseline
+    from nasbench_evs.datasets import store
+
+    datasets = [store.open_dataset(name) for name in names]
+
+    def work(report: Callable[[int, int], None]) -> list[dict[str, Any]]:
+        rows = []
+        for dataset in datasets:
+            rows.append(baseline(dataset))
+            report(len(rows), len(datasets))
+        return rows
+
+    rows = with_progress("boosting", work)
+    print_rows([{**row, "most_important": ", ".join(row["most_important"])} for row in rows], form)

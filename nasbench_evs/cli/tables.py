@@ -1,0 +1,157 @@
+"""`nasbench-evs import-release` and `nasbench-evs table ...`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nasbench_evs.cli.output import FORCE, TABLE
+from nasbench_evs.errors import NasbenchError, OutputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@click.command("import-release")
+@click.argument("archive", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for <dataset>/seqnas.h5.")
+@FORCE
+def import_release_command(archive: Path, out: Path, force: bool) -> None:
+    """Turn the records released by the authors of SeqNAS into tables, one per dataset.
+
+    \b
+    Example:
+      nasbench-evs import-release nas-bench-event-sequences.zip --out published
+    """
+    from nasbench_evs.tables import import_release
+
+    written = import_release(archive, out, force=force)
+    for name, table in written.items():
+        print(f"{out / name}: {len(table)} records", file=sys.stderr)
+    print(f"{sum(map(len, written.values()))} records in {len(written)} tables")
+
+
+@click.group()
+def table() -> None:
+    """Look at, check, merge and export tables."""
+
+
+@table.command()
+@TABLE
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print it.")
+def info(table: Path, form: str) -> None:
+    """What a table holds and how it was made.
+
+    \b
+    Example:
+      nasbench-evs table info datasets/digits/ffn-3.h5
+    """
+    import numpy as np
+
+    from nasbench_evs.tables import read
+
+    opened = read(table)
+    header = opened.header
+    facts = {
+        "space": f"{header.space.name} (version {header.space.version})",
+        "space size": header.space.size,
+        **{key: value for key, value in header.identity.items() if key != "space"},
+        "records": len(opened),
+        "architectures": len(np.unique(opened["rank"])),
+        "epochs": opened.epochs if header.curves == "epochs" else "best epoch only",
+        "status": _counts(opened["status"]),
+        "samplers": _counts(opened["sampler"]),
+        "seeds": np.unique(opened["seed"][opened["seed"] >= 0]).tolist() or "not recorded",
+        "machines": [name.decode() for name in opened.hardware["cpu"]] or "not recorded",
+        "created": header.created,
+        "library": header.library,
+        "code": header.code,
+        "content sha256": opened.content_sha256,
+    }
+    if form == "json":
+        print(json.dumps(facts, indent=1, ensure_ascii=False))
+    else:
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            print(
+                f"{name:<{width}}  {value if isinstance(value, str | int) else json.dumps(value, ensure_ascii=False)}"
+            )
+
+
+def _counts(values: np.ndarray) -> dict[str, int]:
+    import numpy as np
+
+    names, counts = np.unique(values, return_counts=True)
+    return {name.decode() or "not recorded": int(count) for name, count in zip(names, counts, strict=True)}
+
+
+@table.command("verify")
+@TABLE
+def verify_command(table: Path) -> None:
+    """Check hashes, ranks, AVecs, keys, curves and costs of every record.
+
+    \b
+    Example:
+      nasbench-evs table verify datasets/digits/ffn-3.h5
+    """
+    from nasbench_evs.tables import read, verify
+
+    opened = read(table)
+    try:
+        passed = verify(opened)
+    except NasbenchError as error:
+        raise type(error)(f"{table}: {error}") from None
+    for line in passed:
+        print(f"ok  {line}")
+    print(f"{len(opened)} records hold", file=sys.stderr)
+
+
+@table.command("merge")
+@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The merged table.")
+@FORCE
+def merge_command(shards: Sequence[Path], out: Path, force: bool) -> None:
+    """Merge tables of one space, dataset and protocol; identical records collapse, conflicting ones are refused.
+
+    \b
+    Example:
+      nasbench-evs table merge shard-1.h5 shard-2.h5 --out table.h5
+    """
+    from nasbench_evs.tables import merge, read, write
+
+    merged = merge([read(shard) for shard in shards], [str(shard) for shard in shards])
+    write(merged, out, force=force)
+    print(f"{out}: {len(merged)} records", file=sys.stderr)
+
+
+@table.command()
+@TABLE
+@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", help="File format.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@FORCE
+def export(table: Path, form: str, out: Path, force: bool) -> None:
+    """Write all records, curves included, for other tools.
+
+    \b
+    Example:
+      nasbench-evs table export datasets/digits/ffn-3.h5 --format csv --out digits.csv
+    """
+    from nasbench_evs.files import replacing
+    from nasbench_evs.tables import read
+
+    frame = read(table).to_frame(curves=True)
+    with replacing(out, force=force) as scratch:
+        try:
+            if form == "csv":
+                frame.to_csv(scratch, index=False)
+            else:
+                frame.to_parquet(scratch, index=False)
+        except ImportError as error:
+            needs = "pip install 'nasbench-evs[parquet]'" if form == "parquet" else "install it, or use another ending"
+            raise OutputError(f"cannot write {out}: {' '.join(str(error).split())[:80]}; {needs}") from None
+    print(f"{out}: {len(frame)} records", file=sys.stderr)
