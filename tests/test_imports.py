@@ -9,7 +9,7 @@ import nasbench_evs
 
 PACKAGE = Path(nasbench_evs.__file__).parent
 
-# Lowest first (design/README.md); a module imports only from its own or a lower layer.
+# Lowest first ; a module imports only from its own or a lower layer.
 LAYERS = [
     ("errors", "metrics", "files", "locations"),
     ("spaces",),

@@ -15,7 +15,7 @@ from nasbench_evs.metrics import metric
 
 CLIP = (0.001, 0.999)  # quantiles of the training split beyond which real-valued fields are cut off
 
-# Fields every dataset gets beside its own (design/data.md): how long ago an event was carries much of the signal.
+# Fields every dataset gets beside its own : how long ago an event was carries much of the signal.
 GAP = Numerical("gap", log=True)  # time since the previous event, 0 for the first
 LEFT = Numerical("left", log=True)  # time from the event to the end of the observation
 
