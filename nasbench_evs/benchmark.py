@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -486,12 +485,6 @@ class AutoBenchmark(Benchmark):
         return self.recorded.cost_many(architectures)
 
 
-@dataclass(frozen=True)
-class _Found:
-    table: Path
-    surrogate: Path
-
-
 def load(name: str | Path, space: str | None = None, *, source: str = "auto") -> Benchmark:
     """Open a benchmark: a shipped one by the name of its dataset, or a table file by its path.
 
@@ -501,30 +494,25 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto") ->
     """
     if source not in SOURCES:
         raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
-    found = _find(name, space)
-    fitted = found.surrogate.is_dir()
-    table = None if source == "surrogate" else TableBenchmark(read(found.table))
-    if table is not None and (source == "table" or not fitted):
+    path = _find(name, space)
+    fitted = locations.surrogate_of(path)
+    table = None if source == "surrogate" else TableBenchmark(read(path))
+    if table is not None and (source == "table" or not fitted.is_dir()):
         return table
-    if not fitted:
+    if not fitted.is_dir():
         raise UnknownBenchmark(
-            f"no surrogate is fitted for {found.table}: run nasbench-evs surrogate fit {found.table}, "
-            "or use source='table'"
+            f"no surrogate is fitted for {path}: run nasbench-evs surrogate fit {path}, or use source='table'"
         )
     from nasbench_evs.surrogate import Surrogate
 
-    predicted = SurrogateBenchmark(Surrogate.load(found.surrogate))
-    written = read_content_sha256(found.table) if table is None else table.table.content_sha256
-    predicted.surrogate.check_belongs_to(written, found.table)
+    predicted = SurrogateBenchmark(Surrogate.load(fitted))
+    written = read_content_sha256(path) if table is None else table.table.content_sha256
+    predicted.surrogate.check_belongs_to(written, path)
     return predicted if table is None else AutoBenchmark(table, predicted)
 
 
-def find_table(name: str | Path, space: str | None = None) -> Path:
-    """The table file that `load` would open."""
-    return _find(name, space).table
-
-
-def _find(name: str | Path, space: str | None) -> _Found:
+def _find(name: str | Path, space: str | None) -> Path:
+    """The table file of that name or at that path."""
     if not isinstance(name, str | Path):
         raise UnknownBenchmark(f"{name!r} is a {type(name).__name__}: expected a name of nasbench-evs list, or a path")
     path = Path(name)
@@ -535,7 +523,7 @@ def _find(name: str | Path, space: str | None) -> _Found:
             raise UnknownBenchmark(
                 f"no table at {path}: expected the path of a table (*.h5) or a name of nasbench-evs list"
             )
-        return _Found(path, locations.surrogate_of(path))
+        return path
     shipped = locations.shipped_tables()
     spaces = [s for dataset, s in shipped if dataset == str(name)]
     if not spaces:
@@ -549,8 +537,7 @@ def _find(name: str | Path, space: str | None) -> _Found:
         space = "seqnas" if "seqnas" in spaces else spaces[0]
     if space not in spaces:
         raise UnknownBenchmark(f"{name} has no table of the space {space!r}: expected one of {', '.join(spaces)}")
-    table = shipped[str(name), space]
-    return _Found(table, locations.surrogate_of(table))
+    return shipped[str(name), space]
 
 
 def benchmarks() -> pd.DataFrame:

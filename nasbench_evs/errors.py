@@ -4,6 +4,11 @@ A message says what was wrong, which value, what was expected and what to do nex
 """
 
 
+def one_line(error: BaseException) -> str:
+    """What another library's exception says, on one line."""
+    return " ".join(str(error).split())
+
+
 class NasbenchError(Exception):
     """Root of all errors of nasbench-evs; the command line prints its message and exits with 1."""
 

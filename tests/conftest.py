@@ -1,6 +1,7 @@
 """Shared fixtures: made tables of every kind, and the data beside the checkout, which users do not have."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,12 @@ def make_table(ranks, seeds=0, *, scores=None, header=None, epochs=3, **columns)
         train_seconds=np.full(np.shape(scores), 0.5),
         **columns,
     )
+
+
+def with_protocol(table, **changes) -> Table:
+    """The same records under a header whose protocol has these entries changed."""
+    header = replace(table.header, protocol={**table.header.protocol, **changes})
+    return Table(header, table.columns, table.hardware)
 
 
 @pytest.fixture

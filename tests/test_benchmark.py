@@ -12,7 +12,7 @@ from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import Cost
 from nasbench_evs.surrogate import Surrogate
 from nasbench_evs.tables import Table, merge, write
-from tests.conftest import SHAPE, make_header, make_table
+from tests.conftest import SHAPE, make_header, make_table, with_protocol
 from tests.contracts import BenchmarkContract
 
 
@@ -270,7 +270,7 @@ def test_a_table_with_the_surrogate_beside_it(tmp_path, seqnas_table, surrogate)
         nb.load(path, source="surrogate")
     surrogate.save(tmp_path / "mine.surrogate")
     assert isinstance(nb.load(path), AutoBenchmark)
-    for changed in (make_table([0]), seqnas_table.select(np.arange(150)), seqnas_table.with_protocol(epochs=9)):
+    for changed in (make_table([0]), seqnas_table.select(np.arange(150)), with_protocol(seqnas_table, epochs=9)):
         write(changed, path, force=True)
         for source in ("auto", "surrogate"):
             with pytest.raises(SurrogateError, match="fitted to another table.* fit it again"):

@@ -36,7 +36,7 @@ def fit_command(table: Path, out: Path | None, seed: int, force: bool) -> None:
     if seed < 0:
         raise InvalidQuery(f"--seed {seed}: expected 0 or more")
     opened = read(table)
-    out = out or locations.surrogate_of(table.resolve())
+    out = out or locations.surrogate_of(table)
     if out.exists() and not force:
         raise OutputError(f"{out} exists already: choose another --out, or overwrite with --force")
     fitted = with_progress("fitting", lambda report: Surrogate.fit(opened, seed=seed, progress=report))

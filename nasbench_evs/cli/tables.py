@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nasbench_evs.cli.output import FORCE, TABLE
-from nasbench_evs.errors import NasbenchError, OutputError
+from nasbench_evs.errors import NasbenchError, OutputError, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,5 +153,5 @@ def export(table: Path, form: str, out: Path, force: bool) -> None:
                 frame.to_parquet(scratch, index=False)
         except ImportError as error:
             needs = "pip install 'nasbench-evs[parquet]'" if form == "parquet" else "install it, or use another ending"
-            raise OutputError(f"cannot write {out}: {' '.join(str(error).split())[:80]}; {needs}") from None
+            raise OutputError(f"cannot write {out}: {one_line(error)[:80]}; {needs}") from None
     print(f"{out}: {len(frame)} records", file=sys.stderr)

@@ -115,23 +115,18 @@ def read(name: str, events_path: Path, labels_path: Path, schema_path: Path) -> 
         _no_gaps(frame, columns.id, path)
     _no_gaps(labels, columns.label, labels_path)
     if columns.group:
-        _no_gaps(
-            *(
-                (labels, columns.group, labels_path)
-                if columns.group in in_labels
-                else (events, columns.group, events_path)
-            )
-        )
+        home = (labels, labels_path) if columns.group in in_labels else (events, events_path)
+        _no_gaps(home[0], columns.group, home[1])
     repeated = labels[columns.id].duplicated()
     if repeated.any():
-        raise _at(labels, repeated, labels_path, columns.id, "occurs in an earlier row too")
+        raise reading.odd(labels[columns.id], repeated, labels_path, "occurs in an earlier row too")
     ids = labels.set_index(columns.id).index
     owner = ids.get_indexer(events[columns.id])
     if (owner < 0).any():
-        raise _at(events, owner < 0, events_path, columns.id, f"has no label in {labels_path}")
+        raise reading.odd(events[columns.id], owner < 0, events_path, f"has no label in {labels_path}")
     eventless = np.bincount(owner, minlength=len(ids)) == 0
     if eventless.any():
-        raise _at(labels, eventless, labels_path, columns.id, f"has no events in {events_path}")
+        raise reading.odd(labels[columns.id], eventless, labels_path, f"has no events in {events_path}")
 
     classes = sorted(labels[columns.label].unique(), key=_natural)
     if len(classes) < 2:
@@ -176,21 +171,12 @@ def _read(path: Path) -> pd.DataFrame:
     return reading.read_parquet(path) if path.suffix == ".parquet" else reading.read_csv(path, None)
 
 
-def _at(frame: pd.DataFrame, wrong: np.ndarray | pd.Series, path: Path, column: str, what: str) -> DatasetError:
-    row = int(np.flatnonzero(wrong)[0])
-    count = int(np.sum(wrong))
-    return DatasetError(
-        f"{path}, row {row + 1:,}, column {column}: {str(frame[column].iloc[row])[:60]!r} {what}"
-        + (f"; {count:,} rows are affected" if count > 1 else "")
-    )
-
-
 def _no_gaps(frame: pd.DataFrame, column: str, path: Path) -> None:
     """Turn the column into text; an empty cell, or "nan", is an error."""
     frame[column] = reading.text(frame[column])
     empty = frame[column].str.strip().str.lower().isin(["", "nan"])
     if empty.any():
-        raise _at(frame, empty, path, column, "is empty")
+        raise reading.odd(frame[column], empty, path, "is empty")
 
 
 def _varies(frame: pd.DataFrame, column: str, path: Path) -> None:
@@ -207,7 +193,9 @@ def _per_sequence(events: pd.DataFrame, column: str, owner: np.ndarray, path: Pa
     first = pd.Series(values).groupby(owner).first()
     other = values != first.to_numpy(object)[owner]
     if other.any():
-        raise _at(events, other, path, column, "differs from the sequence's first event; a profile field has one value")
+        raise reading.odd(
+            events[column], other, path, "differs from the sequence's first event; a profile field has one value"
+        )
     return first
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from nasbench_evs.datasets.schema import Schema
 from nasbench_evs.datasets.split import SPLITS, subset
-from nasbench_evs.errors import DatasetError, NasbenchError
+from nasbench_evs.errors import DatasetError, NasbenchError, one_line
 from nasbench_evs.files import replacing
 
 FORMAT_VERSION = 1
@@ -159,7 +159,7 @@ class Dataset:
                 if dtype == "U":
                     digest.update("\n".join(array.tolist()).encode())
                 else:
-                    digest.update(np.ascontiguousarray(array).data if array.size else b"")
+                    digest.update(_bytes(array))
         return digest.hexdigest()
 
     @property
@@ -168,7 +168,7 @@ class Dataset:
         digest = hashlib.sha256(self.fingerprint.encode())
         digest.update(json.dumps(self.schema.to_dict(), sort_keys=True).encode())
         for name in DERIVED:
-            digest.update(np.ascontiguousarray(getattr(self, name)).data if getattr(self, name).size else b"")
+            digest.update(_bytes(getattr(self, name)))
         return digest.hexdigest()
 
     # Files
@@ -211,10 +211,14 @@ class Dataset:
         except FileNotFoundError as error:
             raise DatasetError(f"{error.filename} is missing: {again}") from None
         except Exception as error:  # damage shows as whatever the parsers of JSON and .npy headers make of it
-            raise DatasetError(f"{folder} is damaged ({' '.join(str(error).split())[:200]}): {again}") from None
+            raise DatasetError(f"{folder} is damaged ({one_line(error)[:200]}): {again}") from None
         if not sound:
             raise DatasetError(f"{folder} does not match its fingerprint: the files were damaged or edited; {again}")
         return dataset
+
+
+def _bytes(array: np.ndarray) -> memoryview | bytes:
+    return np.ascontiguousarray(array).data if array.size else b""
 
 
 def _check_shapes(schema: Schema, columns: Mapping[str, np.ndarray]) -> None:

@@ -15,7 +15,7 @@ from nasbench_evs.metrics import metric
 
 CLIP = (0.001, 0.999)  # quantiles of the training split beyond which real-valued fields are cut off
 
-# Fields every dataset gets beside its own : how long ago an event was carries much of the signal.
+# Fields every dataset gets beside its own: how long ago an event was carries much of the signal.
 GAP = Numerical("gap", log=True)  # time since the previous event, 0 for the first
 LEFT = Numerical("left", log=True)  # time from the event to the end of the observation
 
@@ -109,35 +109,21 @@ def prepare(raw: Raw, rules: Rules, *, seed: int = 0, source: str = "") -> Datas
             )
     train_event = train[owner]
 
-    known = {f.name: f for f in rules.numerical} | {GAP.name: GAP, LEFT.name: LEFT}
-    numerical, real = [], []
-    for name, values in numbers.items():
-        values = values[kept].astype(np.float32)
-        real.append(values)
-        numerical.append(_fit_numerical(known.get(name, Numerical(name)), values[train_event]))
-    categorical, codes = [], []
-    for name, values in texts.items():
-        fitted, coded = _fit_categorical(name, values[kept], train_event, rules.rare)
-        categorical.append(fitted)
-        codes.append(coded)
-    known = {f.name: f for f in rules.profile_numerical}
-    profile_numerical, profile_real = [], []
-    for name, values in raw.profile_numerical.items():
-        values = np.asarray(values, np.float64)[by_id].astype(np.float32)
-        profile_real.append(values)
-        profile_numerical.append(_fit_numerical(known.get(name, Numerical(name)), values[train]))
-    profile_categorical, profile_codes = [], []
-    for name, values in raw.profile_categorical.items():
-        fitted, coded = _fit_categorical(name, np.asarray(values)[by_id], train, rules.rare)
-        profile_categorical.append(fitted)
-        profile_codes.append(coded)
+    events = {name: values[kept] for name, values in numbers.items()}
+    numerical, real = _fit_numericals(events, (*rules.numerical, GAP, LEFT), train_event)
+    events = {name: values[kept] for name, values in texts.items()}
+    categorical, codes = _fit_categoricals(events, train_event, rules.rare)
+    profiles = {name: np.asarray(values, np.float64)[by_id] for name, values in raw.profile_numerical.items()}
+    profile_numerical, profile_real = _fit_numericals(profiles, rules.profile_numerical, train)
+    profiles = {name: np.asarray(values)[by_id] for name, values in raw.profile_categorical.items()}
+    profile_categorical, profile_codes = _fit_categoricals(profiles, train, rules.rare)
 
     schema = Schema(
         name=rules.name,
-        categorical=tuple(categorical),
-        numerical=tuple(numerical),
-        profile_categorical=tuple(profile_categorical),
-        profile_numerical=tuple(profile_numerical),
+        categorical=categorical,
+        numerical=numerical,
+        profile_categorical=profile_categorical,
+        profile_numerical=profile_numerical,
         classes=rules.classes,
         metric=metric(rules.metric),
         max_length=rules.max_length,
@@ -149,8 +135,6 @@ def prepare(raw: Raw, rules: Rules, *, seed: int = 0, source: str = "") -> Datas
     if raw.scenarios is not None:
         names, scenarios = np.unique(np.asarray(raw.scenarios, dtype=str)[by_id], return_inverse=True)
         scenario_names = names.tolist()
-    real_matrix = _stack(real, len(time), np.float32)
-    profile_matrix = _stack(profile_real, len(ids), np.float32)
     columns = {
         "ids": ids[by_id],
         "labels": labels,
@@ -160,12 +144,12 @@ def prepare(raw: Raw, rules: Rules, *, seed: int = 0, source: str = "") -> Datas
         "full_lengths": full_lengths.astype(np.int32),
         "offsets": offsets,
         "time": time,
-        "categorical": _stack(codes, len(time), np.int32),
-        "numerical": real_matrix,
-        "profile_categorical": _stack(profile_codes, len(ids), np.int32),
-        "profile_numerical": profile_matrix,
-        "inputs": network_inputs(schema.numerical, real_matrix, offsets),
-        "profile_inputs": network_inputs(schema.profile_numerical, profile_matrix, np.arange(len(ids) + 1)),
+        "categorical": codes,
+        "numerical": real,
+        "profile_categorical": profile_codes,
+        "profile_numerical": profile_real,
+        "inputs": network_inputs(schema.numerical, real, offsets),
+        "profile_inputs": network_inputs(schema.profile_numerical, profile_real, np.arange(len(ids) + 1)),
     }
     return Dataset(schema, columns, tuple(scenario_names), source)
 
@@ -197,17 +181,36 @@ def _check(ids: np.ndarray, labels: np.ndarray, raw: Raw, rules: Rules) -> None:
         raise DatasetError(f"{name}: the id {empty[0]} has a label but no events ({len(empty)} of {len(ids)} ids)")
 
 
+def _fit_numericals(
+    columns: Mapping[str, np.ndarray], fields: Sequence[Numerical], train: np.ndarray
+) -> tuple[tuple[Numerical, ...], np.ndarray]:
+    """The fields, fitted to the training rows, and their raw values as float32 (rows, fields)."""
+    known = {each.name: each for each in fields}
+    matrix = _stack(list(columns.values()), len(train), np.float32)
+    names = zip(columns, matrix.T, strict=True)
+    return tuple(_fit_numerical(known.get(name, Numerical(name)), values[train]) for name, values in names), matrix
+
+
 def _fit_numerical(field: Numerical, values: np.ndarray) -> Numerical:
-    values = _logarithm(values[np.isfinite(values)].astype(np.float64)) if field.log else values[np.isfinite(values)]
+    values = values[np.isfinite(values)].astype(np.float64)
     if not len(values):
         return field
-    low, high = (float(q) for q in np.quantile(values.astype(np.float64), CLIP))
-    clipped = np.clip(values.astype(np.float64), low, high)
+    values = _logarithm(values) if field.log else values
+    low, high = (float(q) for q in np.quantile(values, CLIP))
+    clipped = np.clip(values, low, high)
     return replace(field, low=low, high=high, mean=float(clipped.mean()), std=float(clipped.std()) or 1.0)
 
 
 def _logarithm(values: np.ndarray) -> np.ndarray:
     return np.sign(values) * np.log1p(np.abs(values))
+
+
+def _fit_categoricals(
+    columns: Mapping[str, np.ndarray], train: np.ndarray, rare: int
+) -> tuple[tuple[Categorical, ...], np.ndarray]:
+    """The fields, fitted to the training rows, and their codes as int32 (rows, fields)."""
+    fitted = [_fit_categorical(name, values, train, rare) for name, values in columns.items()]
+    return tuple(field for field, _ in fitted), _stack([codes for _, codes in fitted], len(train), np.int32)
 
 
 def _fit_categorical(name: str, values: np.ndarray, train: np.ndarray, rare: int) -> tuple[Categorical, np.ndarray]:

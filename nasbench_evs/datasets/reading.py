@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs.errors import DatasetError
+from nasbench_evs.errors import DatasetError, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,9 +47,7 @@ def damage(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise DatasetError(
-            f"{path} is damaged ({' '.join(str(error).split()) or type(error).__name__}): fetch it again"
-        ) from None
+        raise DatasetError(f"{path} is damaged ({one_line(error) or type(error).__name__}): fetch it again") from None
     except UnicodeDecodeError:
         raise DatasetError(f"{path} is no text: expected the file as its publisher ships it") from None
     except OSError as error:
@@ -84,7 +82,7 @@ def read_csv(
         except UnicodeDecodeError:
             raise
         except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, ValueError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise DatasetError(f"{path} is no table of comma-separated values: {reason}") from None
 
 
@@ -125,7 +123,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFra
         except ImportError:
             raise DatasetError(f"reading {path} needs pyarrow: pip install 'nasbench-evs[parquet]'") from None
         except ValueError as error:  # pyarrow's ArrowInvalid is one
-            raise DatasetError(f"{path} is no Parquet file: {' '.join(str(error).split())}") from None
+            raise DatasetError(f"{path} is no Parquet file: {one_line(error)}") from None
 
 
 def tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -164,7 +162,7 @@ def numbers(values: pd.Series, path: Path, *, missing: bool = False) -> np.ndarr
         parsed = pd.to_numeric(written.where(~empty, "nan"), errors="coerce").to_numpy(np.float64)
         wrong = (~np.isfinite(parsed) & ~(empty & missing)) | (np.abs(parsed) > _LARGEST)
     if wrong.any():
-        raise _wrong(values, wrong, path, "a number")
+        raise odd(values, wrong, path, "is not a number")
     return parsed
 
 
@@ -179,7 +177,7 @@ def labels(values: pd.Series, path: Path, classes: int) -> np.ndarray:
     parsed = numbers(values, path)
     wrong = ~np.isin(parsed, np.arange(classes))
     if wrong.any():
-        raise _wrong(values, wrong, path, f"a label, 0 to {classes - 1}")
+        raise odd(values, wrong, path, f"is not a label, 0 to {classes - 1}")
     return parsed.astype(np.int64)
 
 
@@ -190,19 +188,20 @@ def times(values: pd.Series, path: Path, form: str) -> pd.Series:
     written = pd.Series(text(values), index=values.index, name=values.name, dtype=object)
     zoned = written.str.contains(_ZONE, regex=True).to_numpy(bool)
     if zoned.any() and not zoned.all():
-        raise _wrong(values, ~zoned, path, "a time with a UTC offset, which others have")
+        raise odd(values, ~zoned, path, "is not a time with a UTC offset, which others have")
     parsed = pd.to_datetime(written, format=form, errors="coerce", utc=True).dt.tz_localize(None)
     wrong = parsed.isna().to_numpy() | written.str.lower().isin(["now", "today"]).to_numpy()
     if wrong.any():
-        raise _wrong(values, wrong, path, f"a time ({form})")
+        raise odd(values, wrong, path, f"is not a time ({form})")
     return parsed
 
 
-def _wrong(values: pd.Series, wrong: np.ndarray, path: Path, expected: str) -> DatasetError:
-    row = int(np.flatnonzero(wrong)[0])
+def odd(values: pd.Series, wrong: np.ndarray | pd.Series, path: Path, what: str) -> DatasetError:
+    """The error for the first of the `wrong` cells of a column: file, row, column, the cell, `what` about it."""
+    row, count = int(np.flatnonzero(wrong)[0]), int(np.sum(wrong))
     return DatasetError(
-        f"{path}, row {row + 1:,}, column {values.name}: {str(values.iloc[row])[:60]!r} is not {expected}"
-        + (f"; {int(wrong.sum()):,} rows are affected" if wrong.sum() > 1 else "")
+        f"{path}, row {row + 1:,}, column {values.name}: {str(values.iloc[row])[:60]!r} {what}"
+        + (f"; {count:,} rows are affected" if count > 1 else "")
     )
 
 

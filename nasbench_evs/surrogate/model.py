@@ -19,7 +19,7 @@ import numpy as np
 
 import nasbench_evs
 from nasbench_evs import spaces
-from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, SurrogateError
+from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, SurrogateError, one_line
 from nasbench_evs.files import replacing
 from nasbench_evs.metrics import Metric, metric
 from nasbench_evs.spaces import SearchSpace
@@ -239,7 +239,7 @@ class Surrogate:
                 model.load_model(blob=content)
                 loss = model.get_all_params().get("loss_function")
             except CatBoostError as error:
-                raise SurrogateError(f"{file} is no CatBoost model: {' '.join(str(error).split())}") from None
+                raise SurrogateError(f"{file} is no CatBoost model: {one_line(error)}") from None
             if loss != _loss(name):
                 raise SurrogateError(f"{file} is a model for {loss}: expected {_loss(name)}")
             targets[name] = _Target(model, entry["mean"], entry["scale"], entry["noise_factor"])
@@ -341,7 +341,7 @@ def _fit_target(name: str, features: np.ndarray, values: np.ndarray, seed: int) 
     try:
         model.fit(features, (values - mean) / scale)
     except CatBoostError as error:
-        raise SurrogateError(f"CatBoost cannot fit {name}: {' '.join(str(error).split())}") from None
+        raise SurrogateError(f"CatBoost cannot fit {name}: {one_line(error)}") from None
     return _Target(model, mean, scale)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from nasbench_evs.errors import NasbenchError, TableFormatError
+from nasbench_evs.errors import NasbenchError, TableFormatError, one_line
 from nasbench_evs.files import replacing
 from nasbench_evs.tables.format import ATTRIBUTES, COLUMNS, FORMAT_NAME, FORMAT_VERSION, HARDWARE, Column
 from nasbench_evs.tables.table import Header, Table
@@ -78,7 +78,7 @@ def _opened(path: Path) -> Iterator[tuple[h5py.File, int]]:
     except MemoryError:
         raise
     except Exception as error:  # HDF5 reports damage as whatever its bindings make of it
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise TableFormatError(
             f"{path} is damaged or truncated ({reason}): fetch it again, or merge its shards again"
         ) from None
@@ -127,7 +127,7 @@ def _attributes(file: h5py.File) -> dict[str, str]:
             "upgrade with pip install --upgrade nasbench-evs"
         )
     attributes = {}
-    for key in (*ATTRIBUTES,):
+    for key in ATTRIBUTES:
         text = _text(file.attrs.get(key))
         if text is None:
             raise TableFormatError(f"the attribute {key} is missing or no text")

@@ -7,7 +7,7 @@ import numpy as np
 
 from nasbench_evs.errors import MergeConflict
 from nasbench_evs.tables.format import COLUMNS, HARDWARE, MISSING
-from nasbench_evs.tables.table import Header, Table, _canonical, record_order, same_key_as_previous, to_json
+from nasbench_evs.tables.table import Header, Table, canonical, record_order, same_key_as_previous, to_json
 
 
 def merge(tables: Sequence[Table], names: Sequence[str] | None = None) -> Table:
@@ -24,14 +24,14 @@ def merge(tables: Sequence[Table], names: Sequence[str] | None = None) -> Table:
         _check_headers(first, table, names[0], name)
     columns, hardware = _stack(tables)
     source = np.repeat(np.arange(len(tables)), [len(table) for table in tables])[record_order(columns)]
-    columns, hardware = _canonical(columns, hardware)
+    columns, hardware = canonical(columns, hardware)
     same = same_key_as_previous(columns)
     if same.any():
         conflict = _first_conflict(columns, hardware, same)
         if conflict is not None:
             row, column, total = conflict
             raise MergeConflict(_conflict_message(first.header, columns, hardware, row, column, total, source, names))
-        columns, hardware = _canonical({name: array[~same] for name, array in columns.items()}, hardware)
+        columns, hardware = canonical({name: array[~same] for name, array in columns.items()}, hardware)
     created = max(table.header.created for table in tables)
     code = ", ".join(sorted({part for table in tables for part in table.header.code.split(", ")}))
     return Table(replace(first.header, created=created, code=code, library=Header.library), columns, hardware)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.errors import NasbenchError, OutputError, ReleaseError
+from nasbench_evs.errors import NasbenchError, ReleaseError
 from nasbench_evs.files import replacing
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import SeqNASSpace
@@ -71,10 +71,6 @@ def import_release(archive: str | Path, out: str | Path, *, force: bool = False)
     """
     tables = {f"{table.header.dataset}/seqnas.h5": table for table in read_release(archive)}
     out = Path(out)
-    if not force:
-        for name in tables:
-            if (out / name).exists():
-                raise OutputError(f"{out / name} exists already: choose another --out, or overwrite with --force")
     with ExitStack() as pending:  # all files are complete before the first one is renamed
         for name, table in tables.items():
             write(table, pending.enter_context(replacing(out / name, force=force)))

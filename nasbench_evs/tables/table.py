@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -181,7 +181,7 @@ class Table:
             name: _column(column, [row.get(name, column.default) for row in machines], len(machines), {})
             for name, column in HARDWARE.items()
         }
-        table = cls(header, *_canonical(full, hardware))
+        table = cls(header, *canonical(full, hardware))
         twice = np.flatnonzero(same_key_as_previous(table.columns))
         if len(twice):
             raise TableFormatError(f"two records of one training: {table.training(int(twice[0]))}")
@@ -243,12 +243,7 @@ class Table:
     def select(self, rows: np.ndarray) -> Table:
         """The records at these positions or under this mask."""
         columns = {name: np.ascontiguousarray(array[rows]) for name, array in self.columns.items()}
-        return Table(self.header, *_canonical(columns, self.hardware))
-
-    def with_protocol(self, **changes: Any) -> Table:
-        """The same records under a header whose protocol has these entries changed."""
-        header = replace(self.header, protocol={**self.header.protocol, **changes})
-        return Table(header, self.columns, self.hardware)
+        return Table(self.header, *canonical(columns, self.hardware))
 
     def to_frame(self, *, curves: bool = False) -> pd.DataFrame:
         """Every record as one row of a DataFrame.
@@ -360,7 +355,7 @@ def _utf8(text: Any) -> bytes:
     return text.encode()
 
 
-def _canonical(
+def canonical(
     columns: dict[str, np.ndarray], hardware: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Sorted records, shortest text, one NaN, one zero, only the machines that are used: equal tables, equal bytes."""

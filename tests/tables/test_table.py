@@ -10,7 +10,7 @@ import pytest
 from nasbench_evs.errors import TableFormatError
 from nasbench_evs.metrics import metric
 from nasbench_evs.tables import Table
-from tests.conftest import make_header, make_table
+from tests.conftest import make_header, make_table, with_protocol
 
 
 def test_records_are_sorted_and_derived_columns_follow(small_table):
@@ -39,7 +39,7 @@ def test_the_hash_covers_what_was_recorded_and_nothing_else(small_table):
         replace(small_table.header, created="2027-01-01T00:00:00+00:00"), small_table.columns, {**small_table.hardware}
     )
     assert later.content_sha256 == small_table.content_sha256
-    assert small_table.with_protocol(epochs=4).content_sha256 != small_table.content_sha256
+    assert with_protocol(small_table, epochs=4).content_sha256 != small_table.content_sha256
     for name, array in small_table.columns.items():
         changed = array.copy()
         flat = changed.reshape(-1).view(np.uint8)
