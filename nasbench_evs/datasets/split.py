@@ -21,7 +21,7 @@ def split(labels: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:
 
     `groups` are the sequences' ids, or the key of those that belong together. Groups with the same number of sequences of
     each class are a stratum, what is left over of rare ones is one more; within a stratum they are ordered by a seeded
-    hash and cut at 60 and 80 %.
+    hash and cut at 60 and 80 % of their sequences.
     """
     distinct, group = np.unique(groups, return_inverse=True)
     classes = np.zeros((len(distinct), int(labels.max()) + 1), np.int64)
@@ -30,10 +30,13 @@ def split(labels: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:
     stratum = np.where(np.bincount(stratum)[stratum] < _SMALL, 0, stratum + 1)
     order = np.lexsort((stable_hash(distinct, f"split {seed}"), stratum))
     starts = np.flatnonzero(np.diff(stratum[order], prepend=-1))
-    sizes = np.diff(np.append(starts, len(order)))
-    position = np.arange(len(order)) - np.repeat(starts, sizes)
+    groups_of = np.diff(np.append(starts, len(order)))
+    sequences = classes.sum(axis=1)[order]
+    before = np.cumsum(sequences) - sequences
+    total = np.repeat(np.add.reduceat(sequences, starts), groups_of)
+    middle = (before - np.repeat(before[starts], groups_of) + sequences / 2) / total
     side = np.empty(len(distinct), np.int8)
-    side[order] = np.searchsorted(np.cumsum(SHARES)[:-1], (position + 0.5) / np.repeat(sizes, sizes), side="right")
+    side[order] = np.searchsorted(np.cumsum(SHARES)[:-1], middle, side="right")
     return side[group]
 
 
