@@ -53,5 +53,13 @@ class DatasetError(NasbenchError):
     """Raw or prepared data that is missing, damaged, or not what it should be."""
 
 
+class RecipeError(NasbenchError):
+    """A recipe or a protocol that cannot be carried out."""
+
+
+class TrainingError(NasbenchError):
+    """A training, or a run of many, that cannot go on."""
+
+
 class OutputError(NasbenchError):
     """Something could not be written: it exists already, or the file system refused."""

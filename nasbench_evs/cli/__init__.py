@@ -13,6 +13,7 @@ import click
 import nasbench_evs
 from nasbench_evs.cli.benchmarks import list_command, query
 from nasbench_evs.cli.data import data
+from nasbench_evs.cli.generate import generate_command
 from nasbench_evs.cli.surrogates import surrogate
 from nasbench_evs.cli.tables import import_release_command, table
 from nasbench_evs.errors import NasbenchError
@@ -70,5 +71,5 @@ def cli() -> None:
     """
 
 
-for _command in (list_command, query, import_release_command, table, surrogate, data):
+for _command in (list_command, query, generate_command, import_release_command, table, surrogate, data):
     cli.add_command(_command)

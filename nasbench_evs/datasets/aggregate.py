@@ -3,7 +3,9 @@
 import numpy as np
 
 from nasbench_evs.datasets.dataset import Dataset
+from nasbench_evs.errors import DatasetError
 
+_CLIP = 4.0
 _STATISTICS = ("last", "mean", "min", "max", "std", "measured")
 
 
@@ -53,6 +55,40 @@ def aggregates(dataset: Dataset, top: int = 40) -> tuple[np.ndarray, list[str]]:
     for i, category in enumerate(dataset.schema.profile_categorical):
         add(category.name, dataset.profile_categorical[:, i])
     return np.stack(columns, axis=1), names
+
+
+def vectors(dataset: Dataset, top: int = 20) -> tuple[np.ndarray, list[str]]:
+    """`aggregates` as a network takes them: float32 (S, F) without NaN, and the features' names.
+
+    Numbers: signed logarithm, standardised and clipped to 4 standard deviations on the training split, 0 where nothing was
+    measured; those that are constant there are left out. Codes (the last one of a field, a profile's category) become
+    one indicator for each of the `top` most frequent categories.
+    """
+    raw, names = aggregates(dataset, top)
+    schema = dataset.schema
+    coded = {f"{field.name} last": field for field in schema.categorical}
+    coded |= {field.name: field for field in schema.profile_categorical}
+    train = dataset.rows("train")
+    columns: list[np.ndarray] = []
+    kept: list[str] = []
+    for name, values in zip(names, raw.T.astype(np.float64), strict=True):
+        if name in coded:
+            field = coded[name]
+            for code in range(1, min(top + 1, field.cardinality - 1) + 1):
+                kept.append(f"{name} = {'unknown' if code == 1 else field.vocabulary[code - 2]}")
+                columns.append(values == code)
+            continue
+        values = np.sign(values) * np.log1p(np.abs(values))
+        known = values[train][~np.isnan(values[train])]
+        if not len(known) or known.std() == 0:
+            continue
+        kept.append(name)
+        columns.append(np.nan_to_num(np.clip((values - known.mean()) / known.std(), -_CLIP, _CLIP), nan=0.0))
+    if not columns:
+        raise DatasetError(
+            f"{schema.name}: every aggregate is the same for all training sequences: nothing to learn from"
+        )
+    return np.stack(columns, axis=1).astype(np.float32), kept
 
 
 def _statistics(values: np.ndarray, starts: np.ndarray, owner: np.ndarray) -> list[np.ndarray]:

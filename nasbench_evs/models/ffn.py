@@ -5,6 +5,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from nasbench_evs.models.dropout import Dropout
 from nasbench_evs.spaces import Architecture, VectorShape
 
 
@@ -16,7 +17,7 @@ class FFNNetwork(nn.Module):
         widths = [shape.inputs, *(int(size) for size in architecture.options.values()), shape.outputs]
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
-            layers += [nn.Linear(n_in, n_out), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [nn.Linear(n_in, n_out), nn.ReLU(), Dropout(dropout)]
         self.layers = nn.Sequential(*layers[:-2])
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,93 @@
+"""`nasbench-evs generate`."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nasbench_evs.errors import RecipeError
+
+if TYPE_CHECKING:
+    from nasbench_evs.generators.generate import Progress
+
+_LINE_EVERY = 60.0  # seconds between two lines of progress where there is no terminal
+
+
+@click.command("generate")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of this run: journal and shard.")
+@click.option("--workers", type=int, default=1, help="Processes that train, one thread each.  [default: 1]")
+@click.option("--device", default="cpu", help="Where to train: cpu, cuda, cuda:1, ...  [default: cpu]")
+@click.option("--shard", default="1/1", help="Which part of the plan, such as 3/16.  [default: 1/1]")
+@click.option("--from", "known", type=click.Path(path_type=Path), help="A table of the same protocol to go on from.")
+def generate_command(recipe: Path, out: Path, workers: int, device: str, shard: str, known: Path | None) -> None:
+    """Train and record what a recipe plans; killed, the same command goes on where it was.
+
+    \b
+    Example:
+      nasbench-evs generate generators/credit-default.toml --out runs/credit-default --workers 2
+    """
+    from nasbench_evs.generators.generate import generate
+    from nasbench_evs.generators.recipe import Recipe
+    from nasbench_evs.tables import read as read_table
+
+    part = re.fullmatch(r"(\d{1,6})/(\d{1,6})", shard)
+    if not part:
+        raise RecipeError(f"--shard {shard!r}: expected i/n, such as 3/16")
+    read = Recipe.read(recipe)
+    with _Screen() as screen:
+        target = generate(
+            read,
+            out,
+            workers=workers,
+            device=device,
+            shard=(int(part[1]), int(part[2])),
+            known=None if known is None else read_table(known),
+            report=screen.show,
+        )
+    print(target)
+
+
+class _Screen:
+    """Progress on stderr: a live line on a terminal, a line a minute elsewhere."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True)
+        self._live = Live("", console=console, transient=True) if console.is_terminal else None
+        self._last = -_LINE_EVERY
+        self._text = ""
+
+    def __enter__(self) -> _Screen:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+        if self._text:
+            print(self._text, file=sys.stderr)
+
+    def show(self, progress: Progress) -> None:
+        done = f"{progress.done}/{progress.total} trained"
+        parts = [done, f"{progress.per_hour:.0f} an hour"] if progress.per_hour else [done]
+        if progress.best == progress.best:
+            parts.append(f"best {progress.best:.5f}")
+        if progress.failed:
+            parts.append(f"{progress.failed} failed")
+        if progress.seconds_left == progress.seconds_left:
+            parts.append(f"{progress.seconds_left / 60:.0f} min left")
+        self._text = ", ".join(parts)
+        if self._live is not None:
+            self._live.update(self._text)
+        elif time.monotonic() - self._last >= _LINE_EVERY:
+            self._last = time.monotonic()
+            print(self._text, file=sys.stderr, flush=True)

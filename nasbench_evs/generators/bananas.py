@@ -1,0 +1,84 @@
+"""BANANAS as paper 000 runs it (algorithm 1): a CatBoost predictor with uncertainty, and Thompson sampling."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nasbench_evs.spaces import SearchSpace
+
+_PARAMETERS = {"iterations": 200, "depth": 6, "learning_rate": 0.05}
+_ENSEMBLE = 10
+
+
+def propose(
+    space: SearchSpace,
+    choices: np.ndarray,
+    scores: np.ndarray,
+    batch: int,
+    candidates: int,
+    seed: int,
+    exclude: np.ndarray | None = None,
+) -> np.ndarray:
+    """The next architectures to train, choice indices (batch, C), none of them among `choices` or `exclude`.
+
+    `choices` (N, C) have the `scores` (N,), larger is better; NaN counts as the worst. `candidates` random
+    architectures are scored; each of the batch maximises one draw from the predictor's distribution.
+    """
+    rng = np.random.default_rng(seed)
+    pool = fresh(space, max(candidates, batch), rng, choices if exclude is None else np.concatenate([choices, exclude]))
+    mean, std = _predict(space, choices, scores, pool, seed)
+    chosen: list[int] = []
+    for _ in range(min(batch, len(pool))):
+        draw = rng.normal(mean, std)
+        draw[chosen] = -np.inf
+        chosen.append(int(draw.argmax()))
+    return pool[chosen]
+
+
+def fresh(
+    space: SearchSpace, n: int, rng: np.random.Generator, known: np.ndarray, at_a_time: int | None = None
+) -> np.ndarray:
+    """Up to n different random architectures that are not among the known ones: choice indices (n, C).
+
+    Drawn `at_a_time`, so that with the same number of those a larger n begins with what a smaller n gives.
+    """
+    seen = {row.tobytes() for row in np.asarray(known, np.int8)}
+    found: list[np.ndarray] = []
+    for _ in range(1000):  # small spaces run out of architectures
+        for row in np.asarray(space.sample_many(at_a_time or n, seed=int(rng.integers(2**62))), np.int8):
+            if row.tobytes() not in seen:
+                seen.add(row.tobytes())
+                found.append(row)
+        if len(found) >= n or len(seen) >= space.size:
+            break
+    return np.array(found[:n], np.int8).reshape(-1, len(space.choices))
+
+
+def _predict(
+    space: SearchSpace, choices: np.ndarray, scores: np.ndarray, pool: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted score and its knowledge uncertainty (standard deviation) of every candidate."""
+    from catboost import CatBoostRegressor, Pool
+
+    known = ~np.isnan(scores)
+    if len(np.unique(scores[known])) < 2:
+        return np.zeros(len(pool)), np.ones(len(pool))
+    targets = np.where(known, scores, np.nanmin(scores))
+    centre, scale = targets.mean(), targets.std()
+    model = CatBoostRegressor(
+        **_PARAMETERS,
+        loss_function="RMSEWithUncertainty",
+        posterior_sampling=True,
+        random_seed=seed % 2**31,
+        thread_count=1,
+        verbose=False,
+        allow_writing_files=False,
+    )
+    model.fit(Pool(space.encode_many(choices), (targets - centre) / scale))
+    drawn = model.virtual_ensembles_predict(
+        Pool(space.encode_many(pool)),
+        prediction_type="TotalUncertainty",
+        virtual_ensembles_count=_ENSEMBLE,
+        thread_count=1,
+    )
+    return drawn[:, 0] * scale + centre, np.sqrt(drawn[:, 1]) * scale

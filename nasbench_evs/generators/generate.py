@@ -1,0 +1,311 @@
+"""generate(): carry out a recipe with worker processes and a journal, and write the shard.
+
+Killed at any instant, it loses at most the trainings in flight; started again, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasbench_evs.datasets.store import open_dataset
+from nasbench_evs.errors import RecipeError, TrainingError
+from nasbench_evs.generators.inputs import prepare_inputs
+from nasbench_evs.generators.journal import Entry, Journal
+from nasbench_evs.generators.machine import machine
+from nasbench_evs.generators.plan import Job, Planner, Scored
+from nasbench_evs.generators.protocol import trainer_name
+from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.generators.shard import header_of, records_of, table_of
+from nasbench_evs.generators.worker import Order, Setting, work
+from nasbench_evs.tables import Header, Table, write
+
+SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard
+_SAME_FAILURES = 5  # failed trainings without a single success, after which something else is wrong
+_START_SECONDS = 600.0
+
+
+class Progress(NamedTuple):
+    """How far a run is. `best` is NaN before the first score; `per_hour` counts this session's trainings."""
+
+    done: int
+    total: int
+    failed: int
+    best: float
+    per_hour: float
+    seconds_left: float
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    ready: bool = False
+    job: int | None = None
+
+
+def generate(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+    shard: tuple[int, int] = (1, 1),
+    known: Table | None = None,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> Path:
+    """Train what the recipe (or the `shard` (i, n) of it) plans, and return the path of the table.
+
+    `out` is a folder of this run's own: journal, logits of teachers, shard. What a new run plans and `known` (a table by
+    the same protocol) holds is taken from there. Interrupted by SIGINT or SIGTERM it writes what
+    is finished and raises KeyboardInterrupt. RecipeError, DatasetError, TrainingError, OutputError.
+    """
+    if workers < 1:
+        raise RecipeError(f"{workers} workers: expected at least 1")
+    if not 1 <= shard[0] <= shard[1]:
+        raise RecipeError(f"shard {shard[0]}/{shard[1]}: expected i/n with i from 1 to n")
+    out = Path(out)
+    dataset = open_dataset(recipe.dataset)
+    space = recipe.search_space(dataset)
+    inputs = prepare_inputs(space, dataset, recipe.subset, recipe.protocol)
+    header = header_of(recipe, space, dataset, inputs.shape)
+    planner = Planner(recipe, space, shard)
+    if not planner.total:
+        raise RecipeError(f"shard {shard[0]}/{shard[1]} of {recipe.dataset} is empty: take fewer shards")
+    target = out / ("table.h5" if shard[1] == 1 else f"shard-{shard[0]}-of-{shard[1]}.h5")
+    identity = {
+        "table": header.identity,
+        "plan": repr(recipe.plan),
+        "shard": list(shard),
+        "trainer": trainer_name(),
+    }
+    with Journal(out) as journal:
+        journal.start(identity, planner.first, _records(known, header))
+        setting = Setting(recipe.dataset, recipe.subset, recipe.protocol.to_dict(), space, device, out / "logits")
+        run = _Run(journal, planner, header, setting, target, report, machine(device))
+        run.go(workers)
+    return target
+
+
+def _records(known: Table | None, header: Header) -> dict[Job, dict[str, Any]]:
+    if known is None:
+        return {}
+    ours, theirs = header.identity, known.header.identity
+    for name, value in ours.items():
+        if theirs[name] != value:
+            raise RecipeError(f"the table to go on from has another {name}: {theirs[name]}; the recipe has {value}")
+    return records_of(known)
+
+
+class _Run:
+    """One session of a run: the driver. Only it writes the journal."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        planner: Planner,
+        header: Header,
+        setting: Setting,
+        target: Path,
+        report: Callable[[Progress], None],
+        here: dict[str, Any],
+    ) -> None:
+        self.journal, self.planner, self.header = journal, planner, header
+        self.setting, self.target, self.report, self.here = setting, target, report, here
+        self.jobs: dict[int, Job] = {}
+        self.scores: dict[int, float] = {}  # of jobs that ended; NaN without a score
+        self.best = -np.inf
+        self.failed = 0
+        self.leading: dict[int, Scored] = {}  # the jobs that others depend on, in the order of planning
+        self.waiting: deque[int] = deque()
+        self.urgent: deque[int] = deque()  # what later jobs depend on
+        self.done_before = 0
+        self.trained = 0
+        self.failed_in_a_row = 0
+        self.started = time.monotonic()
+
+    def go(self, workers: int) -> None:
+        for entry in self.journal.entries():
+            self._take(entry)
+        self.planner.resume(self.jobs.values())
+        self.done_before = len(self.scores)
+        self._plan()
+        written = time.monotonic()
+        team: list[_Worker] = []
+        try:
+            with _interruptible():
+                while self.waiting or self.urgent or any(worker.job is not None for worker in team):
+                    self._staff(team, workers)
+                    self._hand_out(team)
+                    self.report(self._progress())
+                    self._listen(team)
+                    if time.monotonic() - written > SHARD_EVERY:
+                        self._write()
+                        written = time.monotonic()
+        except BaseException:
+            with contextlib.suppress(Exception):  # what stopped the run is the news
+                self._write()
+            raise
+        finally:
+            for worker in team:
+                worker.process.kill()
+                worker.process.join()
+                worker.pipe.close()
+        self._write()
+        self.report(self._progress())
+
+    def _take(self, entry: Entry) -> None:
+        self.jobs[entry.id] = entry.job
+        if self.planner.leads(entry.job):
+            self.leading[entry.id] = Scored(entry.job, None)
+        if entry.state in ("finished", "failed"):
+            self._ended(entry.id, self._score(entry.record))
+            self.failed += entry.state == "failed"
+        else:
+            self._queue(entry.id)
+
+    def _ended(self, job: int, score: float) -> None:
+        self.scores[job] = score
+        self.best = max(self.best, score) if not np.isnan(score) else self.best
+        if job in self.leading:
+            self.leading[job] = Scored(self.jobs[job], score)
+
+    def _queue(self, job: int) -> None:
+        dependent = self.jobs[job].sampler == "bananas" or self.jobs[job].teachers
+        (self.urgent if dependent else self.waiting).append(job)
+
+    def _score(self, record: dict[str, Any]) -> float:
+        """The best validation score, larger is better, as exactly as a table holds it."""
+        scores = np.array(record.get("curves", {}).get("valid_score", []), np.float32) * self.header.metric.sign
+        return float(np.nanmax(scores)) if len(scores) and not np.isnan(scores).all() else float("nan")
+
+    def _plan(self) -> None:
+        """Name the jobs that follow from what is known by now."""
+        while jobs := self.planner.following(list(self.leading.values())):  # what is known already may lead on
+            self.journal.add(jobs)
+            for entry in self.journal.entries()[-len(jobs) :]:
+                self._take(entry)
+
+    def _staff(self, team: list[_Worker], workers: int) -> None:
+        """As many workers as there is work for, at most `workers`."""
+        needed = min(workers, len(self.waiting) + len(self.urgent) + sum(worker.job is not None for worker in team))
+        context = multiprocessing.get_context("spawn")
+        while len(team) < needed:
+            ours, theirs = context.Pipe()
+            process = context.Process(target=work, args=(self.setting, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            team.append(_Worker(process, ours))
+
+    def _hand_out(self, team: list[_Worker]) -> None:
+        free = [worker for worker in team if worker.ready and worker.job is None]
+        for worker in free:
+            if not (self.urgent or self.waiting):
+                return
+            worker.job = (self.urgent or self.waiting).popleft()
+            job = self.jobs[worker.job]
+            self.journal.claim([worker.job])
+            with contextlib.suppress(OSError):  # it died meanwhile: _listen finds out
+                worker.pipe.send(Order(job.rank, job.seed, job.teachers, self.planner.teaches(job), self._lineage(job)))
+
+    def _lineage(self, job: Job) -> dict[int, tuple[int, ...]]:
+        """Who taught whom, for a job with teachers: a worker may have to train one of them again."""
+        return {each.job.rank: each.job.teachers for each in self.leading.values()} if job.teachers else {}
+
+    def _listen(self, team: list[_Worker]) -> None:
+        """Wait until some worker says something or dies."""
+        wait([*(worker.pipe for worker in team), *(worker.process.sentinel for worker in team)], timeout=1.0)
+        for worker in list(team):
+            answer: dict[str, Any] | None = None
+            with contextlib.suppress(EOFError, OSError):
+                if worker.pipe.poll():
+                    answer = worker.pipe.recv()
+            if answer is not None:
+                self._hear(worker, answer)
+            elif not worker.process.is_alive():
+                team.remove(worker)
+                worker.pipe.close()
+                reason = f"the worker died ({_exit(worker.process.exitcode)})"
+                if worker.job is None:
+                    raise TrainingError(f"{reason} before it trained anything: run it again, or with fewer workers")
+                self._fail(worker.job, reason)
+
+    def _hear(self, worker: _Worker, answer: dict[str, Any]) -> None:
+        if answer.get("fatal"):
+            raise TrainingError(answer["error"])
+        if not worker.ready:
+            worker.ready = True
+            return
+        job, worker.job = worker.job, None
+        if job is None:
+            return
+        if "error" in answer:
+            self._fail(job, answer["error"])
+            return
+        self.journal.finish(job, answer["record"])
+        self._ended(job, self._score(answer["record"]))
+        self.trained += 1
+        self.failed_in_a_row = 0
+        if job in self.leading:
+            self._plan()
+
+    def _fail(self, job: int, reason: str) -> None:
+        if not self.journal.died(job, reason, {"curves": {}, "machine": self.here}):
+            self._queue(job)
+            return
+        self._ended(job, float("nan"))
+        self.failed += 1
+        self.failed_in_a_row += 1
+        if self.failed_in_a_row >= _SAME_FAILURES and self.trained + self.done_before < _SAME_FAILURES:
+            raise TrainingError(f"every training fails: {reason}")
+        if job in self.leading:
+            self._plan()
+
+    def _write(self) -> None:
+        ended = [entry for entry in self.journal.entries() if entry.state in ("finished", "failed")]
+        if ended:
+            write(table_of(self.header, ended, self.setting.protocol["epochs"]), self.target, force=True)
+
+    def _progress(self) -> Progress:
+        done, total = len(self.scores), self.planner.total
+        hours = (time.monotonic() - self.started) / 3600
+        here = done - self.done_before
+        per_hour = here / hours if hours > 0 else 0.0
+        best = self.best * self.header.metric.sign if self.best > -np.inf else float("nan")
+        left = (total - done) / per_hour * 3600 if per_hour else float("nan")
+        return Progress(done, total, self.failed, best, per_hour, left)
+
+
+def _exit(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"signal {signal.Signals(-code).name}" + (", out of memory?" if code == -signal.SIGKILL else "")
+    return f"exit code {code}"
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM, which schedulers send before they kill, ends the run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,157 @@
+"""Inputs: a dataset as the networks of a space read it, on a device, batch by batch."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+
+from nasbench_evs.datasets import Dataset
+from nasbench_evs.datasets.aggregate import vectors
+from nasbench_evs.datasets.split import SPLITS, subset
+from nasbench_evs.errors import RecipeError
+from nasbench_evs.generators.protocol import Protocol
+from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, SequenceShape, VectorShape
+
+TOP_CATEGORIES = 20  # of each field, whose shares an ffn network sees
+
+
+class Inputs:
+    """What is common to sequences and vectors.
+
+    rows      positions of the sequences of each split
+    lengths   events of every sequence, int64 (S,), on the CPU
+    labels    int64 (S,), on the device
+    shape     what cost formulas and networks need to know
+    """
+
+    shape: SequenceShape | VectorShape
+
+    def __init__(self, dataset: Dataset, rows: np.ndarray, lengths: np.ndarray, device: torch.device) -> None:
+        self.schema = dataset.schema
+        self.device = device
+        self.lengths = lengths
+        self.rows = {name: rows[dataset.split[rows] == code] for code, name in enumerate(SPLITS)}
+        self.labels = _tensor(dataset.labels.astype(np.int64), device)
+        for name, members in self.rows.items():
+            present = np.unique(dataset.labels[members])
+            if len(present) < len(dataset.schema.classes):
+                raise RecipeError(
+                    f"{dataset.schema.name}: the {name} split of {len(rows)} sequences holds {len(present)} of "
+                    f"{len(dataset.schema.classes)} classes: take a larger subset"
+                )
+
+    def arguments(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
+        """What a network's forward takes for these sequences."""
+        raise NotImplementedError
+
+
+class SequenceInputs(Inputs):
+    """Event sequences; the fields of the profile are appended to every event.
+
+    On a CPU the columns stay where the prepared dataset has them (mapped, shared between processes); on other devices
+    they are copied once.
+    """
+
+    def __init__(self, dataset: Dataset, rows: np.ndarray, protocol: Protocol, device: torch.device) -> None:
+        super().__init__(dataset, rows, dataset.lengths, device)
+        schema = dataset.schema
+        fields = (*schema.categorical, *schema.profile_categorical)
+        self.shape = SequenceShape(
+            categorical=tuple((field.cardinality, embedding_width(field.cardinality, protocol)) for field in fields),
+            numerical=dataset.inputs.shape[1] + dataset.profile_inputs.shape[1],
+            channels=protocol.channels,
+            hidden=protocol.hidden,
+            outputs=len(schema.classes),
+            length=schema.max_length,
+        )
+        self._time = _tensor(dataset.time, device)
+        self._categorical = _tensor(dataset.categorical, device)
+        self._inputs = _tensor(dataset.inputs, device)
+        self._profile_categorical = _tensor(dataset.profile_categorical, device)
+        self._profile_inputs = _tensor(dataset.profile_inputs, device)
+        self._offsets = dataset.offsets
+
+    def arguments(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
+        """(categorical int32 (B, L, C), numerical (B, L, R), time (B, L) since the first event, lengths (B,))."""
+        lengths = self.lengths[rows]
+        steps = np.arange(lengths.max())
+        inside = np.minimum(steps, lengths[:, None] - 1)  # behind the end stands the last event; networks mask it
+        index = _tensor(self._offsets[rows][:, None] + inside, self.device)
+        owner = _tensor(rows, self.device)
+        shape = index.shape
+        index = index.flatten()
+
+        def fields(events: torch.Tensor, profile: torch.Tensor) -> torch.Tensor:
+            of_events = events.index_select(0, index).unflatten(0, shape)
+            if not profile.shape[1]:
+                return of_events
+            of_profile = profile.index_select(0, owner)[:, None].expand(-1, shape[1], -1)
+            return torch.cat([of_events, of_profile], dim=-1)
+
+        time = self._time.index_select(0, index).unflatten(0, shape)
+        return (
+            fields(self._categorical, self._profile_categorical),
+            fields(self._inputs, self._profile_inputs),
+            (time - time[:, :1]).float(),
+            _tensor(lengths, self.device),
+        )
+
+
+class VectorInputs(Inputs):
+    """One vector a sequence: its aggregates, made ready for a network on the training rows."""
+
+    def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device) -> None:
+        super().__init__(dataset, rows, np.ones(len(dataset), np.int64), device)
+        part = dataset.subset(len(rows)) if len(rows) < len(dataset) else dataset
+        of_part, _ = vectors(part, TOP_CATEGORIES)
+        features = np.zeros((len(dataset), of_part.shape[1]), np.float32)
+        features[rows] = of_part
+        self.shape = VectorShape(of_part.shape[1], len(dataset.schema.classes))
+        self._features = _tensor(features, device)
+
+    def arguments(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
+        """(features (B, F),)."""
+        return (self._features.index_select(0, _tensor(rows, self.device)),)
+
+
+def prepare_inputs(
+    space: SearchSpace,
+    dataset: Dataset,
+    subset_size: int | None,
+    protocol: Protocol,
+    device: str | torch.device = "cpu",
+) -> Inputs:
+    """The dataset, or its subset, as networks of this space read it.
+
+    RecipeError if the space has no networks, or does not fit the dataset.
+    """
+    if subset_size is not None and not 1 <= subset_size <= len(dataset):
+        raise RecipeError(f"a subset of {subset_size} sequences of {dataset.schema.name}: expected 1 to {len(dataset)}")
+    rows = np.arange(len(dataset)) if subset_size is None else subset(dataset.ids, subset_size)
+    device = torch.device(device)
+    if isinstance(space, FFNSpace):
+        return VectorInputs(dataset, rows, device)
+    if not isinstance(space, SeqNASSpace):
+        raise RecipeError(f"the space {space.name!r} has no networks: expected seqnas or ffn")
+    inputs = SequenceInputs(dataset, rows, protocol, device)
+    if bool(inputs.shape.numerical) != bool(space.parameters["numerical"]):  # type: ignore[union-attr]
+        kind = "has" if inputs.shape.numerical else "has no"  # type: ignore[union-attr]
+        raise RecipeError(
+            f"{dataset.schema.name} {kind} real-valued fields: expected the space seqnas with "
+            f"numerical = {str(bool(inputs.shape.numerical)).lower()}"  # type: ignore[union-attr]
+        )
+    return inputs
+
+
+def embedding_width(codes: int, protocol: Protocol) -> int:
+    """The width of the embedding of a categorical field with that many codes."""
+    return protocol.embedding or min(600, round(1.6 * codes**0.56))
+
+
+def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    with warnings.catch_warnings():
+        # The columns of a prepared dataset are mapped read-only, which torch does not know; nobody writes to them.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)

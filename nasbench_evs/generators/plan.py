@@ -1,0 +1,166 @@
+"""From a recipe to jobs: which trainings are known from the start, and which follow from earlier scores.
+
+Nothing here depends on how many workers there are, on their speed, or on interruptions: a batch of proposals waits for
+all of the one before it, and teachers are chosen from a fixed set. So every run of a recipe records the same trainings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nasbench_evs.errors import RecipeError
+from nasbench_evs.generators.bananas import fresh, propose
+from nasbench_evs.generators.recipe import Bananas, Recipe
+from nasbench_evs.spaces import SearchSpace
+
+_DRAWN = 300  # random architectures at a time: a longer plan begins with the shorter one
+_BLOCK = 50  # of them, whose repeats come before the next ones: a half-finished shard has repeats too
+
+
+class Job(NamedTuple):
+    """One training to do. `teachers` are ranks of trainings with seed 0 (without teachers, or distilled by BANANAS)."""
+
+    rank: int
+    seed: int
+    sampler: str
+    teachers: tuple[int, ...] = ()
+
+
+class Scored(NamedTuple):
+    """A job as the plan sees it. `score`: larger is better, NaN if the training has none, None if it has not ended."""
+
+    job: Job
+    score: float | None
+
+
+class Planner:
+    """The jobs of one shard of a recipe; `first` from the start, `following` as scores come in."""
+
+    def __init__(self, recipe: Recipe, space: SearchSpace, shard: tuple[int, int] = (1, 1)) -> None:
+        self.recipe, self.space = recipe, space
+        plan = recipe.plan
+        if plan.exhaustive:
+            # In random order, so that a part of the table is a random sample of the space.
+            ranks = np.random.default_rng(plan.sample_seed).permutation(space.size).tolist()
+        else:
+            rng = np.random.default_rng(plan.sample_seed)
+            drawn = fresh(space, plan.random, rng, np.empty((0, len(space.choices))), _DRAWN)
+            ranks = [int(rank) for rank in space.rank_many(drawn)]
+        self._ranks = ranks
+        self._sets: dict[int, frozenset[int]] = {}
+        self._named = False  # the distilled jobs were planned
+        sampler = "exhaustive" if plan.exhaustive else "random"
+        jobs = [
+            (position // _BLOCK, seed, position)
+            for position in range(len(ranks))
+            for seed in range(plan.seeds if position < plan.repeated else 1)
+        ]
+        start = plan.bananas.start if plan.bananas else 0
+        self._needed = needed = max(start, recipe.protocol.teach_after if plan.distilled else 0)
+        self.dependent = shard[0] == 1  # what depends on scores belongs to the first shard, with what it depends on
+        before = [job for job in sorted(jobs) if job[1] == 0 and job[2] < needed]
+        others = [job for job in sorted(jobs) if not (job[1] == 0 and job[2] < needed)]
+        later = plan.distilled * plan.seeds + (plan.bananas.architectures if plan.bananas else 0)
+        mine = _share(len(before) + later, len(others), shard)
+        chosen = sorted([*(before if self.dependent else []), *others[mine]])
+        self.first = [Job(ranks[position], seed, sampler) for _, seed, position in chosen]
+        self.total = len(self.first) + (later if self.dependent else 0)
+
+    def teaches(self, job: Job) -> bool:
+        """Whether others may learn from this training, so that its logits must be kept."""
+        plan = self.recipe.plan
+        if not self.leads(job):
+            return False
+        if plan.bananas and plan.bananas.distilled:
+            return True
+        return bool(plan.distilled) and job.rank in self._early(self.recipe.protocol.teach_after)
+
+    def leads(self, job: Job) -> bool:
+        """Whether later jobs depend on this one's score."""
+        plan = self.recipe.plan
+        if not self.dependent or not (plan.bananas or plan.distilled) or job.seed != 0:
+            return False
+        if job.sampler == "bananas":
+            return True
+        return not job.teachers and job.rank in self._early(self._needed)
+
+    def resume(self, planned: Iterable[Job]) -> None:
+        """Take note of what an earlier session planned."""
+        self._named = any(job.teachers and job.sampler == "random" for job in planned)
+
+    def following(self, leading: Sequence[Scored]) -> list[Job]:
+        """The jobs that can be named now, given all jobs so far that lead, in the order of planning."""
+        plan = self.recipe.plan
+        following: list[Job] = []
+        if plan.distilled and not self._named:
+            following += self._distilled(leading)
+            self._named = bool(following)
+        if plan.bananas:
+            following += self._found(leading, plan.bananas)
+        return following
+
+    def _early(self, first: int) -> frozenset[int]:
+        if first not in self._sets:
+            self._sets[first] = frozenset(self._ranks[:first])
+        return self._sets[first]
+
+    def _distilled(self, leading: Sequence[Scored]) -> list[Job]:
+        plan, protocol = self.recipe.plan, self.recipe.protocol
+        early = self._scores(leading, protocol.teach_after)
+        if early is None:
+            return []
+        teachers = self._best(early)
+        ranks = self._ranks[protocol.teach_after : protocol.teach_after + plan.distilled]
+        return [Job(rank, seed, "random", teachers) for seed in range(plan.seeds) for rank in ranks]
+
+    def _found(self, leading: Sequence[Scored], search: Bananas) -> list[Job]:
+        found = {each.job: each.score for each in leading if each.job.sampler == "bananas"}
+        left = search.architectures - len(found)
+        start = self._scores(leading, search.start)
+        if left <= 0 or start is None or any(score is None for score in found.values()):
+            return []
+        known = {**start, **{job: score for job, score in found.items() if score is not None}}
+        proposed = propose(
+            self.space,
+            self.space.unrank_many(np.array([job.rank for job in known], np.uint64)),
+            np.array(list(known.values())),
+            min(search.batch, left),
+            search.candidates,
+            seed=self.recipe.plan.sample_seed * 1_000_003 + len(found) + 1,
+            # What the plan trains anyway, at random, is not trained a second time under another name.
+            exclude=self.space.unrank_many(np.array(self._ranks[search.start :], np.uint64)),
+        )
+        teachers = self._best(known) if search.distilled else ()
+        return [Job(int(rank), 0, "bananas", teachers) for rank in self.space.rank_many(proposed)]
+
+    def _scores(self, leading: Sequence[Scored], first: int) -> dict[Job, float] | None:
+        """Scores of the first random architectures with seed 0, once all are there."""
+        early = self._early(first)
+        scores = {each.job.rank: each for each in leading if each.job.sampler == "random" and each.job.rank in early}
+        if len(scores) < len(early) or any(each.score is None for each in scores.values()):
+            return None
+        ranked = (scores[rank] for rank in self._ranks[:first])
+        return {each.job: each.score for each in ranked if each.score is not None}
+
+    def _best(self, scores: dict[Job, float]) -> tuple[int, ...]:
+        known = [job for job, score in scores.items() if not np.isnan(score)]
+        if len(known) < self.recipe.protocol.teachers:
+            raise RecipeError(
+                f"{len(known)} of the first {len(scores)} trainings have a score: too few for "
+                f"{self.recipe.protocol.teachers} teachers; the protocol lets too many diverge"
+            )
+        best = sorted(known, key=lambda job: (-scores[job], job.rank))
+        return tuple(job.rank for job in best[: self.recipe.protocol.teachers])
+
+
+def _share(dependent: int, others: int, shard: tuple[int, int]) -> slice:
+    """Which of the independent jobs a shard takes, so that all have nearly equally many, with the dependent in the first."""
+    index, count = shard
+    if count == 1:
+        return slice(0, others)
+    first = max(0, min(others, -(-(dependent + others) // count) - dependent))
+    bounds = [0, *(first + round((others - first) * i / (count - 1)) for i in range(count))]
+    return slice(bounds[index - 1], bounds[index])

@@ -1,0 +1,115 @@
+"""Protocol: everything that decides a training, apart from architecture and seed; part of every table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from nasbench_evs.errors import RecipeError
+
+TRAINER = 1  # version of what the trainer computes; a change of any recorded curve is a new one
+
+OPTIMISERS = ("adamw", "adam", "sgd")
+SCHEDULES = ("one-cycle", "cosine", "constant")
+CLASS_WEIGHTS = ("balanced", "none")
+PRECISIONS = ("float32", "bfloat16")
+
+_INTEGERS = {
+    "epochs": (1, 10_000),
+    "batch_size": (1, 1_000_000),
+    "embedding": (0, 10_000),
+    "channels": (1, 10_000),
+    "hidden": (1, 100_000),
+    "pool": (1, 100_000),
+    "teachers": (1, 1000),
+    "teach_after": (1, 1_000_000_000),
+}
+_NUMBERS = {"learning_rate": 1e3, "weight_decay": 1e3, "dropout": 0.95, "clip": 1e9, "teacher_weight": 1.0}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How one architecture is trained.
+
+    `learning_rate` is the schedule's peak. `embedding` is the width of every categorical field's embedding, 0 for
+    min(600, round(1.6 n^0.56)) of n codes. `channels` are the convolution channels of a real-valued field, `hidden` the
+    width of attention heads and feed-forward layers; the three mean nothing to `ffn`. `class_weights` of the loss:
+    "balanced" weighs every class the same. `clip` is the largest gradient norm. Batches are cut from pools of `pool`
+    batches sorted by length. `precision` "bfloat16" is autocast, on GPUs only. After `teach_after` trainings the
+    `teachers` best of them teach with weight `teacher_weight`, where a recipe asks for it (paper 000, section 3.4).
+    """
+
+    epochs: int
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    optimiser: str = "adamw"
+    schedule: str = "one-cycle"
+    class_weights: str = "balanced"
+    dropout: float = 0.3
+    clip: float = 1.0
+    embedding: int = 8
+    channels: int = 4
+    hidden: int = 32
+    pool: int = 8
+    precision: str = "float32"
+    teachers: int = 3
+    teach_after: int = 30
+    teacher_weight: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _INTEGERS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise RecipeError(f"protocol: {name} = {value!r}, expected an integer from {low} to {high}")
+        for name, largest in _NUMBERS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= largest:
+                raise RecipeError(f"protocol: {name} = {value!r}, expected a number from 0 to {largest:g}")
+            object.__setattr__(self, name, float(value))
+        for name, options in (
+            ("optimiser", OPTIMISERS),
+            ("schedule", SCHEDULES),
+            ("class_weights", CLASS_WEIGHTS),
+            ("precision", PRECISIONS),
+        ):
+            if getattr(self, name) not in options:
+                raise RecipeError(
+                    f"protocol: {name} = {getattr(self, name)!r}, expected one of {', '.join(map(repr, options))}"
+                )
+        if self.teachers > self.teach_after:
+            raise RecipeError(
+                f"protocol: teachers = {self.teachers}, expected at most teach_after = {self.teach_after}"
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
+        """The protocol of a recipe's section; RecipeError names unknown keys."""
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise RecipeError(f"protocol: unknown keys {', '.join(unknown)}; expected some of {', '.join(known)}")
+        if "epochs" not in values:
+            raise RecipeError("protocol: epochs is missing: expected how many epochs an architecture is trained")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any]) -> Protocol:
+        """The protocol in a table's header; RecipeError if this library's trainer did not write it."""
+        if values.get("trainer") != trainer_name():
+            raise RecipeError(
+                f"the records were not made by this trainer ({trainer_name()}) but by {values.get('trainer')!r}: "
+                f"they cannot be trained again here"
+            )
+        names = {field.name for field in fields(cls)}
+        return cls.from_dict({name: value for name, value in values.items() if name in names})
+
+
+def trainer_name() -> str:
+    """How tables name the code whose curves they hold."""
+    return f"nasbench_evs.generators.trainer {TRAINER}"

@@ -1,0 +1,174 @@
+"""Recipe: what makes a shard. Dataset, subset, space, protocol and plan, in TOML; with the code version it is complete."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nasbench_evs.datasets import Dataset
+from nasbench_evs.errors import RecipeError, one_line
+from nasbench_evs.generators.protocol import Protocol
+from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace
+
+_MOST = 10_000_000  # jobs of one recipe
+
+
+@dataclass(frozen=True)
+class Bananas:
+    """Architectures found by BANANAS (paper 000, algorithm 1) after `start` random ones of the plan.
+
+    Every iteration scores `candidates` random architectures with the predictor; Thompson sampling picks `batch` of them.
+    `distilled`: the found ones are trained with the best of all earlier ones as teachers, as in the paper.
+    """
+
+    architectures: int
+    start: int = 100
+    batch: int = 15
+    candidates: int = 100
+    distilled: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which trainings.
+
+    `random` architectures drawn without repeats (or all of the space: `exhaustive`), each with seed 0, the first `repeated` of
+    them with seeds 0 to `seeds` - 1. `distilled`: that many of the random ones, from position protocol.teach_after on,
+    are also trained with teachers (the best of those before them), with as many seeds.
+    """
+
+    random: int = 0
+    exhaustive: bool = False
+    sample_seed: int = 0
+    repeated: int = 0
+    seeds: int = 3
+    distilled: int = 0
+    bananas: Bananas | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe, checked as far as that is possible without its dataset."""
+
+    dataset: str
+    protocol: Protocol
+    plan: Plan
+    space: str = "seqnas"
+    subset: int | None = None
+    text: str = field(default="", compare=False)  # as it was written
+
+    @classmethod
+    def read(cls, path: str | Path) -> Recipe:
+        """The recipe in a TOML file; RecipeError says what is wrong with it."""
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+            values = tomllib.loads(text)
+        except OSError as error:
+            raise RecipeError(f"cannot read {path}: {error.strerror or error}") from None
+        except UnicodeDecodeError:
+            raise RecipeError(f"{path} is no text: expected a recipe in TOML") from None
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{path} is no TOML: {one_line(error)}") from None
+        try:
+            return cls.from_dict(values, text)
+        except RecipeError as error:
+            raise RecipeError(f"{path}: {error}") from None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], text: str = "") -> Recipe:
+        """The recipe of plain values, as TOML gives them."""
+        known = ("dataset", "space", "subset", "protocol", "plan")
+        _no_others(values, known, "")
+        for name, kind in (("dataset", str), ("protocol", Mapping), ("plan", Mapping)):
+            if not isinstance(values.get(name), kind):
+                what = "the name of a dataset" if kind is str else f"a section [{name}]"
+                raise RecipeError(f"{name} is {values.get(name, 'missing')!r}: expected {what}")
+        plan = dict(values["plan"])
+        if "bananas" in plan:
+            if not isinstance(plan["bananas"], Mapping):
+                raise RecipeError("plan.bananas: expected a section [plan.bananas]")
+            _integers(plan["bananas"], "plan.bananas", {"architectures": 1, "start": 2, "batch": 1, "candidates": 1})
+            if "architectures" not in plan["bananas"]:
+                raise RecipeError("plan.bananas: architectures is missing: expected how many to find")
+            plan["bananas"] = _make(Bananas, plan["bananas"], "plan.bananas")
+        _integers(plan, "plan", {"random": 0, "sample_seed": 0, "repeated": 0, "seeds": 1, "distilled": 0})
+        recipe = cls(
+            dataset=values["dataset"],
+            protocol=Protocol.from_dict(values["protocol"]),
+            plan=_make(Plan, plan, "plan"),
+            space=values.get("space", "seqnas"),
+            subset=values.get("subset"),
+            text=text,
+        )
+        recipe._check()
+        return recipe
+
+    def _check(self) -> None:
+        plan, protocol = self.plan, self.protocol
+        if not isinstance(self.space, str) or not re.fullmatch(r"seqnas|ffn-[1-9][0-9]?", self.space):
+            raise RecipeError(f"space {self.space!r}: expected seqnas, or ffn-L with L layers, such as ffn-3")
+        if self.subset is not None and (
+            not isinstance(self.subset, int) or isinstance(self.subset, bool) or self.subset < 1
+        ):
+            raise RecipeError(f"subset {self.subset!r}: expected how many sequences, or nothing for all")
+        if plan.exhaustive == bool(plan.random):
+            raise RecipeError("plan: expected either random = how many architectures, or exhaustive = true")
+        if plan.exhaustive and (plan.bananas or plan.distilled):
+            raise RecipeError("plan: exhaustive leaves nothing to find: drop bananas and distilled")
+        if not plan.exhaustive and plan.repeated > plan.random:
+            raise RecipeError(f"plan: repeated = {plan.repeated}, expected at most random = {plan.random}")
+        if plan.distilled and plan.distilled + protocol.teach_after > plan.random:
+            raise RecipeError(
+                f"plan: distilled = {plan.distilled} architectures after the first {protocol.teach_after}, of "
+                f"random = {plan.random}: expected fewer, or more random ones"
+            )
+        if plan.bananas and plan.bananas.start > plan.random:
+            raise RecipeError(f"plan.bananas: start = {plan.bananas.start}, expected at most random = {plan.random}")
+
+    def search_space(self, dataset: Dataset) -> SearchSpace:
+        """The recipe's space, as this dataset needs it. RecipeError if the plan asks for more than it holds."""
+        if self.space == "seqnas":
+            space: SearchSpace = SeqNASSpace(bool(dataset.schema.inputs or dataset.schema.profile_numerical))
+        else:
+            space = FFNSpace(int(self.space.removeprefix("ffn-")))
+        plan = self.plan
+        wanted = plan.random + (plan.bananas.architectures if plan.bananas else 0)
+        if wanted > space.size:
+            raise RecipeError(f"plan: {wanted:,} architectures of a space of {space.size:,}")
+        if plan.exhaustive and space.size > _MOST:
+            raise RecipeError(f"plan: exhaustive over {space.size:,} architectures: expected at most {_MOST:,}")
+        if plan.exhaustive and plan.repeated > space.size:
+            raise RecipeError(f"plan: repeated = {plan.repeated:,} of {space.size:,} architectures")
+        return space
+
+
+Section = TypeVar("Section", Bananas, Plan)
+
+
+def _make(cls: type[Section], values: Mapping[str, Any], where: str) -> Section:
+    for each in fields(cls):
+        if each.type == "bool" and not isinstance(values.get(each.name, False), bool):
+            raise RecipeError(f"{where}: {each.name} = {values[each.name]!r}, expected true or false")
+    return cls(**values)
+
+
+def _no_others(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise RecipeError(
+            f"{where and where + ': '}unknown keys {', '.join(unknown)}; expected some of {', '.join(known)}"
+        )
+
+
+def _integers(values: Mapping[str, Any], where: str, lowest: Mapping[str, int]) -> None:
+    cls = Bananas if where.endswith("bananas") else Plan
+    _no_others(values, tuple(each.name for each in fields(cls)), where)
+    for name, low in lowest.items():
+        value = values.get(name, low)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= _MOST:
+            raise RecipeError(f"{where}: {name} = {value!r}, expected an integer from {low} to {_MOST:,}")

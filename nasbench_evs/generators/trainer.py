@@ -1,0 +1,232 @@
+"""Train one architecture by a protocol and say everything about it, epoch by epoch.
+
+The same architecture, seed, protocol and machine type give the same curves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from nasbench_evs.errors import TrainingError
+from nasbench_evs.generators.inputs import Inputs
+from nasbench_evs.generators.protocol import Protocol
+from nasbench_evs.metrics import score
+from nasbench_evs.models import build
+from nasbench_evs.spaces import Architecture
+
+CURVES = (
+    "train_loss", "valid_loss", "test_loss", "valid_score", "test_score", "train_seconds", "eval_seconds",
+)  # fmt: skip
+EXPLODED = 100.0  # nats: a mean loss beyond it is divergence
+_EVALUATION_BATCH = 512
+
+
+@dataclass
+class Training:
+    """What came of one training.
+
+    status     "ok" or "diverged" (losses or logits that are no numbers, or above EXPLODED); `reason` says which
+    curves     of each name of CURVES, one number an epoch that ran; an epoch that diverged has no scores
+    logits     of the training sequences (N, outputs), in the order of rows["train"], by the weights of the best epoch
+               by validation score; only if asked for
+    """
+
+    status: str = "ok"
+    reason: str = ""
+    curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in CURVES})
+    logits: np.ndarray | None = None
+
+
+def train(
+    architecture: Architecture,
+    seed: int,
+    protocol: Protocol,
+    inputs: Inputs,
+    *,
+    teacher_logits: np.ndarray | None = None,
+    keep_logits: bool = False,
+) -> Training:
+    """Train an architecture on `inputs` (made for its space, on the device to train on).
+
+    `teacher_logits` (N, outputs), in the order of rows["train"], are what the student's logits are pulled towards
+    (paper 000, section 3.4).
+    """
+    with _reproducible(f"{architecture.space.name} {architecture} seed {seed}", inputs.device):
+        network = build(architecture, inputs.shape, dropout=protocol.dropout).to(inputs.device)
+        return fit(network, protocol, inputs, teacher_logits=teacher_logits, keep_logits=keep_logits)
+
+
+def fit(
+    network: nn.Module,
+    protocol: Protocol,
+    inputs: Inputs,
+    *,
+    teacher_logits: np.ndarray | None = None,
+    keep_logits: bool = False,
+) -> Training:
+    """Train a network in place, from torch's random state; see `train`."""
+    device, metric = inputs.device, inputs.schema.metric
+    rows = inputs.rows["train"]
+    batches = max(1, round(len(rows) / protocol.batch_size))
+    optimiser = _optimiser(network, protocol, device)
+    schedule = _schedule(optimiser, protocol, batches * protocol.epochs)
+    weights = _class_weights(inputs, protocol)
+    teachers = None
+    if teacher_logits is not None:
+        teachers = torch.zeros((len(inputs.labels), teacher_logits.shape[1]), device=device)
+        teachers[torch.from_numpy(rows).to(device)] = torch.as_tensor(
+            teacher_logits, dtype=torch.float32, device=device
+        )
+    # Which sequences share a batch is drawn from torch's generator, so that one state decides everything.
+    order = np.random.default_rng(int(torch.randint(2**62, ())))
+    result = Training()
+    best, best_weights = -math.inf, None
+    for _ in range(protocol.epochs):
+        start = time.perf_counter()
+        network.train()
+        total = torch.zeros((), device=device)
+        for batch in _shuffled(rows, inputs.lengths, batches, protocol.pool, order):
+            index = torch.from_numpy(batch).to(device)
+            optimiser.zero_grad(set_to_none=True)
+            with _autocast(protocol, device):
+                logits = network(*inputs.arguments(batch))
+            logits = logits.float()
+            loss = F.cross_entropy(logits, inputs.labels[index], weights)
+            total += loss.detach() * len(batch)
+            if teachers is not None:
+                mix = protocol.teacher_weight
+                loss = (1 - mix) * loss + mix * F.mse_loss(logits, teachers[index])
+            loss.backward()
+            if protocol.clip:
+                nn.utils.clip_grad_norm_(network.parameters(), protocol.clip)
+            optimiser.step()
+            schedule.step()
+        train_loss = float(total) / len(rows)
+        trained = time.perf_counter()
+        result.curves["train_loss"].append(train_loss)
+        result.curves["train_seconds"].append(trained - start)
+        if not train_loss < EXPLODED:
+            result.reason = f"mean training loss {train_loss:.3g} in epoch {len(result.curves['train_loss'])}"
+        else:
+            result.reason = _evaluate(network, protocol, inputs, weights, result)
+        result.curves["eval_seconds"].append(time.perf_counter() - trained)
+        if result.reason:
+            result.status = "diverged"
+            for name in CURVES:
+                result.curves[name] += [math.nan] * (len(result.curves["train_loss"]) - len(result.curves[name]))
+            break
+        if keep_logits and result.curves["valid_score"][-1] * metric.sign > best:
+            best = result.curves["valid_score"][-1] * metric.sign
+            best_weights = {name: value.clone() for name, value in network.state_dict().items()}
+    if best_weights is not None:
+        network.load_state_dict(best_weights)
+        result.logits = predict(network, protocol, inputs, rows).cpu().numpy()
+    return result
+
+
+def predict(network: nn.Module, protocol: Protocol, inputs: Inputs, rows: np.ndarray) -> torch.Tensor:
+    """Logits of these sequences, float32 (N, outputs), in their order, on the device."""
+    network.eval()
+    order = np.argsort(inputs.lengths[rows], kind="stable")
+    parts = []
+    with torch.inference_mode(), _autocast(protocol, inputs.device):
+        for start in range(0, len(rows), _EVALUATION_BATCH):
+            parts.append(network(*inputs.arguments(rows[order[start : start + _EVALUATION_BATCH]])).float())
+    logits = torch.cat(parts)
+    back = torch.empty_like(logits)
+    back[torch.from_numpy(order).to(inputs.device)] = logits
+    return back
+
+
+def _evaluate(
+    network: nn.Module, protocol: Protocol, inputs: Inputs, weights: torch.Tensor | None, result: Training
+) -> str:
+    """Append losses and scores of validation and test split; what went wrong, or ""."""
+    for split in ("valid", "test"):
+        rows = inputs.rows[split]
+        logits = predict(network, protocol, inputs, rows)
+        labels = inputs.labels[torch.from_numpy(rows).to(inputs.device)]
+        loss = float(F.cross_entropy(logits, labels, weights))
+        result.curves[f"{split}_loss"].append(loss)
+        if not loss < EXPLODED:
+            return f"{split} loss {loss:.3g} in epoch {len(result.curves['train_loss'])}"
+        probabilities = logits.double().softmax(dim=-1).cpu().numpy()
+        result.curves[f"{split}_score"].append(score(inputs.schema.metric.name, labels.cpu().numpy(), probabilities))
+    return ""
+
+
+def _shuffled(
+    rows: np.ndarray, lengths: np.ndarray, batches: int, pool: int, order: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """One epoch's batches of nearly equal size: sorted by length within pools of batches, in random order."""
+    rows = order.permutation(rows)
+    cut: list[np.ndarray] = []
+    for part in np.array_split(rows, max(1, round(batches / pool))):
+        part = part[np.argsort(lengths[part], kind="stable")]
+        cut += np.array_split(part, max(1, round(len(part) * batches / len(rows))))
+    yield from (cut[i] for i in order.permutation(len(cut)))
+
+
+def _class_weights(inputs: Inputs, protocol: Protocol) -> torch.Tensor | None:
+    """Weights with which all classes count the same and the mean weight of a training sequence is 1."""
+    if protocol.class_weights == "none":
+        return None
+    labels = inputs.labels[torch.from_numpy(inputs.rows["train"]).to(inputs.device)]
+    counts = torch.bincount(labels, minlength=len(inputs.schema.classes))
+    return (counts.sum() / (len(counts) * counts)).float()
+
+
+def _optimiser(network: nn.Module, protocol: Protocol, device: torch.device) -> torch.optim.Optimizer:
+    settings: dict[str, Any] = {"lr": protocol.learning_rate, "weight_decay": protocol.weight_decay}
+    if device.type in ("cpu", "cuda"):
+        settings["fused"] = True
+    if protocol.optimiser == "sgd":
+        return torch.optim.SGD(network.parameters(), momentum=0.9, **settings)
+    return (torch.optim.AdamW if protocol.optimiser == "adamw" else torch.optim.Adam)(network.parameters(), **settings)
+
+
+def _schedule(optimiser: torch.optim.Optimizer, protocol: Protocol, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """Learning rate as a share of the peak: one-cycle warms up over 30 % of the steps, then both follow a cosine to 0."""
+    warm = 0.3 * steps if protocol.schedule == "one-cycle" else 0.0
+
+    def share(step: int) -> float:
+        if protocol.schedule == "constant":
+            return 1.0
+        if step < warm:
+            return 0.04 + 0.96 * (1 - math.cos(math.pi * step / warm)) / 2
+        return (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1.0, steps - warm)))) / 2
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, share)
+
+
+def _autocast(protocol: Protocol, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    if protocol.precision == "bfloat16" and device.type == "cuda":
+        return torch.autocast("cuda", torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _reproducible(name: str, device: torch.device) -> Iterator[None]:
+    """Random numbers decided by the name alone, one thread, and everything as it was before afterwards."""
+    threads = torch.get_num_threads()
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "little"))
+        torch.set_num_threads(1)
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(f"{name}: {error}") from None
+        finally:
+            torch.set_num_threads(threads)
