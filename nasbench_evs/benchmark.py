@@ -16,14 +16,14 @@ from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
 from nasbench_evs.tables.format import MISSING
 from nasbench_evs.tables.hdf5 import read, read_content_sha256
-from nasbench_evs.tables.table import Table
+from nasbench_evs.tables.table import Header, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from nasbench_evs.surrogate import Surrogate
 
-SOURCES = ("auto", "table", "surrogate")
+SOURCES = ("auto", "table", "surrogate", "train")
 SPLITS = ("valid", "test")
 
 _KEPT = 128  # sets of answers a table keeps, one for each (split, epoch, distilled)
@@ -38,8 +38,8 @@ class Score(NamedTuple):
     noise_std  how far one training is from that mean: standard deviation between seeds (NaN for one), or as predicted
     metric, direction, split    which score, "max" or "min", "valid" or "test"
     epoch      the epoch the score was read at, from 1; None: each training's best epoch by validation score
-    source     "table" or "surrogate"
-    trainings  how many recorded trainings `value` averages; 0 from a surrogate
+    source     "table", "surrogate" or "train"
+    trainings  how many trainings `value` averages; 0 from a surrogate
     seconds    training time up to `epoch`, or of the whole training; mean over trainings; NaN if not recorded
     """
 
@@ -485,16 +485,97 @@ class AutoBenchmark(Benchmark):
         return self.recorded.cost_many(architectures)
 
 
-def load(name: str | Path, space: str | None = None, *, source: str = "auto") -> Benchmark:
+class TrainingBenchmark(Benchmark):
+    """Answers by training the architecture now, as the records of a table were trained; nothing is looked up there.
+
+    `query(arch)` trains with seed 0, `query(arch, seed=s)` with that seed. Each training is kept for later queries.
+    """
+
+    def __init__(self, header: Header, device: str = "cpu") -> None:
+        try:
+            from nasbench_evs.generators.retrain import Retrainer
+        except ModuleNotFoundError as error:
+            raise UnknownBenchmark(
+                f"source='train' needs {error.name}, which is not installed: pip install 'nasbench-evs[train]'"
+            ) from None
+
+        self.header = header
+        self.space = header.space
+        self.dataset = header.dataset
+        self.metric = header.metric
+        self._device = device
+        self._retrainer = Retrainer(header, device)
+        self._trained: dict[tuple[bytes, int], TableBenchmark] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The data does not travel with it: it is mapped again where it arrives.
+        return TrainingBenchmark, (self.header, self._device)
+
+    def __repr__(self) -> str:
+        return f"<training benchmark {self.dataset}: {self.space.name}, {self.metric.name}>"
+
+    def _query(self, architecture: Architecture, question: Question) -> Score:
+        split, epoch, seed, distilled = question
+        if distilled:
+            raise NotRecorded("live training has no teachers: use distilled=False")
+        if epoch is not None and not 1 <= epoch <= self._retrainer.protocol.epochs:
+            raise NotRecorded(f"epoch {epoch}: an architecture is trained for {self._retrainer.protocol.epochs} epochs")
+        self.space.stack([architecture])  # says what is wrong with it
+        return (
+            self._training(architecture, seed or 0)
+            .query(architecture, split=split, epoch=epoch)
+            ._replace(source="train")
+        )
+
+    def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
+        answers = [self._query(architecture, question) for architecture in self.space.architectures(choices)]
+        columns = {
+            name: np.array([getattr(answer, name) for answer in answers], kind)
+            for name, kind in (
+                ("value", float), ("std", float), ("noise_std", float), ("source", "U5"), ("trainings", np.int64),
+                ("seconds", float),
+            )
+        }  # fmt: skip
+        name, direction = self.metric[:2]
+        return Scores(metric=name, direction=direction, split=question.split, epoch=question.epoch, **columns)
+
+    def _training(self, architecture: Architecture, seed: int) -> TableBenchmark:
+        key = (architecture.key, seed)
+        if key not in self._trained:
+            self._trained[key] = TableBenchmark(self._retrainer.train(architecture, seed))
+        return self._trained[key]
+
+    def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
+        """The seeds trained so far."""
+        return tuple(sorted(seed for key, seed in self._trained if key == architecture.key and not distilled))
+
+    def records(self, architecture: Architecture) -> pd.DataFrame:
+        """Every training of the architecture so far, curves included, as `Table.to_frame` gives it."""
+        import pandas as pd
+
+        frames = [bench.records(architecture) for (key, _), bench in self._trained.items() if key == architecture.key]
+        if not frames:
+            raise NotRecorded(f"{architecture} was not trained yet: query it first")
+        return pd.concat(frames, ignore_index=True)
+
+    def cost_many(self, architectures: Architectures) -> Cost:
+        return self.space.cost_many(self._choices(architectures), self._retrainer.inputs.shape)
+
+
+def load(name: str | Path, space: str | None = None, *, source: str = "auto", device: str = "cpu") -> Benchmark:
     """Open a benchmark: a shipped one by the name of its dataset, or a table file by its path.
 
     `space` names the space where a dataset has several ("seqnas" is the default; see `benchmarks()`). `source`:
     "table" answers only for what was trained, "surrogate" predicts every architecture, "auto" takes the table where
-    it can and the surrogate elsewhere (if none is fitted, the table alone). Works offline; needs no PyTorch.
+    it can and the surrogate elsewhere (if none is fitted, the table alone). Works offline; needs no PyTorch. "train"
+    trains what is asked for, on `device`, by the table's protocol: it needs PyTorch (the `train` extra) and the
+    prepared dataset.
     """
     if source not in SOURCES:
         raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
     path = _find(name, space)
+    if source == "train":
+        return TrainingBenchmark(read(path).header, device)
     fitted = locations.surrogate_of(path)
     table = None if source == "surrogate" else TableBenchmark(read(path))
     if table is not None and (source == "table" or not fitted.is_dir()):

@@ -46,6 +46,8 @@ def main() -> None:
     except OSError as error:
         _discard_output()
         _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
+    except ModuleNotFoundError as error:
+        _fail(f"{error.name} is not installed: pip install 'nasbench-evs[train]' brings what training needs", 1)
     except MemoryError:
         _fail("out of memory: ask for fewer architectures at once, or use a larger machine", 1)
 

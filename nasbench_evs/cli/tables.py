@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nasbench_evs.cli.output import FORCE, TABLE
-from nasbench_evs.errors import NasbenchError, OutputError, one_line
+from nasbench_evs.cli.output import FORCE, TABLE, with_progress
+from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError, TableFormatError, one_line
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from nasbench_evs.tables import Table
 
 
 @click.command("import-release")
@@ -92,8 +94,11 @@ def _counts(values: np.ndarray) -> dict[str, int]:
 
 @table.command("verify")
 @TABLE
-def verify_command(table: Path) -> None:
-    """Check hashes, ranks, AVecs, keys, curves and costs of every record.
+@click.option("--sample", type=int, default=0, help="Train that many records again and compare.  [default: 0]")
+@click.option("--sample-seed", type=int, default=0, help="Which records.  [default: 0]")
+@click.option("--device", default="cpu", help="Where to train them: cpu, cuda, ...  [default: cpu]")
+def verify_command(table: Path, sample: int, sample_seed: int, device: str) -> None:
+    """Check hashes, ranks, AVecs, keys, curves and costs of every record, and whether a sample comes out again.
 
     \b
     Example:
@@ -101,6 +106,8 @@ def verify_command(table: Path) -> None:
     """
     from nasbench_evs.tables import read, verify
 
+    if sample < 0 or sample_seed < 0:
+        raise InvalidQuery(f"--sample {sample} --sample-seed {sample_seed}: expected 0 or more")
     opened = read(table)
     try:
         passed = verify(opened)
@@ -108,7 +115,27 @@ def verify_command(table: Path) -> None:
         raise type(error)(f"{table}: {error}") from None
     for line in passed:
         print(f"ok  {line}")
+    if sample:
+        _verify_sample(table, opened, sample, sample_seed, device)
     print(f"{len(opened)} records hold", file=sys.stderr)
+
+
+def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str) -> None:
+    from nasbench_evs.generators.retrain import verify_sample
+
+    checks, tolerance = with_progress(
+        "training", lambda report: verify_sample(table, sample, seed=seed, device=device, report=report)
+    )
+    for check in checks:
+        if check.difference == 0:
+            how = "every loss and score comes out exactly"
+        else:
+            where = "on the same machine type" if check.same_machine else f"elsewhere, tolerance {tolerance:.2g}"
+            how = f"recorded {check.recorded:.5f}, now {check.repeated:.5f} ({where})"
+        print(f"{'ok' if check.passed else 'NO'}  {check.training}: {how}")
+    if not all(check.passed for check in checks):
+        wrong = sum(not check.passed for check in checks)
+        raise TableFormatError(f"{path}: {wrong} of {len(checks)} records do not come out again")
 
 
 @table.command("merge")

@@ -36,8 +36,9 @@ class Protocol:
     min(600, round(1.6 n^0.56)) of n codes. `channels` are the convolution channels of a real-valued field, `hidden` the
     width of attention heads and feed-forward layers; the three mean nothing to `ffn`. `class_weights` of the loss:
     "balanced" weighs every class the same. `clip` is the largest gradient norm. Batches are cut from pools of `pool`
-    batches sorted by length. `precision` "bfloat16" is autocast, on GPUs only. After `teach_after` trainings the
-    `teachers` best of them teach with weight `teacher_weight`, where a recipe asks for it (paper 000, section 3.4).
+    batches sorted by length. `precision` "bfloat16" is autocast: matrix products in half precision, on a CPU too (fast
+    only where it has instructions for it). After `teach_after` trainings the `teachers` best of them teach with weight
+    `teacher_weight`, where a recipe asks for it (paper 000, section 3.4).
     """
 
     epochs: int

@@ -211,8 +211,8 @@ def _schedule(optimiser: torch.optim.Optimizer, protocol: Protocol, steps: int) 
 
 
 def _autocast(protocol: Protocol, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    if protocol.precision == "bfloat16" and device.type == "cuda":
-        return torch.autocast("cuda", torch.bfloat16)
+    if protocol.precision == "bfloat16":
+        return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
 
 

@@ -98,7 +98,8 @@ class Stem(nn.Module):
     def forward(self, categorical: torch.Tensor, numerical: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         parts = [embedding(categorical[..., i]) for i, embedding in enumerate(self.embeddings)]
         if self.numerical is not None:
-            parts.append(self.dropout(self.numerical(numerical, mask)))
+            with torch.autocast(numerical.device.type, enabled=False):  # moments want full precision, and it is cheap
+                parts.append(self.dropout(self.numerical(numerical, mask)))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
 

@@ -1,0 +1,135 @@
+"""Architectures per hour: our trainer against the authors' way of training, on one core.
+
+    python benchmarks/training.py tafeng-churn physionet2012
+
+The authors' way: the same networks (from PyTorch's own layers), widths and batch size, every batch of random sequences,
+padded to the dataset's maximal length, in training and in evaluation. Both train the same random architectures on the
+same subset, taking turns, so that what else the machine does hits both alike; the ratio is of total seconds.
+`--profile` shows where the time of each goes.
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+import torch
+from plain_seqnas import SeqNASNetwork
+from torch.nn import functional as F
+
+from nasbench_evs.datasets.store import open_dataset
+from nasbench_evs.generators.inputs import prepare_inputs
+from nasbench_evs.generators.protocol import Protocol
+from nasbench_evs.generators.trainer import train
+from nasbench_evs.metrics import score
+from nasbench_evs.spaces import SeqNASSpace
+
+WIDTHS = {"physionet2012": {"channels": 2}}
+
+
+class Plain(torch.nn.Module):
+    """The plain network, which counts codes as 64-bit integers."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, categorical, numerical, time, lengths):
+        return self.network(categorical.long(), numerical, time, lengths)
+
+
+def plain_training(architecture, seed, protocol, inputs):
+    """Seconds and the best validation score of training as the authors do."""
+    torch.manual_seed(seed)
+    generator = np.random.default_rng(seed)
+    network = Plain(SeqNASNetwork(architecture, inputs.shape, protocol.dropout))
+    rows = inputs.rows["train"]
+    batches = max(1, round(len(rows) / protocol.batch_size))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=protocol.learning_rate, weight_decay=protocol.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, protocol.learning_rate, total_steps=batches * protocol.epochs, cycle_momentum=False
+    )
+    labels = inputs.labels
+    counts = torch.bincount(labels[torch.from_numpy(rows)])
+    weights = (counts.sum() / (len(counts) * counts)).float()
+    best = 0.0
+    start = time.perf_counter()
+    for _ in range(protocol.epochs):
+        network.train()
+        for batch in np.array_split(generator.permutation(rows), batches):
+            optimiser.zero_grad()
+            loss = F.cross_entropy(network(*padded(inputs, batch)), labels[torch.from_numpy(batch)], weights)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), protocol.clip)
+            optimiser.step()
+            schedule.step()
+        network.eval()
+        with torch.inference_mode():
+            for split in ("valid", "test"):
+                members = inputs.rows[split]
+                parts = np.array_split(members, max(1, round(len(members) / protocol.batch_size)))
+                logits = torch.cat([network(*padded(inputs, part)) for part in parts])
+                value = score(inputs.schema.metric.name, labels.numpy()[members], logits.double().softmax(-1).numpy())
+                if split == "valid":
+                    best = max(best, value)
+    return time.perf_counter() - start, best
+
+
+def padded(inputs, rows):
+    """A batch padded to the dataset's maximal length."""
+    categorical, numerical, times, lengths = inputs.arguments(rows)
+    more = inputs.shape.length - times.shape[1]
+    return F.pad(categorical, (0, 0, 0, more)), F.pad(numerical, (0, 0, 0, more)), F.pad(times, (0, more)), lengths
+
+
+def our_training(architecture, seed, protocol, inputs):
+    start = time.perf_counter()
+    result = train(architecture, seed, protocol, inputs)
+    return time.perf_counter() - start, max(result.curves["valid_score"])
+
+
+def profile(name, training, *arguments):
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as recorded:
+        training(*arguments)
+    rows = sorted(recorded.key_averages(), key=lambda row: -row.self_cpu_time_total)
+    total = sum(row.self_cpu_time_total for row in rows)
+    print(f"\n| {name}: operation | share of {total / 1e6:.1f} s | calls |\n| --- | --- | --- |")
+    for row in rows[:10]:
+        print(f"| `{row.key[:60]}` | {row.self_cpu_time_total / total:.1%} | {row.count} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("datasets", nargs="+")
+    parser.add_argument("--architectures", type=int, default=10)
+    parser.add_argument("--sequences", type=int, default=2000)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    space = SeqNASSpace()
+    for name in options.datasets:
+        protocol = Protocol(epochs=options.epochs, batch_size=128, hidden=32, **WIDTHS.get(name, {}))
+        inputs = prepare_inputs(space, open_dataset(name), options.sequences, protocol)
+        ratios, ours, theirs, differences = [], 0.0, 0.0, []
+        for seed in range(options.architectures):
+            architecture = space.sample(seed)
+            a, score_a = plain_training(architecture, 0, protocol, inputs)
+            b, score_b = our_training(architecture, 0, protocol, inputs)
+            theirs, ours = theirs + a, ours + b
+            ratios.append(a / b)
+            differences.append(score_b - score_a)
+            print(f"{name} {architecture}: {a:.2f} s, {b:.2f} s, {a / b:.2f}; {score_a:.4f}, {score_b:.4f}", flush=True)
+        error = statistics.stdev(differences) / len(differences) ** 0.5
+        print(
+            f"{name}: {theirs / ours:.2f} times as many architectures an hour (median of ratios {statistics.median(ratios):.2f}, "
+            f"from {min(ratios):.2f} to {max(ratios):.2f}); score ours - theirs {statistics.mean(differences):+.4f} ± {error:.4f}"
+        )
+        if options.profile:
+            architecture = space.parse("k3d.t.a4c/g.0.d-mean+max")
+            profile(f"{name}, authors' way", plain_training, architecture, 0, protocol, inputs)
+            profile(f"{name}, ours", our_training, architecture, 0, protocol, inputs)
+
+
+if __name__ == "__main__":
+    main()

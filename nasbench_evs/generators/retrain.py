@@ -1,0 +1,124 @@
+"""Train again what a table's header describes: for live queries, and to check records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasbench_evs.datasets.store import open_dataset
+from nasbench_evs.errors import DatasetError, InvalidQuery, NotRecorded
+from nasbench_evs.generators.inputs import prepare_inputs
+from nasbench_evs.generators.journal import Entry
+from nasbench_evs.generators.latency import latency
+from nasbench_evs.generators.machine import machine
+from nasbench_evs.generators.plan import Job
+from nasbench_evs.generators.protocol import Protocol
+from nasbench_evs.generators.shard import table_of
+from nasbench_evs.generators.trainer import train
+from nasbench_evs.spaces import Architecture
+from nasbench_evs.tables import Header, Table
+from nasbench_evs.tables.noise import seed_noise
+
+TOLERANCE = 0.02  # of the best validation score, where hardware or libraries differ and no record has several seeds
+SEED_DEVIATIONS = 4.0  # standard deviations between seeds, where some have
+
+
+class Retrainer:
+    """Trains architectures by a table's protocol on its dataset, which must be prepared here."""
+
+    def __init__(self, header: Header, device: str = "cpu") -> None:
+        """RecipeError if another trainer made the table, DatasetError if its dataset is not here or is another one."""
+        self.header = header
+        self.protocol = Protocol.recorded(header.protocol)
+        dataset = open_dataset(header.dataset)
+        if dataset.fingerprint != header.fingerprint:
+            raise DatasetError(
+                f"the prepared {header.dataset} is not the one of the table: fingerprint {dataset.fingerprint[:12]}..., the "
+                f"table has {header.fingerprint[:12]}...; prepare it again with nasbench-evs data add"
+            )
+        self.inputs = prepare_inputs(header.space, dataset, header.protocol.get("subset"), self.protocol, device)
+        self.machine = machine(device)
+
+    def train(self, architecture: Architecture, seed: int) -> Table:
+        """The record of one training without teachers, as a table."""
+        result = train(architecture, seed, self.protocol, self.inputs)
+        one, many = latency(architecture, self.protocol, self.inputs)
+        record: dict[str, Any] = {
+            "status": result.status,
+            "reason": result.reason,
+            "curves": result.curves,
+            "latency_ms_b1": one,
+            "latency_ms_b256": many,
+            "machine": self.machine,
+        }
+        job = Job(architecture.rank, seed, "train")
+        return table_of(self.header, [Entry(0, job, "finished", record)], self.protocol.epochs)
+
+
+class Check(NamedTuple):
+    """One record and its repetition. `difference`: largest of any recorded loss or score; `same_machine`: exact is expected."""
+
+    training: str
+    recorded: float  # best validation score
+    repeated: float
+    difference: float
+    same_machine: bool
+    passed: bool
+
+
+def verify_sample(
+    table: Table,
+    sample: int,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    report: Callable[[int, int], None] = lambda *_: None,
+) -> tuple[list[Check], float]:
+    """Train a random sample of a table's records again; the checks, and the tolerance where machines differ.
+
+    On the machine type and library versions of the record, every loss and score must come out exactly; elsewhere
+    the best validation score must, within the tolerance: SEED_DEVIATIONS standard deviations between seeds, or TOLERANCE.
+    Records with teachers and failed ones are left out. Errors of `Retrainer`; InvalidQuery, NotRecorded.
+    """
+    if sample < 1:
+        raise InvalidQuery(f"sample {sample}: expected at least 1")
+    rows = np.flatnonzero((table["distilled"] != 1) & (table["status"] != b"failed") & (table["seed"] >= 0))
+    if not len(rows):
+        raise NotRecorded("no record can be trained again: all have teachers, failed, or name no seed")
+    retrainer = Retrainer(table.header, device)
+    chosen = np.sort(np.random.default_rng(seed).choice(rows, min(sample, len(rows)), replace=False))
+    tolerance = _tolerance(table)
+    checks = []
+    for done, row in enumerate(chosen.tolist()):
+        report(done, len(chosen))
+        again = retrainer.train(table.header.space.unrank(int(table["rank"][row])), int(table["seed"][row]))
+        best = float(table.at_epoch("valid_score", table.best_epoch)[row])
+        repeated = float(again.at_epoch("valid_score", again.best_epoch)[0])
+        difference = max(_difference(table[name][row], again[name][0]) for name in _COMPARED)
+        same = _machine(table, row) == _machine(again, 0)
+        passed = difference == 0 if same else _difference(np.array([best]), np.array([repeated])) <= tolerance
+        checks.append(Check(table.training(row), best, repeated, difference, same, passed))
+    report(len(chosen), len(chosen))
+    return checks, tolerance
+
+
+_COMPARED = ("train_loss", "valid_loss", "test_loss", "valid_score", "test_score")
+
+
+def _difference(recorded: np.ndarray, repeated: np.ndarray) -> float:
+    """The largest absolute difference; infinite where only one of the two is a number."""
+    if not np.array_equal(np.isnan(recorded), np.isnan(repeated)):
+        return float("inf")
+    return float(np.nanmax(np.abs(recorded - repeated), initial=0.0))
+
+
+def _machine(table: Table, row: int) -> tuple[Any, ...]:
+    at = table["hardware"][row]
+    return tuple(table.hardware[name][at] for name in table.hardware) if at >= 0 else ()
+
+
+def _tolerance(table: Table) -> float:
+    noise = seed_noise(table)
+    return TOLERANCE if np.isnan(noise.std) else SEED_DEVIATIONS * noise.std

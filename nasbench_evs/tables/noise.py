@@ -1,0 +1,54 @@
+"""How much of a table's scores is architecture, and how much is chance: from architectures with several seeds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nasbench_evs.tables.table import Table
+
+
+class SeedNoise(NamedTuple):
+    """Of the best validation scores of random architectures trained with several seeds (without teachers).
+
+    architectures   how many have several seeds; the other figures are NaN below 3 of them
+    correlation     between the first two seeds of the same architecture (Pearson)
+    std             standard deviation between seeds of one architecture, pooled
+    between         standard deviation between architectures, noise taken off
+    share           of the variance of a single score that is architecture: between² / (between² + std²)
+    """
+
+    architectures: int
+    correlation: float
+    std: float
+    between: float
+    share: float
+
+
+def seed_noise(table: Table, split: str = "valid") -> SeedNoise:
+    """One-way analysis of variance over architectures; only architectures that no search chose count.
+
+    A searcher's choices are the good ones, so their variance says little about the space.
+    """
+    score = table.at_epoch(f"{split}_score", table.best_epoch)
+    known = ~np.isnan(score) & (table["distilled"] != 1) & (table["seed"] >= 0)
+    known &= np.isin(table["sampler"], [b"random", b"exhaustive"])
+    _, group, size = np.unique(table["rank"][known], return_inverse=True, return_counts=True)
+    several = size[group] > 1
+    score, group = score[known][several], np.unique(group[several], return_inverse=True)[1]
+    first = np.flatnonzero(np.diff(group, prepend=-1))  # records are sorted by rank, then by seed
+    count = np.bincount(group)
+    n = len(count)
+    if n < 3:
+        return SeedNoise(n, *[float("nan")] * 4)
+    mean = np.bincount(group, score) / count
+    within = float(((score - mean[group]) ** 2).sum() / (len(score) - n))
+    # With unequal counts, the mean square between architectures estimates within + size * between².
+    each = (len(score) - (count**2).sum() / len(score)) / (n - 1)
+    square = float((count * (mean - score.mean()) ** 2).sum() / (n - 1))
+    between = max(0.0, (square - within) / each)
+    total = within + between
+    share = between / total if total > 0 else float("nan")
+    correlation = float(np.corrcoef(score[first], score[first + 1])[0, 1]) if between > 0 else 0.0
+    return SeedNoise(n, correlation, within**0.5, between**0.5, share)

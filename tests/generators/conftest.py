@@ -1,0 +1,62 @@
+"""A home with the synthetic dataset prepared, and a recipe small enough to carry out in seconds."""
+
+import copy
+
+import pytest
+import torch
+
+from nasbench_evs.datasets import store
+from nasbench_evs.datasets.prepare import prepare
+from nasbench_evs.datasets.sources.synthetic import SYNTHETIC, make
+from nasbench_evs.generators.recipe import Recipe
+
+SMALL = {
+    "dataset": "synthetic",
+    "subset": 200,
+    "space": "seqnas",
+    "protocol": {
+        "epochs": 2,
+        "batch_size": 64,
+        "embedding": 3,
+        "channels": 1,
+        "hidden": 4,
+        "teach_after": 4,
+        "teachers": 2,
+    },
+    "plan": {
+        "random": 9,
+        "repeated": 3,
+        "seeds": 2,
+        "distilled": 2,
+        "bananas": {"architectures": 4, "start": 5, "batch": 2, "candidates": 10},
+    },
+}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NASBENCH_EVS_HOME", str(tmp_path_factory.mktemp("home")))
+        prepare(make(400), SYNTHETIC.rules).save(store.folder("synthetic"))
+        yield store.home()
+
+
+@pytest.fixture(scope="session")
+def dataset(home):
+    return store.open_dataset("synthetic")
+
+
+@pytest.fixture
+def values():
+    """The small recipe as plain values, to change."""
+    return copy.deepcopy(SMALL)
+
+
+@pytest.fixture
+def recipe(values):
+    return Recipe.from_dict(values)

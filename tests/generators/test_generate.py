@@ -1,0 +1,250 @@
+"""Runs: whatever happens to their processes, the table is the same."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasbench_evs.errors import NasbenchError, OutputError, RecipeError, TrainingError
+from nasbench_evs.generators.generate import generate
+from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.tables import merge, read, verify
+from tests.generators.conftest import SMALL
+
+MEASURED = ("train_seconds", "eval_seconds", "latency_ms_b1", "latency_ms_b256")
+COMMAND = Path(sys.executable).parent / "nasbench-evs"
+
+
+def same(a, b):
+    """Equal record for record, but for what is measured with a clock."""
+    assert len(a) == len(b)
+    for name in a.columns:
+        if name not in MEASURED:
+            assert np.array_equal(a[name], b[name], equal_nan=a[name].dtype.kind == "f"), name
+    assert a.header.identity == b.header.identity
+
+
+def toml(values):
+    """The small recipe as a file has it."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
+    for name in ("protocol", "plan"):
+        plain = {key: value for key, value in values[name].items() if not isinstance(value, dict)}
+        lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in plain.items())]
+    if "bananas" in values["plan"]:
+        lines += [
+            "[plan.bananas]",
+            *(f"{key} = {json.dumps(value)}" for key, value in values["plan"]["bananas"].items()),
+        ]
+    return "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(home, tmp_path_factory):
+    """The table of the small recipe."""
+    return read(generate(Recipe.from_dict(SMALL), tmp_path_factory.mktemp("run")))
+
+
+def test_a_run_records_its_plan(undisturbed):
+    verify(undisturbed)
+    assert len(undisturbed) == 20
+    assert set(undisturbed["status"]) == {b"ok"}
+    assert set(undisturbed["sampler"]) == {b"random", b"bananas"}
+    assert undisturbed["distilled"].sum() == 4
+    assert (undisturbed["epochs_run"] == 2).all()
+    assert (undisturbed["params"] > 0).all()
+    for name in (*MEASURED, "valid_score", "test_score", "train_loss", "valid_loss", "test_loss"):
+        assert not np.isnan(undisturbed[name]).any()
+    assert undisturbed.header.protocol["subset"] == 200
+    assert undisturbed.hardware["threads"].tolist() == [1]
+
+
+def test_two_workers_record_the_same(undisturbed, recipe, tmp_path):
+    seen = []
+    same(undisturbed, read(generate(recipe, tmp_path, workers=2, report=seen.append)))
+    assert (seen[-1].done, seen[-1].total, seen[-1].failed) == (20, 20, 0)
+    assert seen[-1].best == pytest.approx(float(np.nanmax(undisturbed["valid_score"])))
+
+
+def test_shards_merge_into_the_undivided_run(undisturbed, recipe, tmp_path):
+    shards = [read(generate(recipe, tmp_path / str(i), shard=(i, 4))) for i in range(1, 5)]
+    assert all(len(shard) < len(undisturbed) for shard in shards)
+    same(undisturbed, merge(shards))
+
+
+def test_a_finished_run_trains_nothing_again(undisturbed, recipe, tmp_path):
+    first = read(generate(recipe, tmp_path))
+    second = read(generate(recipe, tmp_path))
+    same(undisturbed, first)
+    assert first.content_sha256 == second.content_sha256  # the clock's figures too
+
+
+def test_a_longer_plan_goes_on_from_a_table(undisturbed, values, tmp_path):
+    values["plan"]["random"] = 11
+    longer = read(generate(Recipe.from_dict(values), tmp_path / "on", known=undisturbed))
+    same(longer, read(generate(Recipe.from_dict(values), tmp_path / "new")))
+    key = list(zip(undisturbed["rank"], undisturbed["seed"], undisturbed["distilled"], strict=True))
+    kept = [i for i, k in enumerate(zip(longer["rank"], longer["seed"], longer["distilled"], strict=True)) if k in key]
+    assert np.array_equal(longer["train_seconds"][kept], undisturbed["train_seconds"])
+    values["protocol"]["epochs"] = 3
+    with pytest.raises(RecipeError, match="another protocol"):
+        generate(Recipe.from_dict(values), tmp_path / "other", known=undisturbed)
+
+
+def test_a_folder_of_another_recipe_is_refused(recipe, values, tmp_path):
+    generate(recipe, tmp_path)
+    values["plan"]["random"] = 12
+    with pytest.raises(TrainingError, match="holds another run: plan is"):
+        generate(Recipe.from_dict(values), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shard", "message"), [((0, 2), "shard 0/2"), ((3, 2), "shard 3/2"), ((99, 100), "take fewer")]
+)
+def test_impossible_shards_are_refused(recipe, tmp_path, shard, message):
+    with pytest.raises(RecipeError, match=message):
+        generate(recipe, tmp_path, shard=shard)
+
+
+def test_a_training_that_kills_its_worker_three_times_is_a_failed_record(values, tmp_path, home, monkeypatch):
+    """A worker is told to die on every training of one architecture, as one that needs too much memory would."""
+    values["plan"] = {"random": 4}
+    recipe = Recipe.from_dict(values)
+    whole = read(generate(recipe, tmp_path / "whole"))
+    victim = int(whole["rank"][2])
+    spoiler = tmp_path / "sitecustomize.py"
+    spoiler.write_text(
+        "import os, sys\n"
+        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        "    import nasbench_evs.generators.trainer as t\n"
+        "    before = t.train\n"
+        "    def train(architecture, *a, **k):\n"
+        f"        os.kill(os.getpid(), 9) if architecture.rank == {victim} else None\n"
+        "        return before(architecture, *a, **k)\n"
+        "    t.train = train\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    spoiled = read(generate(recipe, tmp_path / "spoiled"))
+    assert spoiled["status"].tolist() == [b"ok", b"ok", b"failed", b"ok"]
+    assert b"SIGKILL" in spoiled["reason"][2]
+    assert np.isnan(spoiled["valid_score"][2]).all()
+    verify(spoiled)
+    rest = np.arange(4) != 2
+    assert np.array_equal(spoiled["valid_score"][rest], whole["valid_score"][rest])
+
+
+def test_a_protocol_under_which_everything_fails_stops_the_run(values, tmp_path, home, monkeypatch):
+    values["plan"] = {"random": 9}
+    spoiler = tmp_path / "sitecustomize.py"
+    spoiler.write_text(
+        "import sys\n"
+        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        "    import nasbench_evs.generators.trainer as t\n"
+        "    def train(*a, **k):\n"
+        "        raise RuntimeError('no such kernel')\n"
+        "    t.train = train\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(TrainingError, match="every training fails: RuntimeError: no such kernel"):
+        generate(Recipe.from_dict(values), tmp_path / "run")
+
+
+def test_a_dataset_that_is_not_here_is_said_before_anything_is_written(values, tmp_path, home):
+    values["dataset"] = "bpic2012"
+    with pytest.raises(NasbenchError, match="nasbench-evs data add bpic2012"):
+        generate(Recipe.from_dict(values), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which not even root may write")
+def test_a_read_only_folder_is_one_clear_line(recipe, home):
+    with pytest.raises(OutputError, match="cannot write /proc/run"):
+        generate(recipe, "/proc/run")
+
+
+def start(recipe_file, out, *options):
+    return subprocess.Popen(
+        [COMMAND, "generate", recipe_file, "--out", out, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def children(pid):
+    """The processes of a run's workers."""
+    tasks = Path(f"/proc/{pid}/task")
+    found = []
+    for task in tasks.glob("*/children"):
+        found += [int(child) for child in task.read_text().split()]
+    return found
+
+
+def test_sigterm_leaves_a_shard_of_what_is_finished(values, tmp_path, home):
+    values["plan"] = {"random": 500}
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(toml(values))
+    run = start(recipe, tmp_path / "run")
+    journal = tmp_path / "run" / "journal.sqlite"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (journal.exists() and journal.stat().st_size > 80_000):
+        time.sleep(0.2)
+    run.send_signal(signal.SIGTERM)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "error: interrupted" in errors
+    assert "Traceback" not in errors
+    assert 0 < len(read(tmp_path / "run" / "table.h5")) < 500
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds worker processes in /proc")
+def test_killed_at_twenty_random_moments(undisturbed, values, tmp_path):
+    """kill -9 of the driver, of a worker, of both: after resuming, the table is that of an undisturbed run."""
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(toml(values))
+    chance = random.Random(0)
+    kills, rounds = 0, 0
+    while kills < 20:
+        out = tmp_path / f"run{rounds}"
+        rounds += 1
+        while True:
+            run = start(recipe, out, "--workers", "2")
+            while kills < 20:
+                time.sleep(chance.uniform(0.5, 7.0))
+                if run.poll() is not None:
+                    break
+                workers = children(run.pid)
+                victims = {"driver": [run.pid], "worker": workers[:1], "both": [*workers, run.pid]}
+                kind = chance.choice(list(victims))
+                for victim in victims[kind]:
+                    os.kill(victim, signal.SIGKILL)
+                kills += bool(victims[kind])
+                if kind != "worker":
+                    break
+            _, errors = run.communicate(timeout=300)
+            assert "Traceback" not in errors
+            if run.returncode == 0:
+                break
+            # Beside the driver's own death only that of a worker at its start ends a run, and says so.
+            assert run.returncode == -signal.SIGKILL or "before it trained anything" in errors, errors
+        same(undisturbed, read(out / "table.h5"))
+    assert kills == 20
+
+
+def test_the_journal_survives_the_driver_at_any_commit(recipe, tmp_path, home):
+    """What the journal says finished is in the table, with the very record that was written down."""
+    generate(recipe, tmp_path)
+    with sqlite3.connect(tmp_path / "journal.sqlite") as db:
+        records = [json.loads(text) for (text,) in db.execute("SELECT record FROM jobs")]
+    table = read(tmp_path / "table.h5")
+    scores = sorted(record["curves"]["valid_score"][-1] for record in records)
+    assert np.allclose(sorted(table["valid_score"][:, -1]), scores, atol=1e-7)

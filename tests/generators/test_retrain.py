@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+import nasbench_evs as nb
+from nasbench_evs.benchmark import TrainingBenchmark
+from nasbench_evs.cli import cli
+from nasbench_evs.errors import DatasetError, InvalidQuery, NotRecorded, RecipeError, TableFormatError
+from nasbench_evs.generators.generate import generate
+from nasbench_evs.generators.retrain import TOLERANCE, verify_sample
+from nasbench_evs.tables import Table, read, write
+from tests.conftest import with_protocol
+from tests.contracts import BenchmarkContract
+from tests.generators.conftest import SMALL
+
+
+@pytest.fixture(scope="module")
+def path(home, tmp_path_factory):
+    from nasbench_evs.generators.recipe import Recipe
+
+    values = {**SMALL, "plan": {"random": 6, "repeated": 4, "seeds": 2, "distilled": 2}}
+    return generate(Recipe.from_dict(values), tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def table(path):
+    return read(path)
+
+
+def changed(table, **columns):
+    """The table with other columns, as if it had been recorded so."""
+    return Table(table.header, {**table.columns, **columns}, table.hardware)
+
+
+@pytest.fixture(scope="module")
+def bench(path):
+    return nb.load(path, source="train")
+
+
+class TestTrainingBenchmark(BenchmarkContract):
+    def known(self, bench):
+        return bench.space.architectures(bench.space.sample_many(4, 0))
+
+
+def test_live_answers_are_the_recorded_ones(path, table):
+    live, recorded = nb.load(path, source="train"), nb.load(path, source="table")
+    architecture = next(a for a in table.header.space.architectures(recorded.pool) if recorded.seeds(a) == (0, 1))
+    for question in ({"seed": 1}, {"seed": 0, "split": "test"}, {"seed": 1, "epoch": 1}):
+        a, b = live.query(architecture, **question), recorded.query(architecture, **question)
+        assert (a.value, a.split, a.epoch, a.trainings) == (b.value, b.split, b.epoch, b.trainings)
+        assert (a.source, b.source) == ("train", "table")
+    assert live.seeds(architecture) == (0, 1)
+    assert len(live.records(architecture)) == 2
+    assert live.cost(architecture) == recorded.cost(architecture)
+    assert isinstance(live, TrainingBenchmark)
+
+
+def test_what_live_training_cannot_do_is_said(path):
+    live = nb.load(path, source="train")
+    architecture = live.space.sample(0)
+    with pytest.raises(NotRecorded, match="no teachers"):
+        live.query(architecture, distilled=True)
+    with pytest.raises(NotRecorded, match="trained for 2 epochs"):
+        live.query(architecture, epoch=3)
+    with pytest.raises(NotRecorded, match="not trained yet"):
+        live.records(architecture)
+
+
+def test_a_table_of_another_trainer_cannot_be_trained_again(table, tmp_path):
+    write(with_protocol(table, trainer="somebody's"), tmp_path / "other.h5")
+    with pytest.raises(RecipeError, match='by "somebody\'s"'):
+        nb.load(tmp_path / "other.h5", source="train")
+
+
+def test_records_come_out_exactly(table):
+    checks, _ = verify_sample(table, 3)
+    assert len(checks) == 3
+    assert all(check.passed and check.same_machine and check.difference == 0 for check in checks)
+
+
+def test_a_record_that_was_changed_is_found(table):
+    wrong = changed(table, test_loss=table["test_loss"] + np.float32(1e-6))
+    checks, _ = verify_sample(wrong, 2)
+    assert not any(check.passed for check in checks)
+
+
+def test_elsewhere_scores_count_within_the_tolerance(table):
+    other = Table(table.header, table.columns, {**table.hardware, "cpu": np.array([b"another"])})
+    checks, tolerance = verify_sample(other, 2)
+    assert all(check.passed and not check.same_machine for check in checks)
+    assert tolerance > 0
+    shifted = Table(
+        table.header,
+        {**table.columns, "valid_score": np.clip(table["valid_score"] - np.float32(2 * tolerance), 0, 1)},
+        other.hardware,
+    )
+    assert not any(check.passed for check in verify_sample(shifted, 2)[0])
+
+
+def test_without_repeats_the_tolerance_is_stated(table):
+    assert verify_sample(table.select(table["seed"] == 0), 1)[1] == TOLERANCE
+
+
+def test_records_with_teachers_are_left_out(table):
+    taught = table.select(table["distilled"] == 1)
+    with pytest.raises(NotRecorded, match="all have teachers"):
+        verify_sample(taught, 1)
+    with pytest.raises(InvalidQuery, match="sample 0"):
+        verify_sample(table, 0)
+
+
+def test_another_dataset_is_noticed(table, home):
+    from dataclasses import replace
+
+    other = Table(replace(table.header, fingerprint="f" * 64), table.columns, table.hardware)
+    with pytest.raises(DatasetError, match="is not the one of the table"):
+        verify_sample(other, 1)
+
+
+def test_the_command_says_what_came_out(path, table, tmp_path, capsys):
+    cli.main(["table", "verify", str(path), "--sample", "1"], standalone_mode=False)
+    assert "every loss and score comes out exactly" in capsys.readouterr().out
+    write(changed(table, test_loss=table["test_loss"] + np.float32(1e-6)), tmp_path / "wrong.h5")
+    with pytest.raises(TableFormatError, match="1 of 1 records do not come out again"):
+        cli.main(["table", "verify", str(tmp_path / "wrong.h5"), "--sample", "1"], standalone_mode=False)
+    assert "NO  " in capsys.readouterr().out
