@@ -13,7 +13,7 @@ import click
 import nasbench_evs
 from nasbench_evs.cli.benchmarks import list_command, query
 from nasbench_evs.cli.data import data
-from nasbench_evs.cli.generate import generate_command
+from nasbench_evs.cli.generate import baselines_command, generate_command
 from nasbench_evs.cli.surrogates import surrogate
 from nasbench_evs.cli.tables import import_release_command, table
 from nasbench_evs.errors import NasbenchError
@@ -73,5 +73,14 @@ def cli() -> None:
     """
 
 
-for _command in (list_command, query, generate_command, import_release_command, table, surrogate, data):
+for _command in (
+    list_command,
+    query,
+    generate_command,
+    baselines_command,
+    import_release_command,
+    table,
+    surrogate,
+    data,
+):
     cli.add_command(_command)

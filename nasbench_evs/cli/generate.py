@@ -1,16 +1,19 @@
-"""`nasbench-evs generate`."""
+"""`nasbench-evs generate` and `nasbench-evs baselines`: what trains."""
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nasbench_evs.errors import RecipeError
+from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
+from nasbench_evs.errors import OutputError, RecipeError
 
 if TYPE_CHECKING:
     from nasbench_evs.generators.generate import Progress
@@ -51,6 +54,50 @@ def generate_command(recipe: Path, out: Path, workers: int, device: str, shard: 
             report=screen.show,
         )
     print(target)
+
+
+@click.command("baselines")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--network", "networks", multiple=True, help="gru, lstm or transformer; may be repeated.  [default: all]")
+@click.option("--trials", type=int, default=30, help="Settings that Optuna tries, for each network.  [default: 30]")
+@click.option("--seeds", type=int, default=3, help="Final trainings of the best setting.  [default: 3]")
+@click.option("--device", default="cpu", help="Where to train: cpu, cuda, ...  [default: cpu]")
+@click.option("--out", type=click.Path(path_type=Path), help="A JSON file to write as well.")
+@FORCE
+@FORMAT
+def baselines_command(
+    recipe: Path,
+    networks: tuple[str, ...],
+    trials: int,
+    seeds: int,
+    device: str,
+    out: Path | None,
+    force: bool,
+    form: str,
+) -> None:
+    """GRU, LSTM and Transformer with tuned hyper-parameters, trained as the recipe's architectures are.
+
+    \b
+    Example:
+      nasbench-evs baselines generators/credit-default.toml --network gru --out datasets/credit-default/baselines.json
+    """
+    from nasbench_evs.datasets.store import open_dataset
+    from nasbench_evs.files import replacing
+    from nasbench_evs.generators.baselines import NETWORKS, tune
+    from nasbench_evs.generators.recipe import Recipe
+
+    if out is not None and out.exists() and not force:
+        raise OutputError(f"{out} exists already: choose another --out, or overwrite it with --force")
+    read = Recipe.read(recipe)
+    dataset = open_dataset(read.dataset)
+    results = []
+    for network in networks or NETWORKS:
+        work = partial(tune, read, dataset, network, trials=trials, seeds=seeds, device=device)
+        results.append(with_progress(network, lambda report, work=work: work(report=report)))
+    if out is not None:
+        with replacing(out, force=force) as scratch:
+            scratch.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print_rows([{k: v for k, v in row.items() if k not in ("protocol", "machine")} for row in results], form)
 
 
 class _Screen:

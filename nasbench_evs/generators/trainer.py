@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,20 +62,31 @@ def train(
     `teacher_logits` (N, outputs), in the order of rows["train"], are what the student's logits are pulled towards
     (paper 000, section 3.4).
     """
-    with _reproducible(f"{architecture.space.name} {architecture} seed {seed}", inputs.device):
-        network = build(architecture, inputs.shape, dropout=protocol.dropout).to(inputs.device)
-        return fit(network, protocol, inputs, teacher_logits=teacher_logits, keep_logits=keep_logits)
+
+    def make() -> nn.Module:
+        return build(architecture, inputs.shape, dropout=protocol.dropout)
+
+    name = f"{architecture.space.name} {architecture} seed {seed}"
+    return train_network(make, name, protocol, inputs, teacher_logits=teacher_logits, keep_logits=keep_logits)
 
 
-def fit(
-    network: nn.Module,
+def train_network(
+    make: Callable[[], nn.Module],
+    name: str,
     protocol: Protocol,
     inputs: Inputs,
     *,
     teacher_logits: np.ndarray | None = None,
     keep_logits: bool = False,
 ) -> Training:
-    """Train a network in place, from torch's random state; see `train`."""
+    """Train what `make` makes; the name decides all random numbers. See `train`."""
+    with _reproducible(name, inputs.device):
+        return _fit(make().to(inputs.device), protocol, inputs, teacher_logits, keep_logits)
+
+
+def _fit(
+    network: nn.Module, protocol: Protocol, inputs: Inputs, teacher_logits: np.ndarray | None, keep_logits: bool
+) -> Training:
     device, metric = inputs.device, inputs.schema.metric
     rows = inputs.rows["train"]
     batches = max(1, round(len(rows) / protocol.batch_size))

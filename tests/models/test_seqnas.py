@@ -1,6 +1,7 @@
 """The seqnas network: costs as the formula has them, padding that changes nothing, and every odd shape."""
 
 import numpy as np
+import plain_seqnas
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -41,10 +42,41 @@ def test_parameters_and_flops_equal_the_formulas(shape):
         network = build(architecture, shape).eval()
         cost = architecture.space.cost(architecture, shape)
         assert sum(p.numel() for p in network.parameters()) == cost.params
-        # The counter sees attention's products only where they are made one by one (a GRU's, on the CPU, always are).
+        # The counter sees what PyTorch's own layers multiply, and attention's products only where they are made one by
+        # one (a GRU's, on the CPU, always are).
+        plain = plain_seqnas.SeqNASNetwork(architecture, shape, 0.3).eval()
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            network(*make_batch(shape, [shape.length]))
+            plain(*make_batch(shape, [shape.length]))
         assert counter.get_total_flops() == cost.flops
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("training", [True, False])
+def test_it_computes_what_pytorchs_own_layers_compute(shape, training, monkeypatch):
+    """Logits, gradients and running statistics are those of the plain network."""
+    monkeypatch.setattr(plain_seqnas, "SPATIAL_DROPOUT", 0.0)
+    monkeypatch.setattr("nasbench_evs.models.seqnas.SPATIAL_DROPOUT", 0.0)
+    for seed, architecture in enumerate(architectures(shape, 24, seed=3)):
+        torch.manual_seed(seed)
+        fast = build(architecture, shape, dropout=0.0)
+        with torch.no_grad():
+            for parameter in fast.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+        plain = plain_seqnas.SeqNASNetwork(architecture, shape, 0.0)
+        plain.load_state_dict(plain_seqnas.from_fast(fast.state_dict()), strict=False)
+        batch = make_batch(shape, [1, 4, 9, shape.length], seed=seed)
+        logits = [network.train(training)(*batch) for network in (fast, plain)]
+        assert torch.allclose(*logits, atol=1e-5, rtol=1e-4)
+        expected = dict(zip(plain_seqnas.from_fast(dict(fast.named_parameters())), fast.parameters(), strict=True))
+        for network, answer in zip((fast, plain), logits, strict=True):
+            network.zero_grad()
+            answer.square().sum().backward()
+        for name, parameter in plain.named_parameters():
+            assert torch.allclose(parameter.grad, expected[name].grad, atol=1e-4, rtol=1e-3), name
+        buffers = plain_seqnas.from_fast(dict(fast.named_buffers()))
+        for name, buffer in plain.named_buffers():
+            if "running" in name:
+                assert torch.allclose(buffer, buffers[name], atol=1e-5), name
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -93,7 +125,7 @@ def test_padding_does_not_reach_the_batch_norm():
         network = build(architecture, shape).train()
         numerical[0, 2:] = filler
         network(categorical, numerical, time, lengths)
-        statistics.append(network.stem.norm.running_mean.clone())
+        statistics.append(network.stem.numerical.norm.running_mean.clone())
     assert torch.equal(*statistics)
 
 

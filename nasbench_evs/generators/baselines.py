@@ -1,0 +1,131 @@
+"""Baselines: GRU, LSTM and a fixed Transformer, with hyper-parameters found by Optuna (paper 000, appendix A).
+
+They are trained as a recipe's architectures are (same sequences, epochs, loss, schedule), and are the lines in the plots that
+say whether searching for an architecture was worth it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from nasbench_evs.datasets import Dataset
+from nasbench_evs.errors import InvalidQuery, TrainingError
+from nasbench_evs.generators.inputs import Inputs, prepare_inputs
+from nasbench_evs.generators.machine import machine
+from nasbench_evs.generators.protocol import Protocol
+from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.generators.trainer import Training, train_network
+from nasbench_evs.models import build
+from nasbench_evs.models.recurrent import KINDS, RecurrentNetwork
+from nasbench_evs.spaces import SeqNASSpace, SequenceShape
+
+if TYPE_CHECKING:
+    import optuna
+
+NETWORKS = (*KINDS, "transformer")
+_TRANSFORMER = ".t.a8/a8.8x8/8x8.mean"  # two attention layers of 8 heads in encoder and decoder, as in the paper
+
+
+def tune(
+    recipe: Recipe,
+    dataset: Dataset,
+    network: str,
+    *,
+    trials: int = 30,
+    seeds: int = 3,
+    device: str = "cpu",
+    report: Callable[[int, int], None] = lambda *_: None,
+) -> dict[str, Any]:
+    """The best of `trials` settings by validation score, trained again with `seeds` further seeds.
+
+    Searched, as in the paper: batch size, optimiser, learning rate, weight decay, embedding width, width of the state
+    or of the feed-forward layer, dropout. Returns the setting, and the mean and standard deviation over the seeds of
+    the validation and test score at the best epoch.
+    """
+    import optuna
+
+    if network not in NETWORKS:
+        raise InvalidQuery(f"unknown network {network!r}: expected one of {', '.join(NETWORKS)}")
+    if trials < 1 or seeds < 1:
+        raise InvalidQuery(f"{trials} trials, {seeds} seeds: expected at least 1 of each")
+    space = SeqNASSpace(bool(dataset.schema.inputs or dataset.schema.profile_numerical))
+    metric = dataset.schema.metric
+    done = 0
+
+    def run(protocol: Protocol, seed: int) -> tuple[float, float]:
+        """Validation and test score; a seed is of the final trainings, or the trial's number from 1000 on."""
+        nonlocal done
+        inputs = prepare_inputs(space, dataset, recipe.subset, protocol, device)
+        result = train_baseline(network, seed, protocol, inputs)
+        done += 1
+        report(done, trials + seeds)
+        valid = np.array(result.curves["valid_score"]) * metric.sign
+        if result.status != "ok" or np.isnan(valid).all():
+            return float("nan"), float("nan")
+        best = int(np.nanargmax(valid))
+        return result.curves["valid_score"][best], result.curves["test_score"][best]
+
+    def objective(trial: optuna.Trial) -> float:
+        return run(_suggest(trial, recipe.protocol), 1000 + trial.number)[0]
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        direction="maximize" if metric.sign > 0 else "minimize", sampler=optuna.samplers.TPESampler(seed=0)
+    )
+    study.optimize(objective, n_trials=trials)
+    if not any(trial.value is not None for trial in study.trials):
+        raise TrainingError(f"{network} on {recipe.dataset}: all {trials} trials diverged")
+    best = _suggest(optuna.trial.FixedTrial(study.best_params), recipe.protocol)
+    scores = np.array([run(best, seed) for seed in range(seeds)])
+    return {
+        "network": network,
+        "dataset": recipe.dataset,
+        "subset": recipe.subset,
+        "metric": metric.name,
+        "trials": trials,
+        "seeds": seeds,
+        **{
+            f"{split}_{name}": float(value)
+            for i, split in enumerate(("valid", "test"))
+            for name, value in (
+                ("mean", scores[:, i].mean()),
+                ("std", scores[:, i].std(ddof=1) if seeds > 1 else np.nan),
+            )
+        },
+        "protocol": asdict(best),
+        "machine": machine(device),
+    }
+
+
+def train_baseline(network: str, seed: int, protocol: Protocol, inputs: Inputs) -> Training:
+    """Train one of NETWORKS; `inputs` are sequences."""
+
+    def make() -> nn.Module:
+        shape = inputs.shape
+        if not isinstance(shape, SequenceShape):
+            raise InvalidQuery("the baselines read event sequences: expected a recipe of the space seqnas")
+        if network in KINDS:
+            return RecurrentNetwork(network, shape, protocol.dropout)
+        numerical = shape.numerical > 0
+        text = "k1" + _TRANSFORMER if numerical else _TRANSFORMER.removeprefix(".")
+        return build(SeqNASSpace(numerical).parse(text), shape, dropout=protocol.dropout)
+
+    return train_network(make, f"{network} seed {seed}", protocol, inputs)
+
+
+def _suggest(trial: Any, protocol: Protocol) -> Protocol:
+    return replace(
+        protocol,
+        batch_size=trial.suggest_categorical("batch_size", [32, 64, 128, 256]),
+        optimiser=trial.suggest_categorical("optimiser", ["adamw", "adam", "sgd"]),
+        learning_rate=trial.suggest_float("learning_rate", 5e-4, 5e-2, log=True),
+        weight_decay=trial.suggest_float("weight_decay", 1e-6, 1e-1, log=True),
+        embedding=trial.suggest_categorical("embedding", [4, 8, 16, 32]),
+        hidden=trial.suggest_categorical("hidden", [16, 32, 64, 128]),
+        dropout=trial.suggest_float("dropout", 0.0, 0.5),
+    )
