@@ -6,9 +6,10 @@ import json
 import re
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -90,14 +91,17 @@ def baselines_command(
         raise OutputError(f"{out} exists already: choose another --out, or overwrite it with --force")
     read = Recipe.read(recipe)
     dataset = open_dataset(read.dataset)
-    results = []
-    for network in networks or NETWORKS:
-        work = partial(tune, read, dataset, network, trials=trials, seeds=seeds, device=device)
-        results.append(with_progress(network, lambda report, work=work: work(report=report)))
+
+    def work(network: str, report: Callable[[int, int], None]) -> dict[str, Any]:
+        return tune(read, dataset, network, trials=trials, seeds=seeds, device=device, report=report)
+
+    results = [with_progress(network, partial(work, network)) for network in networks or NETWORKS]
     if out is not None:
         with replacing(out, force=force) as scratch:
             scratch.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print_rows([{k: v for k, v in row.items() if k not in ("protocol", "machine")} for row in results], form)
+    print_rows(
+        [{k: v for k, v in row.items() if k not in ("protocol", "machine", "valid_curves")} for row in results], form
+    )
 
 
 class _Screen:

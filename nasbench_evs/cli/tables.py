@@ -138,6 +138,41 @@ def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str
         raise TableFormatError(f"{path}: {wrong} of {len(checks)} records do not come out again")
 
 
+@table.command("card")
+@TABLE
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the card and its figure.")
+def card_command(table: Path, out: Path) -> None:
+    """Write a table's card: protocol, noise between seeds, scores against baselines, costs.
+
+    Baselines are read from baselines.json beside the table, if it is there; gradient boosting is fitted to the same
+    sequences if the dataset is prepared here.
+
+    \b
+    Example:
+      nasbench-evs table card datasets/digits/ffn-3.h5 --out cards
+    """
+    from nasbench_evs.analysis.baseline import baseline
+    from nasbench_evs.analysis.table_card import write_table_card
+    from nasbench_evs.datasets import store
+    from nasbench_evs.tables import read
+
+    opened = read(table)
+    header = opened.header
+    boosting = None
+    if header.dataset in store.prepared():
+        dataset = store.open_dataset(header.dataset)
+        if dataset.fingerprint == header.fingerprint:
+            subset = header.protocol.get("subset")
+            boosting = baseline(dataset.subset(subset) if subset else dataset)
+    found = table.parent / "baselines.json"
+    try:
+        baselines = json.loads(found.read_text(encoding="utf-8")) if found.exists() else []
+    except ValueError as error:
+        raise InvalidQuery(f"{found} is no JSON of nasbench-evs baselines: {one_line(error)}") from None
+    write_table_card(opened, table.stem, out, boosting, baselines if header.space.name == "seqnas" else [])
+    print(f"written to {out / table.stem}.md", file=sys.stderr)
+
+
 @table.command("merge")
 @click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The merged table.")

@@ -45,7 +45,7 @@ def tune(
 
     Searched, as in the paper: batch size, optimiser, learning rate, weight decay, embedding width, width of the state
     or of the feed-forward layer, dropout. Returns the setting, and the mean and standard deviation over the seeds of
-    the validation and test score at the best epoch.
+    the validation and test score at the best epoch, with the curves of those seeds.
     """
     import optuna
 
@@ -56,6 +56,7 @@ def tune(
     space = SeqNASSpace(bool(dataset.schema.inputs or dataset.schema.profile_numerical))
     metric = dataset.schema.metric
     done = 0
+    curves: list[list[float]] = []
 
     def run(protocol: Protocol, seed: int) -> tuple[float, float]:
         """Validation and test score; a seed is of the final trainings, or the trial's number from 1000 on."""
@@ -64,6 +65,7 @@ def tune(
         result = train_baseline(network, seed, protocol, inputs)
         done += 1
         report(done, trials + seeds)
+        curves.append(result.curves["valid_score"])
         valid = np.array(result.curves["valid_score"]) * metric.sign
         if result.status != "ok" or np.isnan(valid).all():
             return float("nan"), float("nan")
@@ -97,6 +99,7 @@ def tune(
                 ("std", scores[:, i].std(ddof=1) if seeds > 1 else np.nan),
             )
         },
+        "valid_curves": curves[trials:],
         "protocol": asdict(best),
         "machine": machine(device),
     }

@@ -1,0 +1,225 @@
+"""A table's card: how its architectures were trained, how much of a score is chance, and what the scores are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasbench_evs.files import replacing
+from nasbench_evs.tables import Table
+from nasbench_evs.tables.noise import seed_noise
+
+_DARK, _MIDDLE, _LIGHT = "#1b6ca8", "#5e4c7e", "#f4a259"
+_NOT_SHOWN = ("shape", "trainer", "teachers", "teach_after", "teacher_weight")
+
+
+class Taught(NamedTuple):
+    """Knowledge distillation against plain training of the same architectures with the same seeds (paper 000, table 3).
+
+    `plain` and `distilled` are mean scores over architectures of the mean over seeds; `difference` is their difference
+    with its standard error over architectures; `best_*` the best single architecture's mean.
+    """
+
+    architectures: int
+    seeds: int
+    plain: float
+    distilled: float
+    difference: float
+    error: float
+    best_plain: float
+    best_distilled: float
+
+
+def distillation(table: Table, split: str) -> Taught | None:
+    """The comparison over random architectures trained both ways; None if fewer than two were."""
+    score = table.at_epoch(f"{split}_score", table.best_epoch)
+    usable = ~np.isnan(score) & (table["sampler"] == b"random")
+    taught = {(int(r), int(s)): v for r, s, v in _rows(table, score, usable & (table["distilled"] == 1))}
+    plain = {(int(r), int(s)): v for r, s, v in _rows(table, score, usable & (table["distilled"] == 0))}
+    both = sorted(set(taught) & set(plain))
+    ranks = sorted({rank for rank, _ in both})
+    if len(ranks) < 2:
+        return None
+
+    def means(scores: Mapping[tuple[int, int], float]) -> np.ndarray:
+        return np.array([np.mean([scores[key] for key in both if key[0] == rank]) for rank in ranks])
+
+    a, b = means(plain), means(taught)
+    sign = table.header.metric.sign
+    return Taught(
+        len(ranks),
+        len({seed for _, seed in both}),
+        float(a.mean()),
+        float(b.mean()),
+        float((b - a).mean()),
+        float((b - a).std(ddof=1) / len(ranks) ** 0.5),
+        float((a * sign).max() * sign),
+        float((b * sign).max() * sign),
+    )
+
+
+def _rows(table: Table, score: np.ndarray, rows: np.ndarray) -> list[tuple[Any, Any, Any]]:
+    return list(zip(table["rank"][rows], table["seed"][rows], score[rows], strict=True))
+
+
+def write_table_card(
+    table: Table, name: str, folder: Path, boosting: Mapping[str, Any] | None, baselines: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write `name`.md and `name`.png into `folder`.
+
+    `boosting` is what analysis.baseline found on the same sequences; `baselines` what `nasbench-evs baselines` did.
+    """
+    figure = f"{name}.png"
+    _draw(table, baselines, folder / figure)
+    header = table.header
+    space, metric = header.space, header.metric
+    lines = [
+        f"# {header.dataset}, {name}",
+        "",
+        f"{len(table):,} trainings of {len(np.unique(table['rank'])):,} architectures of the space {space.name} "
+        f"({space.size:,}), {table.epochs} epochs each; score: {metric.name}.",
+        "",
+        *_protocol(header.protocol),
+        "",
+        "## How much of a score is chance",
+        "",
+        *_noise(table),
+        "",
+        "## What the scores are worth",
+        "",
+        *_scores(table, boosting, baselines),
+        "",
+        f"![learning curves and scores]({figure})",
+        "",
+        *_taught(table),
+        "## What it cost",
+        "",
+        *_costs(table),
+        "",
+        f"Made by `nasbench-evs table card datasets/{header.dataset}/{name}.h5 --out datasets/{header.dataset}`.",
+        "",
+    ]
+    with replacing(folder / f"{name}.md", force=True) as scratch:
+        scratch.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _protocol(protocol: Mapping[str, Any]) -> list[str]:
+    shown = [f"{key} {value}" for key, value in protocol.items() if key not in _NOT_SHOWN and value is not None]
+    return [f"Protocol: {', '.join(shown)}."]
+
+
+def _noise(table: Table) -> list[str]:
+    noise = {split: seed_noise(table, split) for split in ("valid", "test")}
+    if np.isnan(noise["valid"].std):
+        return ["Too few architectures have several seeds to say."]
+    lines = [
+        f"From {noise['valid'].architectures} random architectures with several seeds:",
+        "",
+        "| split | correlation of two seeds | sd between seeds | sd between architectures | variance that is architecture |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for split, each in noise.items():
+        lines.append(f"| {split} | {each.correlation:.3f} | {each.std:.4f} | {each.between:.4f} | {each.share:.1%} |")
+    return lines
+
+
+def _scores(table: Table, boosting: Mapping[str, Any] | None, baselines: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = ["| | validation | test | |", "| --- | --- | --- | --- |"]
+    if boosting is not None:
+        lines.append(
+            f"| gradient boosting on aggregates | {boosting['valid']:.4f} | {boosting['test']:.4f} | same sequences, "
+            "stopped early on validation |"
+        )
+    for each in baselines:
+        lines.append(
+            f"| {each['network']} | {each['valid_mean']:.4f} ± {each['valid_std']:.4f} | {each['test_mean']:.4f} ± "
+            f"{each['test_std']:.4f} | {each['trials']} settings tried, sd over {each['seeds']} seeds |"
+        )
+    valid = table.at_epoch("valid_score", table.best_epoch)
+    test = table.at_epoch("test_score", table.best_epoch)
+    plain = ~np.isnan(valid) & (table["distilled"] != 1) & (table["seed"] <= 0)
+    for sampler in np.unique(table["sampler"][plain]):
+        rows = plain & (table["sampler"] == sampler)
+        lines.append(
+            f"| {sampler.decode()}: mean of {rows.sum()} | {valid[rows].mean():.4f} | {test[rows].mean():.4f} | seed 0 |"
+        )
+        best = np.flatnonzero(rows)[np.argmax(valid[rows] * table.header.metric.sign)]
+        architecture = table.header.space.unrank(int(table["rank"][best]))
+        lines.append(
+            f"| {sampler.decode()}: best by validation | {valid[best]:.4f} | {test[best]:.4f} | `{architecture}`, one seed |"
+        )
+    labels = int(table.header.protocol.get("subset") or 0)
+    if labels:
+        lines += ["", f"All on the same {labels:,} sequences."]
+    return lines
+
+
+def _taught(table: Table) -> list[str]:
+    found = {split: distillation(table, split) for split in ("valid", "test")}
+    first = found["valid"]
+    if first is None:
+        return []
+    lines = [
+        "## Do teachers help?",
+        "",
+        f"The same {first.architectures} random architectures with and without teachers (paper 000, section 3.4 and table 3), up "
+        f"to {first.seeds} seeds each; ± is a standard error over architectures.",
+        "",
+        "| split | without | with teachers | difference | best without | best with |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for split, each in found.items():
+        if each is not None:
+            lines.append(
+                f"| {split} | {each.plain:.4f} | {each.distilled:.4f} | {each.difference:+.4f} ± {each.error:.4f} | "
+                f"{each.best_plain:.4f} | {each.best_distilled:.4f} |"
+            )
+    return [*lines, ""]
+
+
+def _costs(table: Table) -> list[str]:
+    seconds = np.nansum(table["train_seconds"], axis=1) + np.nansum(table["eval_seconds"], axis=1)
+    status, counts = np.unique(table["status"], return_counts=True)
+    outcome = ", ".join(f"{count:,} {name.decode()}" for name, count in zip(status, counts, strict=True))
+    cpus = ", ".join(cpu.decode() for cpu in np.unique(table.hardware["cpu"]))
+    return [
+        f"Seconds per training on one thread ({cpus}): median {np.median(seconds):.1f}, mean {seconds.mean():.1f}, largest "
+        f"{seconds.max():.1f}; {seconds.sum() / 3600:.1f} hours in all, with other work on the same machine. Outcomes: {outcome}."
+    ]
+
+
+def _draw(table: Table, baselines: Sequence[Mapping[str, Any]], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    sign, name = table.header.metric.sign, table.header.metric.name
+    valid = table.at_epoch("valid_score", table.best_epoch)
+    plain = np.flatnonzero(~np.isnan(valid) & (table["distilled"] != 1) & (table["seed"] <= 0))
+    order = plain[np.argsort(valid[plain] * sign)]
+    epochs = np.arange(1, table.epochs + 1)
+    for share, style, label in ((1.0, "-", "best"), (0.5, "--", "median"), (0.05, ":", "5 % quantile")):
+        row = order[round(share * (len(order) - 1))]
+        left.plot(epochs, table["valid_score"][row], style, color=_DARK, label=f"{label} architecture")
+    for each in baselines:
+        if each["network"] == "gru":
+            for i, curve in enumerate(each["valid_curves"]):
+                left.plot(range(1, len(curve) + 1), curve, color=_LIGHT, label="tuned GRU" if i == 0 else None)
+    left.set(xlabel="epoch", ylabel=f"{name}, validation")
+    left.legend(frameon=False, fontsize=8)
+    samplers = np.unique(table["sampler"][plain])
+    bins = np.linspace(float(np.quantile(valid[plain], 0.02)), float(valid[plain].max()), 40)
+    for sampler, colour in zip(samplers, (_DARK, _LIGHT, _MIDDLE), strict=False):
+        rows = plain[table["sampler"][plain] == sampler]
+        right.hist(np.clip(valid[rows], bins[0], None), bins=bins, color=colour, alpha=0.7, label=sampler.decode())
+    right.set(xlabel=f"{name}, validation, best epoch\n(the lowest 2 % at the left edge)", ylabel="trainings, seed 0")
+    right.legend(frameon=False, fontsize=8)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    with replacing(path, force=True) as scratch:
+        figure.savefig(scratch, dpi=110, format="png", metadata={"Software": None})
