@@ -20,7 +20,7 @@ import numpy as np
 
 import nasbench_evs as nb
 from nasbench_evs.benchmark import SurrogateBenchmark, TableBenchmark
-from nasbench_evs.generators.example import cpu_name
+from nasbench_evs.generators.machine import cpu_name
 from nasbench_evs.locations import shipped
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import SeqNASSpace

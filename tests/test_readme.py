@@ -54,7 +54,7 @@ def test_the_example_has_about_15_lines():
 
 
 def test_the_schema_is_one(tmp_path):
-    (text,) = [text for language, text in BLOCKS if language == "toml"]
+    (text,) = [text for language, text in BLOCKS if language == "toml" and "max_length" in text]
     (tmp_path / "schema.toml").write_text(text)
     columns = Columns.read(tmp_path / "schema.toml")
     assert set(tomllib.loads(text)) == set(KEYS)
@@ -63,8 +63,10 @@ def test_the_schema_is_one(tmp_path):
 
 @pytest.mark.parametrize("commands", BASH)
 def test_shell_snippets(commands, tmp_path):
-    for folder in ("datasets",):
+    for folder in ("datasets", "generators"):
         (tmp_path / folder).symlink_to(ROOT / folder)
+    (recipe,) = [text for language, text in BLOCKS if language == "toml" and "[plan]" in text]
+    (tmp_path / "recipe.toml").write_text(recipe)
     subprocess.run(["bash", "-euc", commands], check=True, cwd=tmp_path, env=environment())
 
 

@@ -26,7 +26,7 @@ _LINE_EVERY = 60.0  # seconds between two lines of progress where there is no te
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of this run: journal and shard.")
 @click.option("--workers", type=int, default=1, help="Processes that train, one thread each.  [default: 1]")
-@click.option("--device", default="cpu", help="Where to train: cpu, cuda, cuda:1, ...  [default: cpu]")
+@click.option("--device", default="cpu", help="Where to train: cpu, cuda:0, or cuda:0,cuda:1.  [default: cpu]")
 @click.option("--shard", default="1/1", help="Which part of the plan, such as 3/16.  [default: 1/1]")
 @click.option("--from", "known", type=click.Path(path_type=Path), help="A table of the same protocol to go on from.")
 def generate_command(recipe: Path, out: Path, workers: int, device: str, shard: str, known: Path | None) -> None:

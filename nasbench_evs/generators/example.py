@@ -9,7 +9,6 @@ Needs scikit-learn (the `train` extra). Same arguments, same scores.
 
 import argparse
 import json
-import platform
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import nasbench_evs
+from nasbench_evs.generators.machine import cpu_name
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
 from nasbench_evs.tables import Header, Table, write
@@ -128,16 +128,6 @@ def make_table(architectures: int, repeated: int, workers: int = 1) -> Table:
         hardware=0,
         **{name: np.array([curve[name] for curve in curves]) for name in curves[0]},
     )
-
-
-def cpu_name() -> str:
-    """The processor's model, as the operating system calls it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

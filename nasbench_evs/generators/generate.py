@@ -11,8 +11,8 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy as np
 
 from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import RecipeError, TrainingError
-from nasbench_evs.generators.inputs import prepare_inputs
+from nasbench_evs.generators.inputs import prepare_inputs, usable
 from nasbench_evs.generators.journal import Entry, Journal
 from nasbench_evs.generators.machine import machine
 from nasbench_evs.generators.plan import Job, Planner, Scored
@@ -52,6 +52,7 @@ class Progress(NamedTuple):
 class _Worker:
     process: SpawnProcess
     pipe: Connection
+    device: str
     ready: bool = False
     job: int | None = None
 
@@ -68,15 +69,17 @@ def generate(
 ) -> Path:
     """Train what the recipe (or the `shard` (i, n) of it) plans, and return the path of the table.
 
-    `out` is a folder of this run's own: journal, logits of teachers, shard. What a new run plans and `known` (a table by
-    the same protocol) holds is taken from there. Interrupted by SIGINT or SIGTERM it writes what
-    is finished and raises KeyboardInterrupt. RecipeError, DatasetError, TrainingError, OutputError.
+    `device` may name several, separated by commas: workers share them evenly. `out` is a folder of this run's own:
+    journal, logits of teachers, shard. What a new run plans and `known` (a table by the same protocol) holds is taken
+    from there. Interrupted by SIGINT or SIGTERM it writes what is finished and raises KeyboardInterrupt. RecipeError,
+    DatasetError, TrainingError, OutputError.
     """
     if workers < 1:
         raise RecipeError(f"{workers} workers: expected at least 1")
     if not 1 <= shard[0] <= shard[1]:
         raise RecipeError(f"shard {shard[0]}/{shard[1]}: expected i/n with i from 1 to n")
     out = Path(out)
+    devices = [str(usable(name.strip())) for name in device.split(",")]
     dataset = open_dataset(recipe.dataset)
     space = recipe.search_space(dataset)
     inputs = prepare_inputs(space, dataset, recipe.subset, recipe.protocol)
@@ -93,8 +96,8 @@ def generate(
     }
     with Journal(out) as journal:
         journal.start(identity, planner.first, _records(known, header))
-        setting = Setting(recipe.dataset, recipe.subset, recipe.protocol.to_dict(), space, device, out / "logits")
-        run = _Run(journal, planner, header, setting, target, report, machine(device))
+        setting = Setting(recipe.dataset, recipe.subset, recipe.protocol.to_dict(), space, devices[0], out / "logits")
+        run = _Run(journal, planner, header, setting, devices, target, report)
         run.go(workers)
     return target
 
@@ -118,12 +121,12 @@ class _Run:
         planner: Planner,
         header: Header,
         setting: Setting,
+        devices: Sequence[str],
         target: Path,
         report: Callable[[Progress], None],
-        here: dict[str, Any],
     ) -> None:
         self.journal, self.planner, self.header = journal, planner, header
-        self.setting, self.target, self.report, self.here = setting, target, report, here
+        self.setting, self.devices, self.target, self.report = setting, devices, target, report
         self.jobs: dict[int, Job] = {}
         self.scores: dict[int, float] = {}  # of jobs that ended; NaN without a score
         self.best = -np.inf
@@ -204,10 +207,12 @@ class _Run:
         context = multiprocessing.get_context("spawn")
         while len(team) < needed:
             ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(self.setting, theirs), daemon=True)
+            busy = [worker.device for worker in team]
+            device = min(self.devices, key=busy.count)
+            process = context.Process(target=work, args=(replace(self.setting, device=device), theirs), daemon=True)
             process.start()
             theirs.close()
-            team.append(_Worker(process, ours))
+            team.append(_Worker(process, ours, device))
 
     def _hand_out(self, team: list[_Worker]) -> None:
         free = [worker for worker in team if worker.ready and worker.job is None]
@@ -240,7 +245,7 @@ class _Run:
                 reason = f"the worker died ({_exit(worker.process.exitcode)})"
                 if worker.job is None:
                     raise TrainingError(f"{reason} before it trained anything: run it again, or with fewer workers")
-                self._fail(worker.job, reason)
+                self._fail(worker.job, reason, worker.device)
 
     def _hear(self, worker: _Worker, answer: dict[str, Any]) -> None:
         if answer.get("fatal"):
@@ -252,7 +257,7 @@ class _Run:
         if job is None:
             return
         if "error" in answer:
-            self._fail(job, answer["error"])
+            self._fail(job, answer["error"], worker.device)
             return
         self.journal.finish(job, answer["record"])
         self._ended(job, self._score(answer["record"]))
@@ -261,8 +266,8 @@ class _Run:
         if job in self.leading:
             self._plan()
 
-    def _fail(self, job: int, reason: str) -> None:
-        if not self.journal.died(job, reason, {"curves": {}, "machine": self.here}):
+    def _fail(self, job: int, reason: str, device: str) -> None:
+        if not self.journal.died(job, reason, {"curves": {}, "machine": machine(device)}):
             self._queue(job)
             return
         self._ended(job, float("nan"))

@@ -10,7 +10,7 @@ import torch
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.datasets.aggregate import vectors
 from nasbench_evs.datasets.split import SPLITS, subset
-from nasbench_evs.errors import RecipeError
+from nasbench_evs.errors import RecipeError, one_line
 from nasbench_evs.generators.protocol import Protocol
 from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, SequenceShape, VectorShape
 
@@ -130,7 +130,7 @@ def prepare_inputs(
     if subset_size is not None and not 1 <= subset_size <= len(dataset):
         raise RecipeError(f"a subset of {subset_size} sequences of {dataset.schema.name}: expected 1 to {len(dataset)}")
     rows = np.arange(len(dataset)) if subset_size is None else subset(dataset.ids, subset_size)
-    device = torch.device(device)
+    device = usable(device)
     if isinstance(space, FFNSpace):
         return VectorInputs(dataset, rows, device)
     if not isinstance(space, SeqNASSpace):
@@ -143,6 +143,21 @@ def prepare_inputs(
             f"numerical = {str(bool(inputs.shape.numerical)).lower()}"  # type: ignore[union-attr]
         )
     return inputs
+
+
+def usable(device: str | torch.device) -> torch.device:
+    """The torch device of that name; RecipeError if there is none here."""
+    try:
+        found = torch.device(device)
+        if found.type not in ("cpu", "cuda", "mps", "xpu"):
+            raise RuntimeError("nothing is computed there")
+        torch.zeros(1, device=found).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch is not of one mind about these
+        reason = one_line(error).split(". ")[0][:120]
+        raise RecipeError(
+            f"device {str(device)!r} cannot be used: {reason}; expected cpu, or a GPU such as cuda:0"
+        ) from None
+    return found
 
 
 def embedding_width(codes: int, protocol: Protocol) -> int:

@@ -156,6 +156,14 @@ def test_a_protocol_under_which_everything_fails_stops_the_run(values, tmp_path,
         generate(Recipe.from_dict(values), tmp_path / "run")
 
 
+@pytest.mark.parametrize("device", ["xyz", "cuda:99", "meta", "cpu,nonsense", ""])
+def test_a_device_that_is_not_there_is_named(recipe, tmp_path, device):
+    with pytest.raises(RecipeError, match="cannot be used") as caught:
+        generate(recipe, tmp_path / "run", device=device)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_dataset_that_is_not_here_is_said_before_anything_is_written(values, tmp_path, home):
     values["dataset"] = "bpic2012"
     with pytest.raises(NasbenchError, match="nasbench-evs data add bpic2012"):
