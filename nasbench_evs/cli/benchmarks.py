@@ -46,7 +46,7 @@ def list_command(form: str) -> None:
 @click.option("--file", "file", help="Canonical strings, one a line (- for standard input; # starts a comment).")
 @click.option("--sample-seed", type=int, help="Seed of --random.")
 @click.option("--space", help="Space, where a dataset has several.")
-@click.option("--source", default="auto", help="auto, table or surrogate.  [default: auto]")
+@click.option("--source", default="auto", help="auto, table, surrogate or train.  [default: auto]")
 @click.option("--split", default="valid", help="valid or test.  [default: valid]")
 @click.option("--epoch", type=int, help="Read the score at this epoch, not at the best one.")
 @click.option("--seed", type=int, help="The training with this seed, not the mean over seeds.")

@@ -58,11 +58,18 @@ def write_card(dataset: Dataset, source: Source, folder: Path, baseline: Mapping
         "| --- | --- | --- |",
         *(f"| {owner} | {name} | {kind} |" for owner, name, kind in fields),
         "",
+        *_recorded(folder),
         f"Made by `nasbench-evs data card {schema.name} --out datasets/{schema.name}`.",
         "",
     ]
     with replacing(folder / "README.md", force=True) as scratch:
         scratch.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _recorded(folder: Path) -> list[str]:
+    """Links to the cards of the tables that lie beside the card."""
+    names = sorted(path.stem for path in folder.glob("*.h5") if path.with_suffix(".md").exists())
+    return [f"Recorded trainings: {', '.join(f'[{name}]({name}.md)' for name in names)}.", ""] if names else []
 
 
 def _kind(field: object) -> str:

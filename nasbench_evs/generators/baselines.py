@@ -21,7 +21,7 @@ from nasbench_evs.generators.protocol import Protocol
 from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.generators.trainer import Training, train_network
 from nasbench_evs.models import build
-from nasbench_evs.models.recurrent import KINDS, RecurrentNetwork
+from nasbench_evs.models.recurrent import KINDS, POOLS, RecurrentNetwork
 from nasbench_evs.spaces import SeqNASSpace, SequenceShape
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def tune(
     """The best of `trials` settings by validation score, trained again with `seeds` further seeds.
 
     Searched, as in the paper: batch size, optimiser, learning rate, weight decay, embedding width, width of the state
-    or of the feed-forward layer, dropout. Returns the setting, and the mean and standard deviation over the seeds of
-    the validation and test score at the best epoch, with the curves of those seeds.
+    or of the feed-forward layer, dropout; and for GRU and LSTM, which state is classified. Returns the setting, and the
+    mean and standard deviation over the seeds of the validation and test score at the best epoch, with their curves.
     """
     import optuna
 
@@ -58,11 +58,11 @@ def tune(
     done = 0
     curves: list[list[float]] = []
 
-    def run(protocol: Protocol, seed: int) -> tuple[float, float]:
+    def run(protocol: Protocol, pool: str, seed: int) -> tuple[float, float]:
         """Validation and test score; a seed is of the final trainings, or the trial's number from 1000 on."""
         nonlocal done
         inputs = prepare_inputs(space, dataset, recipe.subset, protocol, device)
-        result = train_baseline(network, seed, protocol, inputs)
+        result = train_baseline(network, seed, protocol, inputs, pool)
         done += 1
         report(done, trials + seeds)
         curves.append(result.curves["valid_score"])
@@ -73,7 +73,7 @@ def tune(
         return result.curves["valid_score"][best], result.curves["test_score"][best]
 
     def objective(trial: optuna.Trial) -> float:
-        return run(_suggest(trial, recipe.protocol), 1000 + trial.number)[0]
+        return run(*_suggest(trial, recipe.protocol, network), 1000 + trial.number)[0]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -82,8 +82,8 @@ def tune(
     study.optimize(objective, n_trials=trials)
     if not any(trial.value is not None for trial in study.trials):
         raise TrainingError(f"{network} on {recipe.dataset}: all {trials} trials diverged")
-    best = _suggest(optuna.trial.FixedTrial(study.best_params), recipe.protocol)
-    scores = np.array([run(best, seed) for seed in range(seeds)])
+    best, pool = _suggest(optuna.trial.FixedTrial(study.best_params), recipe.protocol, network)
+    scores = np.array([run(best, pool, seed) for seed in range(seeds)])
     return {
         "network": network,
         "dataset": recipe.dataset,
@@ -99,21 +99,22 @@ def tune(
                 ("std", scores[:, i].std(ddof=1) if seeds > 1 else np.nan),
             )
         },
+        "pool": pool,
         "valid_curves": curves[trials:],
         "protocol": asdict(best),
         "machine": machine(device),
     }
 
 
-def train_baseline(network: str, seed: int, protocol: Protocol, inputs: Inputs) -> Training:
-    """Train one of NETWORKS; `inputs` are sequences."""
+def train_baseline(network: str, seed: int, protocol: Protocol, inputs: Inputs, pool: str = "mean") -> Training:
+    """Train one of NETWORKS; `inputs` are sequences, `pool` is one of recurrent.POOLS."""
 
     def make() -> nn.Module:
         shape = inputs.shape
         if not isinstance(shape, SequenceShape):
             raise InvalidQuery("the baselines read event sequences: expected a recipe of the space seqnas")
         if network in KINDS:
-            return RecurrentNetwork(network, shape, protocol.dropout)
+            return RecurrentNetwork(network, shape, protocol.dropout, pool)
         numerical = shape.numerical > 0
         text = "k1" + _TRANSFORMER if numerical else _TRANSFORMER.removeprefix(".")
         return build(SeqNASSpace(numerical).parse(text), shape, dropout=protocol.dropout)
@@ -121,8 +122,8 @@ def train_baseline(network: str, seed: int, protocol: Protocol, inputs: Inputs) 
     return train_network(make, f"{network} seed {seed}", protocol, inputs)
 
 
-def _suggest(trial: Any, protocol: Protocol) -> Protocol:
-    return replace(
+def _suggest(trial: Any, protocol: Protocol, network: str) -> tuple[Protocol, str]:
+    found = replace(
         protocol,
         batch_size=trial.suggest_categorical("batch_size", [32, 64, 128, 256]),
         optimiser=trial.suggest_categorical("optimiser", ["adamw", "adam", "sgd"]),
@@ -132,3 +133,4 @@ def _suggest(trial: Any, protocol: Protocol) -> Protocol:
         hidden=trial.suggest_categorical("hidden", [16, 32, 64, 128]),
         dropout=trial.suggest_float("dropout", 0.0, 0.5),
     )
+    return found, trial.suggest_categorical("pool", POOLS) if network in KINDS else "mean"

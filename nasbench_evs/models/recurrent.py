@@ -1,4 +1,4 @@
-"""The recurrent baselines: a plain GRU or LSTM over embedded events, and a linear layer on its last state."""
+"""The recurrent baselines: a plain GRU or LSTM over embedded events, and a linear layer on its last or its mean state."""
 
 import torch
 from torch import nn
@@ -8,13 +8,15 @@ from nasbench_evs.models.seqnas import Stem
 from nasbench_evs.spaces import SeqNASSpace, SequenceShape
 
 KINDS = {"gru": nn.GRU, "lstm": nn.LSTM}
+POOLS = ("last", "mean")  # which state is classified: the one after the last event, or the mean over events
 
 
 class RecurrentNetwork(nn.Module):
     """Logits (B, outputs) of a padded batch of event sequences; `shape.hidden` is the width of the state."""
 
-    def __init__(self, kind: str, shape: SequenceShape, dropout: float) -> None:
+    def __init__(self, kind: str, shape: SequenceShape, dropout: float, pool: str) -> None:
         super().__init__()
+        self.pool = pool
         stem = SeqNASSpace(numerical=shape.numerical > 0).unrank(0)  # kernel 1, or no real-valued fields at all
         self.stem = Stem(stem, shape, 0.0)
         self.dropout = Dropout(dropout)
@@ -24,8 +26,11 @@ class RecurrentNetwork(nn.Module):
     def forward(
         self, categorical: torch.Tensor, numerical: torch.Tensor, time: torch.Tensor, lengths: torch.Tensor
     ) -> torch.Tensor:
-        """As `SeqNASNetwork.forward`; the state after the last event is what counts."""
+        """As `SeqNASNetwork.forward`."""
         mask = torch.arange(time.shape[1], device=time.device) < lengths[:, None]
         states = self.recurrent(self.dropout(self.stem(categorical, numerical, mask)))[0]
-        last = states[torch.arange(len(states), device=states.device), lengths - 1]
-        return self.linear(self.dropout(last))
+        if self.pool == "last":
+            pooled = states[torch.arange(len(states), device=states.device), lengths - 1]
+        else:
+            pooled = states.masked_fill(~mask[..., None], 0.0).sum(dim=1) / lengths[:, None]
+        return self.linear(self.dropout(pooled))

@@ -1,4 +1,5 @@
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.generators.baselines import NETWORKS, train_baseline, tune
 from nasbench_evs.generators.inputs import prepare_inputs
-from nasbench_evs.models.recurrent import RecurrentNetwork
+from nasbench_evs.models.recurrent import KINDS, POOLS, RecurrentNetwork
 from nasbench_evs.spaces import SeqNASSpace
 from tests.generators.test_generate import toml
 
@@ -21,12 +22,12 @@ def test_every_baseline_trains_reproducibly(network, recipe, dataset):
     assert first.curves["valid_score"] == second.curves["valid_score"]
 
 
-def test_padding_does_not_reach_the_last_state(dataset, recipe):
+def test_padding_does_not_reach_the_state_that_counts(dataset, recipe):
     inputs = prepare_inputs(SeqNASSpace(), dataset, 200, recipe.protocol)
     rows = inputs.rows["test"][:6]
-    for kind in ("gru", "lstm"):
+    for kind, pool in product(KINDS, POOLS):
         torch.manual_seed(0)
-        network = RecurrentNetwork(kind, inputs.shape, 0.0).eval()
+        network = RecurrentNetwork(kind, inputs.shape, 0.0, pool).eval()
         with torch.no_grad():
             together = network(*inputs.arguments(rows))
             alone = torch.cat([network(*inputs.arguments(rows[i : i + 1])) for i in range(len(rows))])
