@@ -385,7 +385,8 @@ class TableBenchmark(Benchmark):
 
     @cached_property
     def _has_test_scores(self) -> bool:
-        return not bool(np.isnan(self.table["test_score"]).all())
+        unknown = np.isnan(self.table["test_score"]).all() and not np.isnan(self.table["valid_score"]).all()
+        return not bool(unknown)
 
 
 class SurrogateBenchmark(Benchmark):
@@ -520,6 +521,8 @@ class TrainingBenchmark(Benchmark):
             raise NotRecorded("live training has no teachers: use distilled=False")
         if epoch is not None and not 1 <= epoch <= self._retrainer.protocol.epochs:
             raise NotRecorded(f"epoch {epoch}: an architecture is trained for {self._retrainer.protocol.epochs} epochs")
+        if seed is not None and seed >= 2**63:
+            raise InvalidQuery(f"seed {seed}: expected at most {2**63 - 1}")
         self.space.stack([architecture])  # says what is wrong with it
         return (
             self._training(architecture, seed or 0)
@@ -547,12 +550,14 @@ class TrainingBenchmark(Benchmark):
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         """The seeds trained so far."""
+        self.space.stack([architecture])  # says what is wrong with it
         return tuple(sorted(seed for key, seed in self._trained if key == architecture.key and not distilled))
 
     def records(self, architecture: Architecture) -> pd.DataFrame:
         """Every training of the architecture so far, curves included, as `Table.to_frame` gives it."""
         import pandas as pd
 
+        self.space.stack([architecture])
         frames = [bench.records(architecture) for (key, _), bench in self._trained.items() if key == architecture.key]
         if not frames:
             raise NotRecorded(f"{architecture} was not trained yet: query it first")

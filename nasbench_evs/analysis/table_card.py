@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nasbench_evs.errors import NotRecorded
 from nasbench_evs.files import replacing
 from nasbench_evs.tables import Table
 from nasbench_evs.tables.noise import seed_noise
@@ -72,6 +73,10 @@ def write_table_card(
 
     `boosting` is what analysis.baseline found on the same sequences; `baselines` what `nasbench-evs baselines` did.
     """
+    if table.header.curves == "best":
+        raise NotRecorded(f"{name} of {table.header.dataset} holds best epochs only: a card needs curves")
+    if not (table.best_epoch > 0).any():
+        raise NotRecorded(f"{name} of {table.header.dataset}: no record has a score, there is nothing to report")
     figure = f"{name}.png"
     _draw(table, baselines, folder / figure)
     header = table.header
@@ -140,16 +145,18 @@ def _scores(table: Table, boosting: Mapping[str, Any] | None, baselines: Sequenc
         )
     valid = table.at_epoch("valid_score", table.best_epoch)
     test = table.at_epoch("test_score", table.best_epoch)
-    plain = ~np.isnan(valid) & (table["distilled"] != 1) & (table["seed"] <= 0)
-    for sampler in np.unique(table["sampler"][plain]):
-        rows = plain & (table["sampler"] == sampler)
+    first = ~np.isnan(valid) & (table["seed"] <= 0)
+    kinds = sorted(set(zip(table["distilled"][first] == 1, table["sampler"][first], strict=True)))
+    for taught, sampler in kinds:
+        rows = first & (table["sampler"] == sampler) & ((table["distilled"] == 1) == taught)
+        what = sampler.decode() + (", with teachers" if taught else "")
         lines.append(
-            f"| {sampler.decode()}: mean of {rows.sum()} | {valid[rows].mean():.4f} | {test[rows].mean():.4f} | seed 0 |"
+            f"| {what}: mean of {rows.sum()} | {valid[rows].mean():.4f} | {np.nanmean(test[rows]):.4f} | seed 0 |"
         )
         best = np.flatnonzero(rows)[np.argmax(valid[rows] * table.header.metric.sign)]
         architecture = table.header.space.unrank(int(table["rank"][best]))
         lines.append(
-            f"| {sampler.decode()}: best by validation | {valid[best]:.4f} | {test[best]:.4f} | `{architecture}`, one seed |"
+            f"| {what}: best by validation | {valid[best]:.4f} | {test[best]:.4f} | `{architecture}`, one seed |"
         )
     lines += _repeated(table, valid, test)
     labels = int(table.header.protocol.get("subset") or 0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
-from nasbench_evs.errors import OutputError, RecipeError
+from nasbench_evs.errors import InvalidQuery, OutputError, RecipeError
 
 if TYPE_CHECKING:
     from nasbench_evs.generators.generate import Progress
@@ -89,16 +89,21 @@ def baselines_command(
 
     if out is not None and out.exists() and not force:
         raise OutputError(f"{out} exists already: choose another --out, or overwrite it with --force")
+    unknown = sorted(set(networks) - set(NETWORKS))
+    if unknown:
+        raise InvalidQuery(f"unknown network {', '.join(unknown)}: expected some of {', '.join(NETWORKS)}")
     read = Recipe.read(recipe)
     dataset = open_dataset(read.dataset)
 
     def work(network: str, report: Callable[[int, int], None]) -> dict[str, Any]:
         return tune(read, dataset, network, trials=trials, seeds=seeds, device=device, report=report)
 
-    results = [with_progress(network, partial(work, network)) for network in networks or NETWORKS]
-    if out is not None:
-        with replacing(out, force=force) as scratch:
-            scratch.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    results: list[dict[str, Any]] = []
+    for network in networks or NETWORKS:
+        results.append(with_progress(network, partial(work, network)))
+        if out is not None:  # after every network, which takes minutes
+            with replacing(out, force=force or len(results) > 1) as scratch:
+                scratch.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print_rows(
         [{k: v for k, v in row.items() if k not in ("protocol", "machine", "valid_curves")} for row in results], form
     )

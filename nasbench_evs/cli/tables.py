@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,7 @@ from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError, TableF
 if TYPE_CHECKING:
     import numpy as np
 
-    from nasbench_evs.tables import Table
+    from nasbench_evs.tables import Header, Table
 
 
 @click.command("import-release")
@@ -164,13 +164,41 @@ def card_command(table: Path, out: Path) -> None:
         if dataset.fingerprint == header.fingerprint:
             subset = header.protocol.get("subset")
             boosting = baseline(dataset.subset(subset) if subset else dataset)
-    found = table.parent / "baselines.json"
-    try:
-        baselines = json.loads(found.read_text(encoding="utf-8")) if found.exists() else []
-    except ValueError as error:
-        raise InvalidQuery(f"{found} is no JSON of nasbench-evs baselines: {one_line(error)}") from None
-    write_table_card(opened, table.stem, out, boosting, baselines if header.space.name == "seqnas" else [])
+    baselines = _baselines(table.parent / "baselines.json", header) if header.space.name == "seqnas" else []
+    write_table_card(opened, table.stem, out, boosting, baselines)
     print(f"written to {out / table.stem}.md", file=sys.stderr)
+
+
+def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
+    """What `nasbench-evs baselines` wrote there, if it is of the same sequences."""
+    if not path.exists():
+        return []
+    expected = {"dataset": header.dataset, "subset": header.protocol.get("subset"), "metric": header.metric.name}
+    needed = (
+        "network",
+        "trials",
+        "seeds",
+        "valid_mean",
+        "valid_std",
+        "test_mean",
+        "test_std",
+        "valid_curves",
+        *expected,
+    )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        complete = isinstance(found, list) and all(set(needed) <= set(each) for each in found)
+    except (ValueError, TypeError):
+        complete = False
+    if not complete:
+        raise InvalidQuery(f"{path} is not what nasbench-evs baselines writes: make it again, or move it away")
+    for each in found:
+        for name, value in expected.items():
+            if each[name] != value:
+                raise InvalidQuery(
+                    f"{path} has {name} = {each[name]}, the table {value}: make it again, or move it away"
+                )
+    return found
 
 
 @table.command("merge")

@@ -8,6 +8,7 @@ from nasbench_evs.spaces import SearchSpace
 
 _PARAMETERS = {"iterations": 200, "depth": 6, "learning_rate": 0.05}
 _ENSEMBLE = 10
+_PATIENCE = 1000
 
 
 def propose(
@@ -44,13 +45,14 @@ def fresh(
     """
     seen = {row.tobytes() for row in np.asarray(known, np.int8)}
     found: list[np.ndarray] = []
-    for _ in range(1000):  # small spaces run out of architectures
+    vain = 0  # draws in a row that gave nothing new: small spaces run out of architectures
+    while len(found) < n and len(seen) < space.size and vain < _PATIENCE:
+        before = len(found)
         for row in np.asarray(space.sample_many(at_a_time or n, seed=int(rng.integers(2**62))), np.int8):
             if row.tobytes() not in seen:
                 seen.add(row.tobytes())
                 found.append(row)
-        if len(found) >= n or len(seen) >= space.size:
-            break
+        vain = 0 if len(found) > before else vain + 1
     return np.array(found[:n], np.int8).reshape(-1, len(space.choices))
 
 

@@ -51,8 +51,12 @@ def tune(
 
     if network not in NETWORKS:
         raise InvalidQuery(f"unknown network {network!r}: expected one of {', '.join(NETWORKS)}")
-    if trials < 1 or seeds < 1:
-        raise InvalidQuery(f"{trials} trials, {seeds} seeds: expected at least 1 of each")
+    if trials < 1 or seeds < 2:
+        raise InvalidQuery(f"{trials} trials, {seeds} seeds: expected at least 1 trial and 2 seeds")
+    if recipe.space != "seqnas":
+        raise InvalidQuery(
+            f"the baselines read event sequences: expected a recipe of the space seqnas, not {recipe.space}"
+        )
     space = SeqNASSpace(bool(dataset.schema.inputs or dataset.schema.profile_numerical))
     metric = dataset.schema.metric
     done = 0
@@ -112,7 +116,7 @@ def train_baseline(network: str, seed: int, protocol: Protocol, inputs: Inputs, 
     def make() -> nn.Module:
         shape = inputs.shape
         if not isinstance(shape, SequenceShape):
-            raise InvalidQuery("the baselines read event sequences: expected a recipe of the space seqnas")
+            raise InvalidQuery("the baselines read event sequences, not vectors")
         if network in KINDS:
             return RecurrentNetwork(network, shape, protocol.dropout, pool)
         numerical = shape.numerical > 0

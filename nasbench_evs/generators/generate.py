@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasbench_evs.datasets.store import open_dataset
-from nasbench_evs.errors import RecipeError, TrainingError
+from nasbench_evs.errors import OutputError, RecipeError, TrainingError
 from nasbench_evs.generators.inputs import prepare_inputs, usable
+from nasbench_evs.generators.journal import NAME as JOURNAL
 from nasbench_evs.generators.journal import Entry, Journal
 from nasbench_evs.generators.machine import machine
 from nasbench_evs.generators.plan import Job, Planner, Scored
@@ -94,9 +95,22 @@ def generate(
         "shard": list(shard),
         "trainer": trainer_name(),
     }
+    records = _records(known, header)
+    if target.exists() and not (out / JOURNAL).exists():
+        raise OutputError(
+            f"{target} exists, but the journal of its run does not: choose another --out, or go on from it with --from"
+        )
     with Journal(out) as journal:
-        journal.start(identity, planner.first, _records(known, header))
-        setting = Setting(recipe.dataset, recipe.subset, recipe.protocol.to_dict(), space, devices[0], out / "logits")
+        journal.start(identity, planner.first, records)
+        setting = Setting(
+            recipe.dataset,
+            dataset.fingerprint,
+            recipe.subset,
+            recipe.protocol.to_dict(),
+            space,
+            devices[0],
+            out / "logits",
+        )
         run = _Run(journal, planner, header, setting, devices, target, report)
         run.go(workers)
     return target
@@ -109,7 +123,7 @@ def _records(known: Table | None, header: Header) -> dict[Job, dict[str, Any]]:
     for name, value in ours.items():
         if theirs[name] != value:
             raise RecipeError(f"the table to go on from has another {name}: {theirs[name]}; the recipe has {value}")
-    return records_of(known)
+    return {job: record for job, record in records_of(known).items() if record["status"] != "failed"}
 
 
 class _Run:
@@ -136,7 +150,8 @@ class _Run:
         self.urgent: deque[int] = deque()  # what later jobs depend on
         self.done_before = 0
         self.trained = 0
-        self.failed_in_a_row = 0
+        self.failed_here: list[int] = []
+        self.stuck: RecipeError | None = None
         self.started = time.monotonic()
 
     def go(self, workers: int) -> None:
@@ -168,6 +183,8 @@ class _Run:
                 worker.pipe.close()
         self._write()
         self.report(self._progress())
+        if self.stuck is not None:
+            raise self.stuck
 
     def _take(self, entry: Entry) -> None:
         self.jobs[entry.id] = entry.job
@@ -196,10 +213,13 @@ class _Run:
 
     def _plan(self) -> None:
         """Name the jobs that follow from what is known by now."""
-        while jobs := self.planner.following(list(self.leading.values())):  # what is known already may lead on
-            self.journal.add(jobs)
-            for entry in self.journal.entries()[-len(jobs) :]:
-                self._take(entry)
+        try:
+            while jobs := self.planner.following(list(self.leading.values())):  # what is known already may lead on
+                self.journal.add(jobs)
+                for entry in self.journal.entries()[-len(jobs) :]:
+                    self._take(entry)
+        except RecipeError as error:  # the rest of the plan is trained first
+            self.stuck = error
 
     def _staff(self, team: list[_Worker], workers: int) -> None:
         """As many workers as there is work for, at most `workers`."""
@@ -210,7 +230,8 @@ class _Run:
             busy = [worker.device for worker in team]
             device = min(self.devices, key=busy.count)
             process = context.Process(target=work, args=(replace(self.setting, device=device), theirs), daemon=True)
-            process.start()
+            with _deaf():
+                process.start()
             theirs.close()
             team.append(_Worker(process, ours, device))
 
@@ -243,8 +264,10 @@ class _Run:
                 team.remove(worker)
                 worker.pipe.close()
                 reason = f"the worker died ({_exit(worker.process.exitcode)})"
-                if worker.job is None:
+                if not worker.ready:
                     raise TrainingError(f"{reason} before it trained anything: run it again, or with fewer workers")
+                if worker.job is None:  # another will take its place when there is work
+                    continue
                 self._fail(worker.job, reason, worker.device)
 
     def _hear(self, worker: _Worker, answer: dict[str, Any]) -> None:
@@ -262,7 +285,6 @@ class _Run:
         self.journal.finish(job, answer["record"])
         self._ended(job, self._score(answer["record"]))
         self.trained += 1
-        self.failed_in_a_row = 0
         if job in self.leading:
             self._plan()
 
@@ -272,8 +294,10 @@ class _Run:
             return
         self._ended(job, float("nan"))
         self.failed += 1
-        self.failed_in_a_row += 1
-        if self.failed_in_a_row >= _SAME_FAILURES and self.trained + self.done_before < _SAME_FAILURES:
+        self.failed_here.append(job)
+        everything = len(self.scores) == len(self.jobs)
+        if not self.trained and (len(self.failed_here) >= _SAME_FAILURES or everything):
+            self.journal.plan_again(self.failed_here)  # no architecture is to blame
             raise TrainingError(f"every training fails: {reason}")
         if job in self.leading:
             self._plan()
@@ -297,6 +321,19 @@ def _exit(code: int | None) -> str:
     if code is not None and code < 0:
         return f"signal {signal.Signals(-code).name}" + (", out of memory?" if code == -signal.SIGKILL else "")
     return f"exit code {code}"
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """What is started here never hears Ctrl-C: the driver decides what an interrupt means."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

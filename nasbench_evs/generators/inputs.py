@@ -152,7 +152,12 @@ def usable(device: str | torch.device) -> torch.device:
         if found.type not in ("cpu", "cuda", "mps", "xpu"):
             raise RuntimeError("nothing is computed there")
         torch.zeros(1, device=found).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch is not of one mind about these
+    except (
+        RuntimeError,
+        AssertionError,
+        NotImplementedError,
+        TypeError,
+    ) as error:  # torch is not of one mind about these
         reason = one_line(error).split(". ")[0][:120]
         raise RecipeError(
             f"device {str(device)!r} cannot be used: {reason}; expected cpu, or a GPU such as cuda:0"

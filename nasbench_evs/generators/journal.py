@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nasbench_evs.errors import OutputError, TrainingError
+from nasbench_evs.errors import OutputError, TrainingError, one_line
 from nasbench_evs.generators.plan import Job
 
 NAME = "journal.sqlite"
@@ -87,7 +87,9 @@ class Journal:
                     f"{self.path} is in use by another run: wait for it, or choose another --out"
                 ) from None
             if "not a database" in text or "malformed" in text:
-                raise OutputError(f"{self.path} is damaged ({text}): move it away, or choose another --out") from None
+                raise OutputError(
+                    f"{self.path} is damaged ({text}): choose another --out, and go on from the table beside it with --from"
+                ) from None
             if "readonly" in text or "full" in text or "unable to open" in text or "disk I/O" in text:
                 raise OutputError(
                     f"cannot write {self.path}: {text}; what was finished is kept, run it again"
@@ -167,18 +169,30 @@ class Journal:
             )
         return over
 
+    def plan_again(self, ids: Sequence[int]) -> None:
+        """These jobs failed for a reason that was not theirs."""
+        with self._transaction() as db:
+            statement = "UPDATE jobs SET state = 'planned', deaths = 0, record = NULL WHERE id = ?"
+            db.executemany(statement, [(i,) for i in ids])
+
     def entries(self) -> list[Entry]:
         """All jobs, in the order of planning."""
         with self._errors():
             rows = self._db.execute(
                 "SELECT id, rank, seed, sampler, teachers, state, record FROM jobs ORDER BY id"
             ).fetchall()
-        return [
-            Entry(
-                i, Job(int(rank), seed, sampler, tuple(map(int, teachers.split()))), state, json.loads(record or "{}")
-            )
-            for i, rank, seed, sampler, teachers, state, record in rows
-        ]
+        try:
+            return [self._entry(*row) for row in rows]
+        except ValueError as error:
+            raise OutputError(
+                f"{self.path} is damaged ({one_line(error)[:100]}): choose another --out, and go on from the table beside it "
+                f"with --from"
+            ) from None
+
+    @staticmethod
+    def _entry(i: int, rank: str, seed: int, sampler: str, teachers: str, state: str, record: str | None) -> Entry:
+        job = Job(int(rank), seed, sampler, tuple(map(int, teachers.split())))
+        return Entry(i, job, state, json.loads(record or "{}"))
 
 
 def _short(value: str | None) -> str:

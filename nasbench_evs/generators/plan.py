@@ -48,6 +48,11 @@ class Planner:
         else:
             rng = np.random.default_rng(plan.sample_seed)
             drawn = fresh(space, plan.random, rng, np.empty((0, len(space.choices))), _DRAWN)
+            if len(drawn) < plan.random:
+                raise RecipeError(
+                    f"plan: random = {plan.random:,}, but drawing at random found only {len(drawn):,} different architectures "
+                    f"of {space.size:,}: take fewer, or exhaustive = true"
+                )
             ranks = [int(rank) for rank in space.rank_many(drawn)]
         self._ranks = ranks
         self._sets: dict[int, frozenset[int]] = {}
@@ -150,7 +155,7 @@ class Planner:
         if len(known) < self.recipe.protocol.teachers:
             raise RecipeError(
                 f"{len(known)} of the first {len(scores)} trainings have a score: too few for "
-                f"{self.recipe.protocol.teachers} teachers; the protocol lets too many diverge"
+                f"{self.recipe.protocol.teachers} teachers, so nothing that needs them was trained; change the protocol"
             )
         best = sorted(known, key=lambda job: (-scores[job], job.rank))
         return tuple(job.rank for job in best[: self.recipe.protocol.teachers])

@@ -72,8 +72,8 @@ class Recipe:
             raise RecipeError(f"cannot read {path}: {error.strerror or error}") from None
         except UnicodeDecodeError:
             raise RecipeError(f"{path} is no text: expected a recipe in TOML") from None
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"{path} is no TOML: {one_line(error)}") from None
+        except (ValueError, RecursionError) as error:  # tomllib's own error, and what its parser trips over
+            raise RecipeError(f"{path} is no TOML: {one_line(error)[:200]}") from None
         try:
             return cls.from_dict(values, text)
         except RecipeError as error:
@@ -127,6 +127,13 @@ class Recipe:
                 f"plan: distilled = {plan.distilled} architectures after the first {protocol.teach_after}, of "
                 f"random = {plan.random}: expected fewer, or more random ones"
             )
+        if plan.bananas and plan.bananas.distilled and plan.bananas.start < protocol.teachers:
+            raise RecipeError(
+                f"plan.bananas: start = {plan.bananas.start} trainings cannot give teachers = {protocol.teachers}: expected more"
+            )
+        jobs = plan.random + (plan.repeated + plan.distilled) * plan.seeds
+        if jobs > _MOST:
+            raise RecipeError(f"plan: {jobs:,} trainings: expected at most {_MOST:,}")
         if plan.bananas and plan.bananas.start > plan.random:
             raise RecipeError(f"plan.bananas: start = {plan.bananas.start}, expected at most random = {plan.random}")
 

@@ -164,6 +164,7 @@ def _evaluate(
     network: nn.Module, protocol: Protocol, inputs: Inputs, weights: torch.Tensor | None, result: Training
 ) -> str:
     """Append losses and scores of validation and test split; what went wrong, or ""."""
+    scores = {}
     for split in ("valid", "test"):
         rows = inputs.rows[split]
         logits = predict(network, protocol, inputs, rows)
@@ -173,7 +174,9 @@ def _evaluate(
         if not loss < EXPLODED:
             return f"{split} loss {loss:.3g} in epoch {len(result.curves['train_loss'])}"
         probabilities = logits.double().softmax(dim=-1).cpu().numpy()
-        result.curves[f"{split}_score"].append(score(inputs.schema.metric.name, labels.cpu().numpy(), probabilities))
+        scores[split] = score(inputs.schema.metric.name, labels.cpu().numpy(), probabilities)
+    for split, value in scores.items():
+        result.curves[f"{split}_score"].append(value)
     return ""
 
 

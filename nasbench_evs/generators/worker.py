@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.errors import NasbenchError, one_line
+from nasbench_evs.errors import NasbenchError, OutputError, TrainingError, one_line
 from nasbench_evs.files import replacing
 from nasbench_evs.spaces import SearchSpace
 
@@ -24,6 +24,7 @@ class Setting:
     """What all jobs of a worker share; it travels to the process."""
 
     dataset: str
+    fingerprint: str  # of the dataset that the driver saw
     subset: int | None
     protocol: dict[str, Any]
     space: SearchSpace
@@ -63,7 +64,10 @@ def work(setting: Setting, pipe: Connection) -> None:
     torch.set_num_threads(1)
     protocol = Protocol.from_dict(setting.protocol)
     try:
-        inputs = prepare_inputs(setting.space, open_dataset(setting.dataset), setting.subset, protocol, setting.device)
+        dataset = open_dataset(setting.dataset)
+        if dataset.fingerprint != setting.fingerprint:
+            raise TrainingError(f"{setting.dataset} was prepared anew while it was trained on: start the run again")
+        inputs = prepare_inputs(setting.space, dataset, setting.subset, protocol, setting.device)
         hardware = machine(setting.device)
     except NasbenchError as error:
         pipe.send({"error": str(error), "fatal": True})
@@ -75,12 +79,21 @@ def work(setting: Setting, pipe: Connection) -> None:
             return None
         logits = []
         for rank in teachers:
-            if not logits_file(setting.logits, rank).exists():
+            known = load(rank)
+            if known is None:
                 taught = mean_logits(lineage[rank], lineage)
                 again = train(setting.space.unrank(rank), 0, protocol, inputs, teacher_logits=taught, keep_logits=True)
                 keep(rank, again.logits)
-            logits.append(np.load(logits_file(setting.logits, rank), allow_pickle=False))
-        return np.mean(logits, axis=0)
+                known = again.logits
+            logits.append(known)
+        return np.mean([each for each in logits if each is not None], axis=0)
+
+    def load(rank: int) -> np.ndarray | None:
+        try:
+            logits = np.load(logits_file(setting.logits, rank), allow_pickle=False)
+        except (OSError, ValueError, EOFError):  # missing or damaged
+            return None
+        return logits if logits.shape == (len(inputs.rows["train"]), inputs.shape.outputs) else None
 
     def keep(rank: int, logits: np.ndarray | None) -> None:
         if logits is not None:
@@ -114,6 +127,8 @@ def work(setting: Setting, pipe: Connection) -> None:
                 "machine": hardware,
             }
             pipe.send({"record": record})
+        except OutputError as error:  # no training is to blame
+            pipe.send({"error": str(error), "fatal": True})
         except Exception as error:  # whatever it is, the driver writes it down and decides
             pipe.send({"error": f"{type(error).__name__}: {one_line(error)}"[:500]})
 

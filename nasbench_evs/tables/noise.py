@@ -50,5 +50,6 @@ def seed_noise(table: Table, split: str = "valid") -> SeedNoise:
     between = max(0.0, (square - within) / each)
     total = within + between
     share = between / total if total > 0 else float("nan")
-    correlation = float(np.corrcoef(score[first], score[first + 1])[0, 1]) if between > 0 else 0.0
+    pair = score[first], score[first + 1]
+    correlation = float(np.corrcoef(*pair)[0, 1]) if min(map(np.ptp, pair)) > 0 else float("nan")
     return SeedNoise(n, correlation, within**0.5, between**0.5, share)

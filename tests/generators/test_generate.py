@@ -16,7 +16,7 @@ import pytest
 from nasbench_evs.errors import NasbenchError, OutputError, RecipeError, TrainingError
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.recipe import Recipe
-from nasbench_evs.tables import merge, read, verify
+from nasbench_evs.tables import merge, read, verify, write
 from tests.generators.conftest import SMALL
 
 MEASURED = ("train_seconds", "eval_seconds", "latency_ms_b1", "latency_ms_b256")
@@ -152,8 +152,45 @@ def test_a_protocol_under_which_everything_fails_stops_the_run(values, tmp_path,
         "    t.train = train\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(TrainingError, match="every training fails: RuntimeError: no such kernel"):
-        generate(Recipe.from_dict(values), tmp_path / "run")
+    for _ in range(2):  # again, and not a table full of failures
+        with pytest.raises(TrainingError, match="every training fails: RuntimeError: no such kernel"):
+            generate(Recipe.from_dict(values), tmp_path / "run")
+    monkeypatch.delenv("PYTHONPATH")  # mended, the same run trains everything
+    assert set(read(generate(Recipe.from_dict(values), tmp_path / "run"))["status"]) == {b"ok"}
+
+
+def test_a_table_that_the_run_did_not_write_is_left_alone(recipe, undisturbed, tmp_path):
+    write(undisturbed, tmp_path / "table.h5")
+    with pytest.raises(OutputError, match="go on from it with --from"):
+        generate(recipe, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["table.h5"]
+
+
+@pytest.mark.parametrize("damage", ["delete", "spoil"])
+def test_lost_or_damaged_logits_are_made_again(undisturbed, recipe, tmp_path, damage):
+    generate(recipe, tmp_path)
+    with sqlite3.connect(tmp_path / "journal.sqlite") as db:
+        db.execute("UPDATE jobs SET state = 'planned', record = NULL WHERE teachers != ''")
+    db.close()
+    for file in (tmp_path / "logits").iterdir():
+        file.unlink() if damage == "delete" else file.write_bytes(b"xx")
+    same(undisturbed, read(generate(recipe, tmp_path)))
+
+
+def test_too_few_teachers_is_said_when_all_the_rest_is_trained(values, tmp_path, home):
+    values["protocol"].update(learning_rate=1000.0, optimiser="sgd", clip=0.0, batch_size=4)
+    values["plan"] = {"random": 7, "distilled": 2, "seeds": 1}
+    with pytest.raises(RecipeError, match="too few for 2 teachers"):
+        generate(Recipe.from_dict(values), tmp_path)
+    assert len(read(tmp_path / "table.h5")) == 7
+
+
+def test_data_prepared_anew_during_a_run_is_noticed(values, tmp_path, dataset, monkeypatch):
+    """The workers find another dataset than the driver did."""
+    monkeypatch.setattr("nasbench_evs.generators.generate.open_dataset", lambda name: dataset.subset(300))
+    values["plan"] = {"random": 2}
+    with pytest.raises(TrainingError, match="was prepared anew"):
+        generate(Recipe.from_dict(values), tmp_path)
 
 
 @pytest.mark.parametrize("device", ["xyz", "cuda:99", "meta", "cpu,nonsense", ""])

@@ -108,3 +108,14 @@ def test_a_full_disk_loses_nothing_that_was_finished(tmp_path):
     with Journal(tmp_path) as journal:
         assert [entry.state for entry in journal.entries()] == ["finished", "planned", "planned"]
         assert json.dumps(journal.entries()[0].record) == '{"status": "ok"}'
+
+
+def test_a_record_that_was_cut_off_is_one_clear_line(tmp_path):
+    with Journal(tmp_path) as journal:
+        journal.start({}, JOBS, {})
+        journal.finish(1, {"status": "ok"})
+    with sqlite3.connect(tmp_path / NAME) as db:
+        db.execute("UPDATE jobs SET record = substr(record, 1, 5)")
+    db.close()
+    with Journal(tmp_path) as journal, pytest.raises(OutputError, match="is damaged"):
+        journal.entries()

@@ -144,3 +144,11 @@ def test_a_small_space_runs_out():
     rng = np.random.default_rng(0)
     assert len(fresh(space, 10, rng, np.empty((0, 1)))) == 3
     assert len(fresh(space, 10, rng, space.unrank_many(np.array([0, 2], np.uint64)))) == 1
+
+
+def test_a_plan_has_as_many_architectures_as_it_says_or_is_refused(values):
+    values["plan"] = {"random": 399}
+    values["space"] = "ffn-2"
+    assert len(Planner(Recipe.from_dict(values), FFNSpace(2)).first) == 399
+    values["plan"] = {"random": 8000}
+    assert len({job.rank for job in Planner(Recipe.from_dict(values), FFNSpace(3)).first}) == 8000

@@ -40,6 +40,7 @@ def test_protocols_round_trip_through_a_header():
         (("plan", "exhaustive"), "yes", "exhaustive = 'yes', expected true or false"),
         (("plan", "random"), 2.5, "random = 2.5, expected an integer"),
         (("plan", "repeated"), 10, "repeated = 10, expected at most random = 9"),
+        (("plan", "seeds"), 10_000_000, "50,000,009 trainings"),
         (("plan", "distilled"), 6, "distilled = 6 architectures after the first 4"),
         (("plan", "bananas"), 7, r"expected a section [plan.bananas]"),
         (("plan", "bananas", "start"), 10, "start = 10, expected at most random = 9"),
@@ -62,7 +63,9 @@ def test_missing_keys_are_named(values):
         Recipe.from_dict(values)
 
 
-@pytest.mark.parametrize("text", ["dataset = ", "\x00", "[plan", "dataset = 'a'\ndataset = 'b'"])
+@pytest.mark.parametrize(
+    "text", ["dataset = ", "\x00", "[plan", "dataset = 'a'\ndataset = 'b'", "a = " + "[" * 5000, "a = " + "1" * 5000]
+)
 def test_a_file_that_is_no_toml_is_one_clear_line(tmp_path, text):
     path = tmp_path / "recipe.toml"
     path.write_text(text)
@@ -86,3 +89,10 @@ def test_the_space_follows_from_the_dataset(recipe, values, dataset):
     values["space"], values["plan"] = "ffn-1", {"random": 21}
     with pytest.raises(RecipeError, match="21 architectures of a space of 20"):
         Recipe.from_dict(values).search_space(dataset)
+
+
+def test_found_architectures_need_as_many_trainings_as_teachers(values):
+    values["protocol"]["teachers"] = 3
+    values["plan"]["bananas"].update(distilled=True, start=2)
+    with pytest.raises(RecipeError, match="start = 2 trainings cannot give teachers = 3"):
+        Recipe.from_dict(values)

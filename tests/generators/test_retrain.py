@@ -4,7 +4,14 @@ import pytest
 import nasbench_evs as nb
 from nasbench_evs.benchmark import TrainingBenchmark
 from nasbench_evs.cli import cli
-from nasbench_evs.errors import DatasetError, InvalidQuery, NotRecorded, RecipeError, TableFormatError
+from nasbench_evs.errors import (
+    DatasetError,
+    InvalidArchitecture,
+    InvalidQuery,
+    NotRecorded,
+    RecipeError,
+    TableFormatError,
+)
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.retrain import TOLERANCE, verify_sample
 from nasbench_evs.tables import Table, read, write
@@ -123,3 +130,24 @@ def test_the_command_says_what_came_out(path, table, tmp_path, capsys):
     with pytest.raises(TableFormatError, match="1 of 1 records do not come out again"):
         cli.main(["table", "verify", str(tmp_path / "wrong.h5"), "--sample", "1"], standalone_mode=False)
     assert "NO  " in capsys.readouterr().out
+
+
+def test_an_architecture_that_diverges_answers_as_its_record_would(home, tmp_path):
+    from nasbench_evs.generators.recipe import Recipe
+
+    wild = {"epochs": 2, "batch_size": 16, "learning_rate": 1000.0, "optimiser": "sgd", "clip": 0.0}
+    values = {**SMALL, "space": "ffn-2", "protocol": wild, "plan": {"random": 4}}
+    path = generate(Recipe.from_dict(values), tmp_path)
+    live, recorded = (nb.load(path, source=source) for source in ("train", "table"))
+    assert set(recorded.table["status"]) == {b"diverged"}
+    for split in ("valid", "test"):
+        answers = [bench.query_many(recorded.pool, split=split).value for bench in (live, recorded)]
+        assert np.array_equal(*answers, equal_nan=True)
+
+
+def test_questions_that_make_no_sense_are_refused(bench):
+    with pytest.raises(InvalidQuery, match="seed 9223372036854775808"):
+        bench.query(bench.space.sample(0), seed=2**63)
+    for method in (bench.seeds, bench.records):
+        with pytest.raises(InvalidArchitecture):
+            method("k3")

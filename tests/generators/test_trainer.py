@@ -60,6 +60,7 @@ def test_exploding_losses_are_a_result(inputs):
     lengths = {len(values) for values in result.curves.values()}
     assert len(lengths) == 1
     assert math.isnan(result.curves["valid_score"][-1])
+    assert np.array_equal(np.isnan(result.curves["valid_score"]), np.isnan(result.curves["test_score"]))
 
 
 def test_logits_are_those_of_the_best_epoch_in_the_order_of_the_rows(inputs):

@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+
+from nasbench_evs.analysis.table_card import distillation, write_table_card
+from nasbench_evs.cli import cli
+from nasbench_evs.errors import InvalidQuery, NotRecorded
+from nasbench_evs.locations import shipped_tables
+from nasbench_evs.spaces import SeqNASSpace
+from nasbench_evs.tables import read, write
+from tests.conftest import make_header, make_table
+
+BASELINE = {
+    "network": "gru", "dataset": "made", "subset": None, "metric": "roc_auc", "trials": 3, "seeds": 2,
+    "valid_mean": 0.61, "valid_std": 0.01, "test_mean": 0.6, "test_std": 0.02, "valid_curves": [[0.5, 0.6], [0.5, 0.61]],
+}  # fmt: skip
+
+
+@pytest.fixture
+def table():
+    """Ten random architectures with two seeds, the same with teachers, which add .01, and three found ones."""
+    space = SeqNASSpace()
+    ranks = space.rank_many(np.unique(space.sample_many(200, 0), axis=0)[:13])
+    rows = [(rank, seed, taught, b"random") for rank in ranks[:10] for seed in (0, 1) for taught in (0, 1)]
+    rows += [(rank, 0, 1, b"bananas") for rank in ranks[10:]]
+    generator = np.random.default_rng(0)
+    base = dict(zip(ranks.tolist(), generator.normal(0.7, 0.02, len(ranks)), strict=True))
+    scores = [base[int(rank)] + 0.003 * seed + 0.01 * taught for rank, seed, taught, _ in rows]
+    return make_table(
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        scores=np.repeat(np.array(scores)[:, None], 3, axis=1),
+        distilled=[row[2] for row in rows],
+        sampler=[row[3].decode() for row in rows],
+        header=make_header(space, protocol={"epochs": 3}),
+    )
+
+
+def test_teachers_are_compared_on_the_same_architectures_and_seeds(table):
+    for split in ("valid", "test"):
+        found = distillation(table, split)
+        assert (found.architectures, found.seeds) == (10, 2)
+        assert found.difference == pytest.approx(0.01, abs=1e-6)
+        assert found.error == pytest.approx(0, abs=1e-6)
+        assert found.best_distilled - found.best_plain == pytest.approx(0.01, abs=1e-6)
+    assert distillation(table.select(table["distilled"] == 0), "valid") is None
+
+
+def test_the_card_says_what_was_recorded(table, tmp_path):
+    write_table_card(table, "seqnas", tmp_path, {"valid": 0.6, "test": 0.59}, [BASELINE])
+    text = (tmp_path / "seqnas.md").read_text()
+    assert "43 trainings of 13 architectures" in text
+    assert "| gru | 0.6100 ± 0.0100 |" in text
+    assert "| random: mean of 10 |" in text
+    assert "| bananas, with teachers: mean of 3 |" in text
+    assert "The same 10 random architectures" in text
+    assert " nan" not in text
+    assert (tmp_path / "seqnas.png").stat().st_size > 5000
+
+
+def test_tables_without_curves_or_scores_have_no_card(table, tmp_path):
+    with pytest.raises(NotRecorded, match="best epochs only"):
+        write_table_card(read(shipped_tables()["abank", "seqnas"]), "seqnas", tmp_path, None, [])
+    nothing = make_table([0, 1], scores=np.full((2, 3), np.nan), status="failed")
+    with pytest.raises(NotRecorded, match="no record has a score"):
+        write_table_card(nothing, "made", tmp_path, None, [])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"a": 1}, "is not what nasbench-evs baselines writes"),
+        ([1], "is not what"),
+        (None, "is not what"),
+        ([{"network": "gru"}], "is not what"),
+        ([{**BASELINE, "dataset": "abank"}], "has dataset = abank, the table made"),
+        ([{**BASELINE, "subset": 7}], "has subset = 7, the table None"),
+    ],
+)
+def test_baselines_of_something_else_are_refused(table, tmp_path, content, message):
+    write(table, tmp_path / "seqnas.h5")
+    (tmp_path / "baselines.json").write_text(json.dumps(content))
+    with pytest.raises(InvalidQuery, match=message):
+        cli.main(["table", "card", str(tmp_path / "seqnas.h5"), "--out", str(tmp_path)], standalone_mode=False)
+    (tmp_path / "baselines.json").write_text(json.dumps([BASELINE]))
+    cli.main(["table", "card", str(tmp_path / "seqnas.h5"), "--out", str(tmp_path)], standalone_mode=False)
