@@ -96,7 +96,8 @@ def generate(
         "trainer": trainer_name(),
     }
     records = _records(known, header)
-    if target.exists() and not (out / JOURNAL).exists():
+    begun = (out / JOURNAL).exists() and (out / JOURNAL).stat().st_size > 0
+    if target.exists() and not begun:
         raise OutputError(
             f"{target} exists, but the journal of its run does not: choose another --out, or go on from it with --from"
         )

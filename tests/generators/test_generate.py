@@ -159,11 +159,15 @@ def test_a_protocol_under_which_everything_fails_stops_the_run(values, tmp_path,
     assert set(read(generate(Recipe.from_dict(values), tmp_path / "run"))["status"]) == {b"ok"}
 
 
-def test_a_table_that_the_run_did_not_write_is_left_alone(recipe, undisturbed, tmp_path):
+@pytest.mark.parametrize("journal", ["none", "empty"])
+def test_a_table_that_the_run_did_not_write_is_left_alone(recipe, undisturbed, tmp_path, journal):
     write(undisturbed, tmp_path / "table.h5")
+    if journal == "empty":
+        (tmp_path / "journal.sqlite").touch()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(OutputError, match="go on from it with --from"):
         generate(recipe, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["table.h5"]
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("damage", ["delete", "spoil"])

@@ -14,6 +14,7 @@ from nasbench_evs.errors import (
 )
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.retrain import TOLERANCE, verify_sample
+from nasbench_evs.locations import shipped_tables
 from nasbench_evs.tables import Table, read, write
 from tests.conftest import with_protocol
 from tests.contracts import BenchmarkContract
@@ -151,3 +152,15 @@ def test_questions_that_make_no_sense_are_refused(bench):
     for method in (bench.seeds, bench.records):
         with pytest.raises(InvalidArchitecture):
             method("k3")
+
+
+@pytest.mark.slow
+def test_shipped_records_come_out_again(shared, tmp_path, monkeypatch):
+    """On the machine type that recorded them exactly, elsewhere within the stated tolerance."""
+    monkeypatch.setenv("NASBENCH_EVS_HOME", str(tmp_path))
+    raw = shared / "data" / "raw" / "credit-default"
+    cli.main(["data", "add", "credit-default", "--from", str(raw)], standalone_mode=False)
+    for (dataset, _), path in shipped_tables().items():
+        if dataset == "credit-default":
+            checks, _ = verify_sample(read(path), 3)
+            assert all(check.passed for check in checks), checks
