@@ -1,267 +1,57 @@
-"""The seqnas network as PyTorch's own layers say it, one after the other: what `nasbench_evs.models.seqnas` must equal.
+"""The seqnas network as PyTorch's own layers say it: what the faster parts of `nasbench_evs.models.seqnas` must equal.
 
 It serves two purposes: tests hold the faster network against it, and `benchmarks/training.py` measures how much faster
-that is. Same parameters under almost the same names; see `from_fast`.
+that is. The parameters have the same names.
 """
-
-import math
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from nasbench_evs.models.seqnas import EMBEDDING_STD, SPATIAL_DROPOUT
+from nasbench_evs.models import seqnas
+from nasbench_evs.models.dropout import Dropout
 from nasbench_evs.spaces import Architecture, SequenceShape
-from nasbench_evs.spaces.seqnas import chunks, wide_kernel
 
 
-def from_fast(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights of a `nasbench_evs.models.seqnas.SeqNASNetwork`, named as here."""
-    return {name.replace("stem.numerical.", "stem."): value for name, value in state.items()}
-
-
-class SeqNASNetwork(nn.Module):
-    """Logits (B, outputs) of a padded batch of event sequences."""
+class SeqNASNetwork(seqnas.SeqNASNetwork):
+    """Logits (B, outputs) of a padded batch of event sequences, without any of the shortcuts."""
 
     def __init__(self, architecture: Architecture, shape: SequenceShape, dropout: float) -> None:
+        super().__init__(architecture, shape, dropout)
+        _make_plain(self)
+
+
+def _make_plain(module: nn.Module) -> None:
+    for name, child in list(module.named_children()):
+        if isinstance(child, Dropout):
+            setattr(module, name, nn.Dropout(child.rate))
+        elif isinstance(child, seqnas.NormedConvolution):
+            setattr(module, name, NormedConvolution(child))
+        elif isinstance(child, seqnas.Convolution):
+            setattr(module, name, Convolution(child))
+        else:
+            _make_plain(child)
+
+
+class NormedConvolution(nn.Module):
+    """Batch norm over the valid events, then the grouped convolution."""
+
+    def __init__(self, fast: seqnas.NormedConvolution) -> None:
         super().__init__()
-        options = architecture.options
-        self.stem = Stem(architecture, shape, dropout)
-        self.time_encoding = TimeEncoding(shape.width) if options["time_encoding"] else None
-        depth, decoder_depth = int(options["encoder.depth"]), int(options["decoder.depth"])
-        self.encoder = nn.ModuleList(
-            EncoderLayer(str(options[f"encoder.{i}.ops"]), int(options.get(f"encoder.{i}.heads", 0)), shape, dropout)
-            for i in range(depth)
-        )
-        self.query = nn.Parameter(torch.randn(shape.outputs, shape.width)) if decoder_depth else None
-        self.decoder = nn.ModuleList(
-            DecoderLayer(
-                int(options[f"decoder.{i}.self_heads"]), int(options[f"decoder.{i}.cross_heads"]), shape, dropout
-            )
-            for i in range(decoder_depth)
-        )
-        self.head = Head(shape, bool(options["head.dropout"]), str(options["head.pool"]))
-        self._initialise(depth, decoder_depth)
-
-    def _initialise(self, depth: int, decoder_depth: int) -> None:
-        """Xavier with gains that depend on the depth, for value, output and feed-forward projections (paper 000's [41])."""
-        encoder_gain = decoder_gain = 1.0
-        if depth and decoder_depth:
-            encoder_gain = math.sqrt(math.log(3 * decoder_depth) * math.log(2 * depth) / 3)
-            decoder_gain = math.sqrt(math.log(3 * decoder_depth))
-        elif depth:
-            encoder_gain = math.sqrt(math.log(2 * depth))
-        elif decoder_depth:
-            decoder_gain = math.sqrt(math.log(2 * decoder_depth))
-        for block, gain in ((self.encoder, encoder_gain), (self.decoder, decoder_gain)):
-            for module in block.modules():
-                if isinstance(module, Attention):
-                    nn.init.xavier_normal_(module.query.weight)
-                    nn.init.xavier_normal_(module.key.weight)
-                    nn.init.xavier_normal_(module.value.weight, gain)
-                    nn.init.xavier_normal_(module.out.weight, gain)
-                elif isinstance(module, FeedForward):
-                    nn.init.xavier_normal_(module.up.weight, gain)
-                    nn.init.xavier_normal_(module.down.weight, gain)
-
-    def forward(
-        self, categorical: torch.Tensor, numerical: torch.Tensor, time: torch.Tensor, lengths: torch.Tensor
-    ) -> torch.Tensor:
-        """`categorical` int64 (B, L, C), `numerical` (B, L, R), `time` (B, L), `lengths` int64 (B,)."""
-        mask = torch.arange(time.shape[1], device=time.device) < lengths[:, None]
-        x = self.stem(categorical, numerical, mask)
-        if self.time_encoding is not None:
-            x = x + self.time_encoding(time, mask)
-        for layer in self.encoder:
-            x = layer(x, mask)
-        if self.query is not None:
-            queries = self.query.expand(len(x), -1, -1)
-            for layer in self.decoder:
-                queries = layer(queries, x, mask)
-            x, mask = queries, torch.ones(queries.shape[:2], dtype=torch.bool, device=x.device)
-        return self.head(x, mask)
-
-
-class Stem(nn.Module):
-    """Embeddings of the categorical fields, a convolution per real-valued field, side by side: (B, L, width)."""
-
-    def __init__(self, architecture: Architecture, shape: SequenceShape, dropout: float) -> None:
-        super().__init__()
-        self.embeddings = nn.ModuleList(nn.Embedding(rows, width) for rows, width in shape.categorical)
-        for embedding in self.embeddings.parameters():
-            nn.init.normal_(embedding, std=EMBEDDING_STD)
-        self.norm: nn.BatchNorm1d | None = None
-        if shape.numerical:
-            kernel = architecture["stem.kernel"]
-            size = wide_kernel(shape.length) if kernel == "wide" else int(kernel)
-            self.norm = nn.BatchNorm1d(shape.numerical)
-            self.convolution = nn.Conv1d(
-                shape.numerical, shape.numerical * shape.channels, size, padding=size // 2, groups=shape.numerical
-            )
-            self.dropout = nn.Dropout(dropout if architecture["stem.dropout"] else 0.0)
-
-    def forward(self, categorical: torch.Tensor, numerical: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        parts = [embedding(categorical[..., i]) for i, embedding in enumerate(self.embeddings)]
-        if self.norm is not None:
-            normed = torch.zeros_like(numerical)
-            normed[mask] = self.norm(numerical[mask]).to(normed.dtype)
-            parts.append(self.dropout(self.convolution(normed.transpose(1, 2)).transpose(1, 2)))
-        return torch.cat(parts, dim=-1)
-
-
-class TimeEncoding(nn.Module):
-    """sin and cos of the event time, min-max normalised to [0, 1] within the sequence (paper 000, section 3.1.3)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.rate: torch.Tensor
-        pairs = torch.arange(0, width, 2)
-        self.register_buffer("rate", torch.exp(-math.log(10_000.0) * pairs / width), persistent=False)
-        self.width = width
-
-    def forward(self, time: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        low = time.masked_fill(~mask, math.inf).amin(dim=1, keepdim=True)
-        high = time.masked_fill(~mask, -math.inf).amax(dim=1, keepdim=True)
-        unit = torch.where(mask, (time - low) / (high - low).clamp(min=torch.finfo(time.dtype).tiny), 0.0)
-        angle = unit[..., None] * self.rate
-        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)[..., : self.width]
-
-
-class EncoderLayer(nn.Module):
-    """The features, split into as many parts as there are operations, each through its own; then a feed-forward layer."""
-
-    def __init__(self, ops: str, heads: int, shape: SequenceShape, dropout: float) -> None:
-        super().__init__()
-        kinds = ops.split("+")
-        self.widths = chunks(shape.width, len(kinds))
-        self.norm = nn.LayerNorm(shape.width)
-        self.ops = nn.ModuleList()
-        for kind, width in zip(kinds, self.widths, strict=True):
-            if kind == "attention":
-                self.ops.append(SelfAttention(width, heads, shape.hidden))
-            elif kind == "gru":
-                self.ops.append(GRU(width))
-            else:
-                self.ops.append(Convolution(width))
-        self.dropout = nn.Dropout(dropout)
-        self.feed_norm = nn.LayerNorm(shape.width)
-        self.feed_forward = FeedForward(shape.width, shape.hidden, dropout)
+        self.norm, self.convolution = fast.norm, fast.convolution
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        parts = self.norm(x).split(self.widths, dim=-1)
-        mixed = torch.cat([op(part, mask) for op, part in zip(self.ops, parts, strict=True)], dim=-1)
-        x = x + self.dropout(mixed)
-        return x + self.feed_forward(self.feed_norm(x))
-
-
-class DecoderLayer(nn.Module):
-    """Self-attention over the queries, cross-attention to the encoded sequence, feed-forward; norm before each."""
-
-    def __init__(self, self_heads: int, cross_heads: int, shape: SequenceShape, dropout: float) -> None:
-        super().__init__()
-        self.self_norm = nn.LayerNorm(shape.width)
-        self.self_attention = Attention(shape.width, self_heads, shape.hidden)
-        self.query_norm = nn.LayerNorm(shape.width)
-        self.memory_norm = nn.LayerNorm(shape.width)
-        self.cross_attention = Attention(shape.width, cross_heads, shape.hidden)
-        self.dropout = nn.Dropout(dropout)
-        self.feed_norm = nn.LayerNorm(shape.width)
-        self.feed_forward = FeedForward(shape.width, shape.hidden, dropout)
-
-    def forward(self, x: torch.Tensor, memory: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        normed = self.self_norm(x)
-        x = x + self.dropout(self.self_attention(normed, normed, None))
-        x = x + self.dropout(self.cross_attention(self.query_norm(x), self.memory_norm(memory), mask))
-        return x + self.feed_forward(self.feed_norm(x))
-
-
-class Attention(nn.Module):
-    """Multi-head attention in which every head has the full width `hidden`, normalised and projected back."""
-
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, heads * hidden)
-        self.key = nn.Linear(width, heads * hidden)
-        self.value = nn.Linear(width, heads * hidden)
-        self.norm = nn.LayerNorm(heads * hidden)
-        self.out = nn.Linear(heads * hidden, width)
-
-    def forward(self, x: torch.Tensor, memory: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """`x` (B, Q, width) attends to `memory` (B, L, width) where `mask` (B, L) is true."""
-        query, key, value = (
-            projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for projected in (self.query(x), self.key(memory), self.value(memory))
-        )
-        allowed = None if mask is None else mask[:, None, None, :]
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-        return self.out(self.norm(mixed.transpose(1, 2).flatten(-2)))
-
-
-class SelfAttention(Attention):
-    """Attention of the events to each other."""
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        return super().forward(x, x, mask)
-
-
-class GRU(nn.Module):
-    """All states of a one-layer GRU as wide as its input."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.gru = nn.GRU(width, width, batch_first=True)
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return self.gru(x)[0]
+        normed = torch.zeros_like(x)
+        normed[mask] = self.norm(x[mask]).to(normed.dtype)
+        return self.convolution(normed.transpose(1, 2)).transpose(1, 2)
 
 
 class Convolution(nn.Module):
-    """A convolution of kernel 3 along time that reads zeros outside the sequence."""
+    """A one-dimensional convolution, with the transpositions it takes."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, fast: seqnas.Convolution) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(width, width, 3, padding=1)
+        self.convolution = fast.convolution
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         inside = x.masked_fill(~mask[..., None], 0.0)
         return self.convolution(inside.transpose(1, 2)).transpose(1, 2)
-
-
-class FeedForward(nn.Module):
-    """Feed-forward with sub-layer norm: norm, linear, dropout, Mish, norm, linear, dropout."""
-
-    def __init__(self, width: int, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, hidden)
-        self.inner_norm = nn.LayerNorm(hidden)
-        self.down = nn.Linear(hidden, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        hidden = F.mish(self.dropout(self.up(self.norm(x))))
-        return self.dropout(self.down(self.inner_norm(hidden)))
-
-
-class Head(nn.Module):
-    """Mish, optional dropout of whole time steps, pooling over time, a linear layer."""
-
-    def __init__(self, shape: SequenceShape, dropout: bool, pool: str) -> None:
-        super().__init__()
-        self.rate = SPATIAL_DROPOUT if dropout else 0.0
-        self.pool = pool
-        self.linear = nn.Linear(shape.width, shape.outputs)
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        x = F.mish(x)
-        if self.rate and self.training:
-            kept = torch.rand(x.shape[:2], device=x.device) >= self.rate
-            x = x * (kept / (1 - self.rate))[..., None].to(x.dtype)
-        inside = mask[..., None]
-        pooled = []
-        if "mean" in self.pool:
-            pooled.append(x.masked_fill(~inside, 0.0).sum(dim=1) / inside.sum(dim=1))
-        if "max" in self.pool:
-            pooled.append(x.masked_fill(~inside, -math.inf).amax(dim=1))
-        return self.linear(torch.stack(pooled).mean(dim=0))

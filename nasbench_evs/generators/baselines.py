@@ -57,7 +57,7 @@ def tune(
         raise InvalidQuery(
             f"the baselines read event sequences: expected a recipe of the space seqnas, not {recipe.space}"
         )
-    space = SeqNASSpace(bool(dataset.schema.inputs or dataset.schema.profile_numerical))
+    space = recipe.search_space(dataset)
     metric = dataset.schema.metric
     done = 0
     curves: list[list[float]] = []
@@ -100,7 +100,7 @@ def tune(
             for i, split in enumerate(("valid", "test"))
             for name, value in (
                 ("mean", scores[:, i].mean()),
-                ("std", scores[:, i].std(ddof=1) if seeds > 1 else np.nan),
+                ("std", scores[:, i].std(ddof=1)),
             )
         },
         "pool": pool,

@@ -35,7 +35,6 @@ from nasbench_evs.tables import Header, Table, write
 
 SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard
 _SAME_FAILURES = 5  # failed trainings without a single success, after which something else is wrong
-_START_SECONDS = 600.0
 
 
 class Progress(NamedTuple):

@@ -11,11 +11,10 @@ from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import DatasetError, InvalidQuery, NotRecorded
 from nasbench_evs.generators.inputs import prepare_inputs
 from nasbench_evs.generators.journal import Entry
-from nasbench_evs.generators.latency import latency
 from nasbench_evs.generators.machine import machine
 from nasbench_evs.generators.plan import Job
 from nasbench_evs.generators.protocol import Protocol
-from nasbench_evs.generators.shard import table_of
+from nasbench_evs.generators.shard import record_of, table_of
 from nasbench_evs.generators.trainer import train
 from nasbench_evs.spaces import Architecture
 from nasbench_evs.tables import Header, Table
@@ -44,15 +43,7 @@ class Retrainer:
     def train(self, architecture: Architecture, seed: int) -> Table:
         """The record of one training without teachers, as a table."""
         result = train(architecture, seed, self.protocol, self.inputs)
-        one, many = latency(architecture, self.protocol, self.inputs)
-        record: dict[str, Any] = {
-            "status": result.status,
-            "reason": result.reason,
-            "curves": result.curves,
-            "latency_ms_b1": one,
-            "latency_ms_b256": many,
-            "machine": self.machine,
-        }
+        record = record_of(result, architecture, self.protocol, self.inputs, self.machine)
         job = Job(architecture.rank, seed, "train")
         return table_of(self.header, [Entry(0, job, "finished", record)], self.protocol.epochs)
 
@@ -90,11 +81,12 @@ def verify_sample(
     retrainer = Retrainer(table.header, device)
     chosen = np.sort(np.random.default_rng(seed).choice(rows, min(sample, len(rows)), replace=False))
     tolerance = _tolerance(table)
+    recorded = table.at_epoch("valid_score", table.best_epoch)
     checks = []
     for done, row in enumerate(chosen.tolist()):
         report(done, len(chosen))
         again = retrainer.train(table.header.space.unrank(int(table["rank"][row])), int(table["seed"][row]))
-        best = float(table.at_epoch("valid_score", table.best_epoch)[row])
+        best = float(recorded[row])
         repeated = float(again.at_epoch("valid_score", again.best_epoch)[0])
         difference = max(_difference(table[name][row], again[name][0]) for name in _COMPARED)
         same = _machine(table, row) == _machine(again, 0)

@@ -1,19 +1,21 @@
-"""From a journal's records to a table."""
+"""From a training to its record, and from a journal's records to a table and back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nasbench_evs.datasets import Dataset
+from nasbench_evs.generators.inputs import Inputs
 from nasbench_evs.generators.journal import Entry
+from nasbench_evs.generators.latency import latency
 from nasbench_evs.generators.plan import Job
-from nasbench_evs.generators.protocol import trainer_name
+from nasbench_evs.generators.protocol import Protocol, trainer_name
 from nasbench_evs.generators.recipe import Recipe
-from nasbench_evs.generators.trainer import CURVES
-from nasbench_evs.spaces import SearchSpace, SequenceShape, VectorShape, shape_to_dict
+from nasbench_evs.generators.trainer import CURVES, Training
+from nasbench_evs.spaces import Architecture, SearchSpace, SequenceShape, VectorShape, shape_to_dict
 from nasbench_evs.tables import Header, Table
 
 
@@ -31,6 +33,21 @@ def header_of(recipe: Recipe, space: SearchSpace, dataset: Dataset, shape: Seque
         },
         metric=dataset.schema.metric,
     )
+
+
+def record_of(
+    result: Training, architecture: Architecture, protocol: Protocol, inputs: Inputs, machine: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is written down of a training that has just ended on this machine, latency included: plain JSON values."""
+    one, many = latency(architecture, protocol, inputs)
+    return {
+        "status": result.status,
+        "reason": result.reason,
+        "curves": result.curves,
+        "latency_ms_b1": one,
+        "latency_ms_b256": many,
+        "machine": dict(machine),
+    }
 
 
 def table_of(header: Header, entries: Sequence[Entry], epochs: int) -> Table:

@@ -56,9 +56,9 @@ def work(setting: Setting, pipe: Connection) -> None:
 
     from nasbench_evs.datasets.store import open_dataset
     from nasbench_evs.generators.inputs import prepare_inputs
-    from nasbench_evs.generators.latency import latency
     from nasbench_evs.generators.machine import machine
     from nasbench_evs.generators.protocol import Protocol
+    from nasbench_evs.generators.shard import record_of
     from nasbench_evs.generators.trainer import train
 
     torch.set_num_threads(1)
@@ -117,16 +117,7 @@ def work(setting: Setting, pipe: Connection) -> None:
                 keep_logits=order.keep_logits,
             )
             keep(order.rank, result.logits)
-            one, many = latency(architecture, protocol, inputs)
-            record = {
-                "status": result.status,
-                "reason": result.reason,
-                "curves": result.curves,
-                "latency_ms_b1": one,
-                "latency_ms_b256": many,
-                "machine": hardware,
-            }
-            pipe.send({"record": record})
+            pipe.send({"record": record_of(result, architecture, protocol, inputs, hardware)})
         except OutputError as error:  # no training is to blame
             pipe.send({"error": str(error), "fatal": True})
         except Exception as error:  # whatever it is, the driver writes it down and decides
