@@ -412,9 +412,7 @@ class SurrogateBenchmark(Benchmark):
 
     def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
         split, epoch, seed, distilled = question
-        if epoch is not None:
-            raise NotRecorded(f"the surrogate of {self.dataset} predicts the best epoch only: leave epoch out")
-        prediction = self.surrogate.predict(choices, split, distilled=distilled)
+        prediction, seconds = self.surrogate.predict_all(choices, split, epoch=epoch, distilled=distilled)
         value = prediction.mean
         if seed is not None:
             value = value + prediction.noise_std * self.surrogate.noise(choices, split, seed, distilled=distilled)
@@ -426,10 +424,10 @@ class SurrogateBenchmark(Benchmark):
             self.metric.name,
             self.metric.direction,
             split,
-            None,
+            epoch,
             np.full(n, "surrogate"),
             np.zeros(n, np.int64),
-            self.surrogate.predict_seconds(choices, distilled=distilled),
+            seconds,
         )
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:

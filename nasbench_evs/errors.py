@@ -49,6 +49,10 @@ class SurrogateError(NasbenchError):
     """A surrogate that cannot be fitted, or whose files are damaged or belong to something else."""
 
 
+class PredictorError(NasbenchError):
+    """A performance predictor whose library is not installed."""
+
+
 class DatasetError(NasbenchError):
     """Raw or prepared data that is missing, damaged, or not what it should be."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nasbench_evs.benchmark import list_benchmarks
 from nasbench_evs.datasets.sources import SOURCES
+from nasbench_evs.surrogate.card import page, summary
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,12 +22,10 @@ def test_the_table_of_surrogates():
     text = (ROOT / "surrogate" / "README.md").read_text()
     expected = []
     for path in sorted((ROOT / "surrogate").glob("*/*/surrogate.json")):
-        for split, m in json.loads(path.read_text())["metrics"].items():
-            coverage = m["coverage_80_before_noise_factor"]
-            row = (m["kendall_tau"], m["mean_absolute_error"], coverage)
-            expected.append(
-                f"| {path.parent.parent.name}/{path.parent.name} | {split} | {row[0]:.3f} | {row[1]:.4f} | {row[2]:.1%} |"
-            )
+        card = json.loads((path.parent / "card.json").read_text())
+        assert card["table_sha256"] == json.loads(path.read_text())["table_sha256"]
+        assert (path.parent / "card.md").read_text() == page(card)
+        expected += summary(card)
     assert expected == re.findall(r"^\| [\w-]+/[\w-]+ \| .*$", text, re.MULTILINE)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from nasbench_evs.cli.output import FORCE, TABLE, with_progress
-from nasbench_evs.errors import InvalidQuery, OutputError
+from nasbench_evs.errors import InvalidQuery, OutputError, UnknownBenchmark
 
 
 @click.group()
 def surrogate() -> None:
-    """Fit surrogates to tables."""
+    """Fit surrogates to tables, and judge them."""
 
 
 @surrogate.command("fit")
@@ -43,3 +43,90 @@ def fit_command(table: Path, out: Path | None, seed: int, force: bool) -> None:
     fitted.save(out, force=force)
     print(f"written to {out}", file=sys.stderr)
     print(json.dumps(fitted.card["metrics"], indent=1))
+
+
+@surrogate.command("card")
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--repeats", type=int, default=3, help="How many times folds are drawn.  [default: 3]")
+@click.option("--folds", type=int, default=5, help="Folds over architectures.  [default: 5]")
+@click.option("--seed", type=int, default=0, help="Seed of the folds.  [default: 0]")
+def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) -> None:
+    """Say how far to trust the surrogates of tables: card.json and card.md beside their models.
+
+    Minutes for each table: it is fitted again and again, without what it is then tested on.
+
+    \b
+    Example:
+      nasbench-evs surrogate card datasets/*/*.h5
+    """
+    from nasbench_evs import locations
+    from nasbench_evs.surrogate import Surrogate
+    from nasbench_evs.surrogate.card import SUMMARY, summary, write_card
+    from nasbench_evs.surrogate.judge import judge
+    from nasbench_evs.tables import read
+
+    for name, value, low in (("--repeats", repeats, 1), ("--folds", folds, 2), ("--seed", seed, 0)):
+        if value < low:
+            raise InvalidQuery(f"{name} {value}: expected {low} or more")
+    opened = []
+    for path in tables:
+        folder = locations.surrogate_of(path)
+        if not folder.is_dir():
+            raise UnknownBenchmark(f"no surrogate is fitted for {path}: run nasbench-evs surrogate fit {path}")
+        table = read(path)
+        Surrogate.load(folder).check_belongs_to(table.content_sha256, path)
+        opened.append((path, folder, table))
+    print("\n".join(SUMMARY), flush=True)
+    for path, folder, table in opened:
+
+        def report(what: str, path: Path = path) -> None:
+            print(f"{path}: {what}", file=sys.stderr, flush=True)
+
+        splits = judge(table, repeats=repeats, folds=folds, seed=seed, progress=report)
+        header = table.header
+        card = {
+            "dataset": header.dataset,
+            "space": path.stem,
+            "metric": header.metric.name,
+            "table_sha256": table.content_sha256,
+            "splits": splits,
+        }
+        write_card(folder, card)
+        print("\n".join(summary(card)), flush=True)
+        print(f"written to {folder}", file=sys.stderr)
+
+
+@surrogate.command("predictors")
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("analysis/predictors"), show_default=True)
+@click.option("--seeds", type=int, default=20, help="How many times architectures are drawn.  [default: 20]")
+@click.option("--predictor", "names", multiple=True, help="Compare this one only; may be repeated.")
+def predictors_command(tables: tuple[Path, ...], out: Path, seeds: int, names: tuple[str, ...]) -> None:
+    """Compare performance predictors: tau on unseen architectures against how many were seen.
+
+    Hours for many tables; the same command goes on where it was stopped. Writes results.csv, a page and a figure.
+
+    \b
+    Example:
+      nasbench-evs surrogate predictors datasets/*/seqnas.h5 --seeds 5
+    """
+    from nasbench_evs.analysis import predictors as analysis
+    from nasbench_evs.files import replacing
+    from nasbench_evs.surrogate.predictors import PREDICTORS
+    from nasbench_evs.tables import read
+
+    if seeds < 1:
+        raise InvalidQuery(f"--seeds {seeds}: expected 1 or more")
+    opened = [(f"{path.parent.name}/{path.stem}", read(path)) for path in tables]
+    command = f"nasbench-evs surrogate predictors {' '.join(map(str, tables))} --seeds {seeds}"
+    command += "".join(f" --predictor {name}" for name in names)
+    results = with_progress(
+        "comparing",
+        lambda report: analysis.compare(
+            opened, out, predictors=names or tuple(PREDICTORS), seeds=seeds, progress=report
+        ),
+    )
+    with replacing(out / analysis.PAGE, force=True) as scratch:
+        scratch.write_text(analysis.page(results, command), encoding="utf-8")
+    analysis.figure(results, out / analysis.FIGURE)
+    print(f"written to {out}", file=sys.stderr)

@@ -13,6 +13,7 @@ Canonical strings have five fields separated by dots, for example `k5d.t.a4/g/a1
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -223,6 +224,7 @@ def _feed_forward(width: int, hidden: int, length: int) -> tuple[int, int]:
     return params, 2 * length * 2 * width * hidden
 
 
+@lru_cache(maxsize=64)  # a query of one architecture would spend most of its time here
 def _encoder_layer_costs(shape: SequenceShape) -> np.ndarray:
     """(params, flops) of every encoder layer, shape (2, 8, 5): ops, heads; the last of each: absent, no attention."""
     d, length = shape.width, shape.length

@@ -1,5 +1,6 @@
 """Surrogates: fitted to a table, they answer for the architectures nobody trained."""
 
+from nasbench_evs.surrogate.curves import Extrapolator
 from nasbench_evs.surrogate.model import Prediction, Surrogate
 
-__all__ = ["Prediction", "Surrogate"]
+__all__ = ["Extrapolator", "Prediction", "Surrogate"]

@@ -1,8 +1,8 @@
-"""The CatBoost surrogate of a table: score and training seconds of every architecture, noise apart from knowledge.
+"""The CatBoost surrogate of a table: scores at the best epoch and at any other, and training seconds, of every architecture.
 
-Scores are fitted with `RMSEWithUncertainty` and posterior sampling (paper 000, section 3.3; Malinin et al. 2021): the
-predicted variance is noise (what another seed would give), the spread of the virtual ensemble is knowledge (what more
-records would teach). Models are `.cbm` files with a JSON beside them that says what they belong to; nothing is pickled.
+Scores come with two kinds of uncertainty, noise and knowledge, which errors on held-out architectures scale (paper 000,
+section 3.3, and `uncertainty`). Models are `.cbm` files with a JSON beside them that says what they belong to; nothing is
+pickled.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,29 +22,32 @@ from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, Surrog
 from nasbench_evs.files import replacing
 from nasbench_evs.metrics import Metric, metric
 from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.surrogate import uncertainty
+from nasbench_evs.surrogate.ensemble import Ensemble, as_pool, blocks, fit_catboost, loss_of, predict
+from nasbench_evs.surrogate.features import LAYOUT, Features
+from nasbench_evs.surrogate.held_out import HeldOut, held_out
 from nasbench_evs.surrogate.noise import standard_normal
+from nasbench_evs.surrogate.uncertainty import NORMAL_80, Uncertainty, repeated_variance
 from nasbench_evs.tables.table import Table, to_json
 
 if TYPE_CHECKING:
-    from catboost import CatBoostRegressor
+    from catboost import CatBoost, Pool
 
 FORMAT_NAME = "nasbench-evs surrogate"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SIDECAR = "surrogate.json"
-FEATURES = "avec, distilled"  # the columns a model sees, in order
+CARD = "card.json"
 SCORES = ("valid", "test")
 SECONDS = "seconds"
 MIN_RECORDS = 20
 MIN_ARCHITECTURES = 5
 
-_ENSEMBLE = 10
-_BLOCK = 1 << 16
-_NORMAL_80 = 1.2815515655446004  # 80 % of a normal distribution lie within this many standard deviations
+_BLOCK = 1 << 16  # architectures at a time, so that their features stay in the cache
 _REFERENCES = 20
 _TOLERANCE = 1e-6
-_SCORE_LOSS = "RMSEWithUncertainty"
-_SECONDS_LOSS = "RMSE"
-_PARAMETERS = {"iterations": 200, "depth": 6, "learning_rate": 0.05}
+_SECONDS_SETTINGS = {"iterations": 200, "depth": 6, "learning_rate": 0.05}
+_EPOCH_SETTINGS = {"iterations": 200, "depth": 6, "learning_rate": 0.1}
+_EPOCH_ROWS = 20_000  # an epoch of a record each; more take long and add little
 
 
 class Prediction(NamedTuple):
@@ -56,36 +58,64 @@ class Prediction(NamedTuple):
     knowledge_std: np.ndarray
 
 
-@dataclass(frozen=True)
-class _Target:
-    """One fitted model, the standardisation of what it predicts (for seconds, of their logarithm), and the factor on
-    the noise that makes 80 % intervals cover 80 % of held-out scores."""
+class _Epochs(NamedTuple):
+    """How far the score at each epoch is from that at the best one, and how much larger the errors are there.
 
-    model: CatBoostRegressor
+    The model sees the features and the epoch; `factors` is one for each epoch.
+    """
+
+    model: CatBoost
+    scale: float
+    factors: list[float]
+
+
+class _ScoreTarget(NamedTuple):
+    ensemble: Ensemble
+    uncertainty: Uncertainty
+    epochs: _Epochs | None
+
+
+class _SecondsTarget(NamedTuple):
+    """A model of the standardised logarithm of training seconds; `shares` of them are spent up to each epoch."""
+
+    model: CatBoost
     mean: float
     scale: float
-    noise_factor: float = 1.0
+    shares: list[float]
 
 
 class Surrogate:
     """Predicts what a table would record. Make one with `Surrogate.fit(table)` or `Surrogate.load(folder)`."""
 
-    def __init__(self, sidecar: Mapping[str, Any], targets: Mapping[str, _Target]) -> None:
+    def __init__(
+        self, sidecar: Mapping[str, Any], targets: Mapping[str, _ScoreTarget], seconds: _SecondsTarget | None
+    ) -> None:
         self._sidecar = dict(sidecar)
-        self._targets = dict(targets)
+        self._targets, self._seconds = dict(targets), seconds
         self.space: SearchSpace = spaces.from_spec(sidecar["space"])
         self.dataset: str = sidecar["dataset"]
         self.metric: Metric = metric(sidecar["metric"])
         self.shape = spaces.shape_from_dict(sidecar["shape"]) if sidecar["shape"] else None
+        self.features = Features(self.space, self.shape)
+        self._folder: Path | None = None
 
     def __repr__(self) -> str:
         return f"<surrogate of {self.space.name} on {self.dataset}, fitted to {self._sidecar['records']:,} records>"
 
     @property
     def card(self) -> dict[str, Any]:
-        """What the surrogate was fitted to and how well it predicts held-out architectures."""
-        hidden = ("format", "version", "reference", "targets")
-        return {key: value for key, value in self._sidecar.items() if key not in hidden}
+        """What the surrogate was fitted to and how far to trust it.
+
+        "metrics" come from fitting; "judged" from `nasbench-evs surrogate card`, if it was run for this table.
+        """
+        from nasbench_evs.surrogate.card import read_card
+
+        hidden = ("format", "version", "reference", "targets", "seconds")
+        card = {key: value for key, value in self._sidecar.items() if key not in hidden}
+        judged = read_card(self._folder) if self._folder else None
+        if judged is not None and judged.get("table_sha256") == card["table_sha256"]:
+            card["judged"] = judged["splits"]
+        return card
 
     @classmethod
     def fit(
@@ -93,99 +123,132 @@ class Surrogate:
     ) -> Surrogate:
         """Fit to all records of a table that have a score.
 
-        `folds` folds over architectures (all seeds of one in the same fold) give the card's Kendall tau and mean
-        absolute error, and scale the noise, which CatBoost underestimates on records it has seen,
-        to what it is on records it has not. Same table, seed and CatBoost: same predictions. `progress(done, total)` is
-        called after every model.
+        `folds` folds over architectures (all seeds of one in the same fold) scale the uncertainties and give the card's
+        first figures. Same table, seed and CatBoost: same predictions. `progress(done, total)` is called after every
+        model.
         SurrogateError if there are fewer than MIN_RECORDS scored records or their scores are all equal.
         """
         import catboost
 
         folds, seed = _integer("folds", folds, 2), _integer("seed", seed, 0)
-        features = _features(table.header.space, table["choices"], table["distilled"] == 1)
-        outcomes = _outcomes(table)
+        header = table.header
+        features = Features(header.space, header.shape).many(table["choices"], table["distilled"] == 1)
+        outcomes = score_outcomes(table)
         valid = outcomes["valid"]
         scored = ~np.isnan(valid)
         architectures = len(np.unique(table["rank"][scored]))
         if scored.sum() < MIN_RECORDS or architectures < MIN_ARCHITECTURES or np.ptp(valid[scored]) == 0:
             raise SurrogateError(
-                f"the table of {table.header.dataset} has {int(scored.sum())} scored records of {architectures} "
+                f"the table of {header.dataset} has {int(scored.sum())} scored records of {architectures} "
                 f"architectures with {len(np.unique(valid[scored]))} distinct scores: expected at least {MIN_RECORDS} "
                 f"records of {MIN_ARCHITECTURES} architectures, with scores that are not all equal"
             )
-        fitted = {
-            name: values
-            for name, values in outcomes.items()
-            if (~np.isnan(values)).sum() >= MIN_RECORDS and np.nanmax(values) > np.nanmin(values)
-        }
-        models = sum(1 + folds * (name in SCORES) for name in fitted)
-        step = _Steps(models, progress)
+        names = [n for n, v in outcomes.items() if (~np.isnan(v)).sum() >= MIN_RECORDS and np.nanmax(v) > np.nanmin(v)]
+        with_epochs = header.curves != "best" and table.epochs > 1
+        folds = min(folds, architectures)
+        step = _Steps(len(names) * (folds + 1 + with_epochs) + 1, progress)
         targets, metrics = {}, {}
-        for name, values in fitted.items():
-            known = ~np.isnan(values)
-            target = _fit_target(name, features[known], values[known], seed)
-            step()
-            if name in SCORES:
-                held_out = _held_out(features[known], values[known], table["rank"][known], seed, folds, step)
-                target = replace(target, noise_factor=held_out.noise_factor)
-                metrics[name] = held_out.metrics
-            targets[name] = target
+        for name in names:
+            known = ~np.isnan(outcomes[name])
+            rows = table["rank"][known]
+            fitted = _fit_score(
+                features[known], outcomes[name][known], rows, table["distilled"][known], folds, seed, step
+            )
+            targets[name], out = fitted
+            metrics[name] = _first_figures(out, targets[name], features[known], outcomes[name][known])
+            if with_epochs:
+                epochs = _fit_epochs(
+                    table.select(np.flatnonzero(known)), name, features[known], out, targets[name], seed
+                )
+                targets[name] = targets[name]._replace(epochs=epochs)
+                step()
+        seconds = _fit_seconds(table, features, seed)
+        step()
         sidecar = {
             "format": FORMAT_NAME,
             "version": FORMAT_VERSION,
-            "space": table.header.space.spec,
-            "dataset": table.header.dataset,
-            "metric": table.header.metric.name,
-            "shape": table.header.protocol.get("shape"),
-            "features": FEATURES,
+            "space": header.space.spec,
+            "dataset": header.dataset,
+            "metric": header.metric.name,
+            "shape": header.protocol.get("shape"),
+            "features": LAYOUT,
             "table_sha256": table.content_sha256,
             "records": int(scored.sum()),
             "architectures": architectures,
             "fitted": datetime.now(UTC).isoformat(timespec="seconds"),
             "distilled": sorted({bool(d) for d in table["distilled"][scored] == 1}),
             "seed": seed,
-            "parameters": _PARAMETERS,
             "libraries": {"catboost": catboost.__version__, "nasbench-evs": nasbench_evs.__version__},
             "metrics": metrics,
         }
-        return cls(sidecar, targets)
+        return cls(sidecar, targets, seconds)
 
     # Predicting
 
-    def predict(self, choices: np.ndarray, split: str = "valid", *, distilled: bool = False) -> Prediction:
-        """Predicted scores at the best epoch of valid choice indices (N, C); NotRecorded for a split not fitted."""
+    def predict(
+        self, choices: np.ndarray, split: str = "valid", *, epoch: int | None = None, distilled: bool = False
+    ) -> Prediction:
+        """Predicted scores of valid choice indices (N, C), at the best epoch or at `epoch`, from 1.
+
+        NotRecorded for a split or an epoch that was not fitted.
+        """
+        return self.predict_all(choices, split, epoch=epoch, distilled=distilled)[0]
+
+    def predict_seconds(self, choices: np.ndarray, *, epoch: int | None = None, distilled: bool = False) -> np.ndarray:
+        """Predicted training seconds up to `epoch`, or of the whole training, shape (N,); NaN if the table had none."""
+        parts = [self._predict_seconds(as_pool(features), epoch) for features in self._blocks(choices, distilled)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def predict_all(
+        self, choices: np.ndarray, split: str = "valid", *, epoch: int | None = None, distilled: bool = False
+    ) -> tuple[Prediction, np.ndarray]:
+        """`predict` and `predict_seconds` of the same architectures in one pass."""
         if distilled not in self._sidecar["distilled"]:
             raise NotRecorded(
                 f"the surrogate of {self.dataset} saw no training {'with' if distilled else 'without'} teachers: "
                 f"use distilled={not distilled}"
             )
-        target = self._target(split)
-        parts = [_predict(target, features) for features in _blocks(self.space, choices, distilled)]
-        return parts[0] if len(parts) == 1 else Prediction(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-    def predict_seconds(self, choices: np.ndarray, *, distilled: bool = False) -> np.ndarray:
-        """Predicted training seconds, shape (N,); NaN if the table had none."""
-        if SECONDS not in self._targets or not len(choices):
-            return np.full(len(choices), np.nan)
-        target = self._targets[SECONDS]
-        logarithms = [
-            np.atleast_1d(target.model.predict(features, thread_count=_threads(features)))
-            for features in _blocks(self.space, choices, distilled)
-        ]
-        return np.exp(np.concatenate(logarithms) * target.scale + target.mean)
+        target = self._target(split, epoch)
+        parts = []
+        for features in self._blocks(choices, distilled):
+            pool = as_pool(features)
+            parts.append((*_predict_score(target, features, pool, epoch), self._predict_seconds(pool, epoch)))
+        columns = [np.concatenate(part) for part in zip(*parts, strict=True)] if parts else [np.empty(0)] * 4
+        return Prediction(*columns[:3]), columns[3]
 
     def noise(self, choices: np.ndarray, split: str, seed: int, *, distilled: bool = False) -> np.ndarray:
-        """Standard normal numbers, shape (N,), that seed `seed` draws for these architectures."""
+        """Standard normal numbers, shape (N,), that seed `seed` draws for these architectures; the same at every epoch."""
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more")
         stream = f"{self._sidecar['table_sha256']}/{split}/{int(distilled)}"
         return standard_normal(stream, self.space.rank_many(choices), int(seed))
 
-    def _target(self, split: str) -> _Target:
+    def _blocks(self, choices: np.ndarray, distilled: bool) -> Iterator[Any]:
+        """The features in blocks that stay in the cache; of a single architecture as a list."""
+        if len(choices) == 1:
+            yield self.features.one(choices, distilled)
+            return
+        for block in blocks(len(choices), _BLOCK):
+            yield self.features.many(choices[block], distilled)
+
+    def _target(self, split: str, epoch: int | None) -> _ScoreTarget:
         if split not in self._targets:
             known = ", ".join(s for s in SCORES if s in self._targets)
             raise NotRecorded(f"the surrogate of {self.dataset} predicts no {split} scores: expected split {known}")
-        return self._targets[split]
+        target = self._targets[split]
+        if epoch is not None:
+            if target.epochs is None:
+                raise NotRecorded(f"the surrogate of {self.dataset} predicts the best epoch only: leave epoch out")
+            if not 1 <= epoch <= len(target.epochs.factors):
+                raise NotRecorded(f"epoch {epoch} is not predicted: expected 1 to {len(target.epochs.factors)}")
+        return target
+
+    def _predict_seconds(self, features: Any, epoch: int | None) -> np.ndarray:
+        target = self._seconds
+        if target is None:
+            return np.full(as_pool(features).num_row(), np.nan)
+        share = target.shares[(epoch or len(target.shares)) - 1]
+        return np.exp(predict(target.model, features) * target.scale + target.mean) * share
 
     def check_belongs_to(self, content_sha256: str, path: str | Path) -> None:
         """SurrogateError unless it was fitted to the table with this content hash; `path` is for the message."""
@@ -200,65 +263,80 @@ class Surrogate:
     def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write the models and their sidecar as one folder, complete or not at all (OutputError)."""
         reference = self._reference_choices()
-        sidecar = {**self._sidecar, "targets": {}, "reference": {"ranks": self.space.rank_many(reference).tolist()}}
+        sidecar = {**self._sidecar, "targets": {}, "seconds": None}
+        sidecar["reference"] = {"ranks": self.space.rank_many(reference).tolist(), **self._reference(reference)}
         with replacing(Path(folder), force=force, marker=SIDECAR) as scratch:
             scratch.mkdir()
             for name, target in self._targets.items():
-                file = scratch / f"{name}.cbm"
-                target.model.save_model(str(file))
+                ensemble, noise, epochs = target
                 sidecar["targets"][name] = {
-                    "file": file.name,
-                    "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-                    "loss": _loss(name),
-                    "mean": target.mean,
-                    "scale": target.scale,
-                    "noise_factor": target.noise_factor,
+                    "mean": ensemble.mean,
+                    "scale": ensemble.scale,
+                    "noise_factor": noise.noise_factor,
+                    "knowledge_factor": noise.knowledge_factor,
+                    "model": _write(ensemble.model, scratch / f"{name}.cbm"),
+                    "noise": _write(noise.model, scratch / f"{name}.noise.cbm"),
+                    "epochs": epochs
+                    and {
+                        "scale": epochs.scale,
+                        "factors": epochs.factors,
+                        "model": _write(epochs.model, scratch / f"{name}.epochs.cbm"),
+                    },
                 }
-                sidecar["reference"][name] = self._reference(name, reference)
+            if self._seconds is not None:
+                model, mean, scale, shares = self._seconds
+                written = _write(model, scratch / f"{SECONDS}.cbm")
+                sidecar["seconds"] = {"mean": mean, "scale": scale, "shares": shares, "model": written}
             sidecar["sha256"] = hashlib.sha256(to_json(sidecar).encode()).hexdigest()
             (scratch / SIDECAR).write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | Path) -> Surrogate:
         """Open a saved surrogate; SurrogateError if a file is missing, damaged, or not what the sidecar says."""
-        from catboost import CatBoostError, CatBoostRegressor
-
         folder = Path(folder)
         sidecar = _read_sidecar(folder)
         targets = {}
         for name, entry in sidecar["targets"].items():
-            file = folder / f"{name}.cbm"
-            try:
-                content = file.read_bytes()
-            except OSError as error:
-                raise SurrogateError(f"cannot open {file}: {error.strerror}; fit the surrogate again") from None
-            if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-                raise SurrogateError(f"{file} is damaged or was replaced: it does not match the hash in {SIDECAR}")
-            model = CatBoostRegressor()
-            try:
-                model.load_model(blob=content)
-                loss = model.get_all_params().get("loss_function")
-            except CatBoostError as error:
-                raise SurrogateError(f"{file} is no CatBoost model: {one_line(error)}") from None
-            if loss != _loss(name):
-                raise SurrogateError(f"{file} is a model for {loss}: expected {_loss(name)}")
-            targets[name] = _Target(model, entry["mean"], entry["scale"], entry["noise_factor"])
-        surrogate = cls(sidecar, targets)
+            epochs = entry["epochs"]
+            targets[name] = _ScoreTarget(
+                Ensemble(_read_model(folder, entry["model"], "RMSE"), entry["mean"], entry["scale"]),
+                Uncertainty(
+                    _read_model(folder, entry["noise"], uncertainty.LOSS),
+                    entry["noise_factor"],
+                    entry["knowledge_factor"],
+                ),
+                epochs and _Epochs(_read_model(folder, epochs["model"], "RMSE"), epochs["scale"], epochs["factors"]),
+            )
+        entry = sidecar["seconds"]
+        seconds = entry and _SecondsTarget(
+            _read_model(folder, entry["model"], "RMSE"), entry["mean"], entry["scale"], entry["shares"]
+        )
+        surrogate = cls(sidecar, targets, seconds)
         surrogate._check_reference(folder)
+        surrogate._folder = folder
         return surrogate
 
     def _reference_choices(self) -> np.ndarray:
         return self.space.sample_many(_REFERENCES, seed=0, method="uniform")
 
-    def _reference(self, name: str, choices: np.ndarray) -> list[list[float]]:
-        parts = [self.predict_seconds(choices)] if name == SECONDS else self.predict(choices, name)
-        return [part.tolist() for part in parts]
+    def _reference(self, choices: np.ndarray) -> dict[str, list[list[float]]]:
+        """What each model predicts for these architectures."""
+        features = self.features.many(choices, False)
+        pool = as_pool(features)
+        found: dict[str, list[list[float]]] = {}
+        for name, target in self._targets.items():
+            found[name] = [part.tolist() for part in _predict_score(target, features, pool, None)]
+            if target.epochs is not None:
+                first = _predict_score(target, features, pool, 1)
+                found[f"{name}.epochs"] = [part.tolist() for part in first]
+        if self._seconds is not None:
+            found[SECONDS] = [self._predict_seconds(pool, None).tolist()]
+        return found
 
     def _check_reference(self, folder: Path) -> None:
         reference = self._sidecar["reference"]
-        choices = self.space.unrank_many(reference["ranks"])
-        for name in self._targets:
-            if not np.allclose(self._reference(name, choices), reference[name], rtol=_TOLERANCE, atol=_TOLERANCE):
+        for name, found in self._reference(self.space.unrank_many(reference["ranks"])).items():
+            if not np.allclose(found, reference[name], rtol=_TOLERANCE, atol=_TOLERANCE):
                 raise SurrogateError(
                     f"{folder / f'{name}.cbm'} does not predict what it did when it was saved: "
                     "this CatBoost reads it differently; fit the surrogate again"
@@ -279,8 +357,8 @@ def _read_sidecar(folder: Path) -> dict[str, Any]:
         written = sidecar.pop("sha256")
         if hashlib.sha256(to_json(sidecar).encode()).hexdigest() != written:
             raise SurrogateError(f"{path} is damaged or was edited: fit the surrogate again")
-        if sidecar["features"] != FEATURES:
-            raise SurrogateError(f"{path} has the features {sidecar['features']!r}: expected {FEATURES!r}")
+        if sidecar["features"] != LAYOUT:
+            raise SurrogateError(f"{path} has the features {sidecar['features']!r}: expected {LAYOUT!r}")
         spaces.from_spec(sidecar["space"])
     except OSError as error:
         raise SurrogateError(f"cannot open {path}: {error.strerror}; fit the surrogate again") from None
@@ -293,25 +371,38 @@ def _read_sidecar(folder: Path) -> dict[str, Any]:
     return sidecar
 
 
-def _features(space: SearchSpace, choices: np.ndarray, distilled: bool | np.ndarray) -> np.ndarray:
-    """FEATURES as float32, shape (N, avec_bits + 1), column-major (which CatBoost reads twice as fast)."""
-    features = np.empty((len(choices), space.avec_bits + 1), np.float32, order="F")
-    space.encode_into(choices, features)
-    features[:, -1] = distilled
-    return features
+def _write(model: CatBoost, path: Path) -> dict[str, str]:
+    model.save_model(str(path))
+    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def _outcomes(table: Table) -> dict[str, np.ndarray]:
-    """What is fitted, each of shape (N,), NaN where a record has none."""
+def _read_model(folder: Path, entry: Mapping[str, str], loss: str) -> CatBoost:
+    from catboost import CatBoost, CatBoostError
+
+    file = folder / entry["file"]
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise SurrogateError(f"cannot open {file}: {error.strerror}; fit the surrogate again") from None
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise SurrogateError(f"{file} is damaged or was replaced: it does not match the hash in {SIDECAR}")
+    model = CatBoost()
+    try:
+        model.load_model(blob=content)
+        found = loss_of(model)
+    except (CatBoostError, ValueError, KeyError) as error:
+        raise SurrogateError(f"{file} is no CatBoost model: {one_line(error)}") from None
+    if found != loss:
+        raise SurrogateError(f"{file} is a model for {found}: expected {loss}")
+    return model
+
+
+def score_outcomes(table: Table) -> dict[str, np.ndarray]:
+    """The scores at the best epoch that a surrogate is fitted to, each of shape (N,), NaN where a record has none."""
     outcomes = {split: table.at_epoch(f"{split}_score", table.best_epoch) for split in SCORES}
     failed = table["status"] == b"failed"
     for values in outcomes.values():
         values[failed | ~np.isfinite(values)] = np.nan
-    spent = table["train_seconds"]
-    seconds = np.asarray(np.nansum(spent, axis=1, dtype=np.float64))
-    whole = (table["status"] == b"ok") & ~np.isnan(spent).all(axis=1) & (seconds > 0) & np.isfinite(seconds)
-    outcomes[SECONDS] = np.full(len(table), np.nan)
-    outcomes[SECONDS][whole] = np.log(seconds[whole])
     return outcomes
 
 
@@ -321,64 +412,103 @@ def _integer(name: str, value: int, low: int) -> int:
     return int(value)
 
 
-def _loss(name: str) -> str:
-    return _SECONDS_LOSS if name == SECONDS else _SCORE_LOSS
+def _fit_score(
+    features: np.ndarray,
+    values: np.ndarray,
+    ranks: np.ndarray,
+    distilled: np.ndarray,
+    folds: int,
+    seed: int,
+    step: Callable[[], None],
+) -> tuple[_ScoreTarget, HeldOut]:
+    out = held_out(features, values, ranks, folds=folds, seed=seed, step=step)
+    ensemble = Ensemble.fit(features, values, ranks, seed)
+    step()
+    known = ~np.isnan(out.mean)
+    if not known.any():
+        raise SurrogateError("scores are too alike to hold any out: expected more records with different scores")
+    noise = repeated_variance(values, ranks * np.uint64(2) + (distilled == 1).astype(np.uint64))
+    errors = values[known] - out.mean[known]
+    return _ScoreTarget(ensemble, Uncertainty.fit(features[known], errors, out.spread[known], noise), None), out
 
 
-def _fit_target(name: str, features: np.ndarray, values: np.ndarray, seed: int) -> _Target:
-    from catboost import CatBoostError, CatBoostRegressor
+def _first_figures(out: HeldOut, target: _ScoreTarget, features: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+    """The figures that fitting gives for nothing; the card has all of them, with intervals."""
+    from scipy.stats import kendalltau
 
-    mean, scale = float(values.mean()), float(values.std())
-    model = CatBoostRegressor(
-        **_PARAMETERS,
-        loss_function=_loss(name),
-        posterior_sampling=name != SECONDS,
-        random_seed=seed,
-        thread_count=1,  # the fit depends on it
-        verbose=False,
-        allow_writing_files=False,
-    )
-    try:
-        model.fit(features, (values - mean) / scale)
-    except CatBoostError as error:
-        raise SurrogateError(f"CatBoost cannot fit {name}: {one_line(error)}") from None
-    return _Target(model, mean, scale)
+    taus = []
+    for i in range(int(out.fold.max()) + 1):
+        test = (out.fold == i) & ~np.isnan(out.mean)
+        if len(np.unique(values[test])) > 1 and len(np.unique(out.mean[test])) > 1:
+            taus.append(kendalltau(out.mean[test], values[test]).statistic)
+    return {
+        "folds": int(out.fold.max()) + 1,
+        "kendall_tau": round(float(np.mean(taus)), 4) if taus else None,
+        "mean_absolute_error": float(np.nanmean(np.abs(out.mean - values))),
+    }
 
 
-def _blocks(space: SearchSpace, choices: np.ndarray, distilled: bool) -> Iterator[Any]:
-    """The features in blocks that stay in the cache; of a single architecture as a list, CatBoost's fastest way in."""
-    if len(choices) == 1:
-        yield [*space.encode_row(choices[0]), int(distilled)]
-        return
-    for start in range(0, max(len(choices), 1), _BLOCK):
-        yield _features(space, choices[start : start + _BLOCK], distilled)
+def _fit_epochs(
+    table: Table, split: str, features: np.ndarray, out: HeldOut, target: _ScoreTarget, seed: int
+) -> _Epochs | None:
+    """Of the records of `table`, which all have a score at their best epoch; None if no other epoch is known."""
+    best = table.at_epoch(f"{split}_score", table.best_epoch)
+    offset = table[f"{split}_score"].astype(np.float64) - best[:, None]
+    record, epoch = np.nonzero(np.isfinite(offset))
+    offset = offset[record, epoch]
+    scale = float(offset.std())
+    if not scale or len(np.unique(epoch)) < table.epochs:
+        return None
+    generator = np.random.default_rng(seed)
+    if len(record) > _EPOCH_ROWS:
+        few = np.sort(generator.permutation(len(record))[:_EPOCH_ROWS])
+        record, epoch, offset = record[few], epoch[few], offset[few]
+    rows = with_epoch(features[record], epoch + 1)
+    fold = out.fold[record]
+    predicted = np.full(len(record), np.nan)
+    for i in range(int(fold.max()) + 1):
+        train = fold != i
+        if np.ptp(offset[train]) > 0 and not train.all():
+            model = fit_catboost(rows[train], offset[train] / scale, {**_EPOCH_SETTINGS, "random_seed": seed})
+            predicted[~train] = predict(model, rows[~train]) * scale
+    noise, knowledge = target.uncertainty.predict(features, out.spread)
+    ratio = np.abs((best - out.mean)[record] + offset - predicted) / np.hypot(noise, knowledge)[record]
+    factors = []
+    for each in range(table.epochs):
+        known = ratio[(epoch == each) & ~np.isnan(ratio)]
+        factors.append(float(np.quantile(known, 0.8)) / NORMAL_80 if len(known) else 1.0)
+    model = fit_catboost(rows, offset / scale, {**_EPOCH_SETTINGS, "random_seed": seed})
+    return _Epochs(model, scale, factors)
 
 
-def _threads(features: Any) -> int:
-    """Threads to predict with: small batches are not worth waking others up."""
-    return 1 if len(features) < _BLOCK // 8 else -1
+def with_epoch(features: np.ndarray, epoch: int | np.ndarray) -> np.ndarray:
+    """The features (N, F) with the epoch as one more column."""
+    return np.column_stack([features, np.broadcast_to(np.float32(epoch), len(features))]).astype(np.float32)
 
 
-def _predict(target: _Target, features: Any) -> Prediction:
-    if not len(features):
-        return Prediction(*(np.empty(0) for _ in Prediction._fields))
-    parts = target.model.virtual_ensembles_predict(
-        features,
-        prediction_type="TotalUncertainty",
-        virtual_ensembles_count=_ENSEMBLE,
-        thread_count=_threads(features),
-    )
-    mean, knowledge, noise = np.asarray(parts).reshape(-1, 3).T
-    return Prediction(
-        mean * target.scale + target.mean,
-        np.sqrt(np.maximum(noise, 0.0)) * (target.scale * target.noise_factor),
-        np.sqrt(np.maximum(knowledge, 0.0)) * target.scale,
-    )
+def _fit_seconds(table: Table, features: np.ndarray, seed: int) -> _SecondsTarget | None:
+    spent = table["train_seconds"].astype(np.float64)
+    total = np.nansum(spent, axis=1)
+    whole = (table["status"] == b"ok") & ~np.isnan(spent).all(axis=1) & (total > 0) & np.isfinite(total)
+    if whole.sum() < MIN_RECORDS or np.ptp(total[whole]) == 0:
+        return None
+    logarithms = np.log(total[whole])
+    mean, scale = float(logarithms.mean()), float(logarithms.std())
+    model = fit_catboost(features[whole], (logarithms - mean) / scale, {**_SECONDS_SETTINGS, "random_seed": seed})
+    shares = np.cumsum(np.nansum(spent[whole], axis=0)) / total[whole].sum()
+    return _SecondsTarget(model, mean, scale, shares.tolist())
 
 
-class _HeldOut(NamedTuple):
-    metrics: dict[str, float | int | None]
-    noise_factor: float
+def _predict_score(target: _ScoreTarget, features: Any, pool: Pool, epoch: int | None) -> Prediction:
+    """`pool` is `as_pool(features)`."""
+    estimate = target.ensemble.predict(pool)
+    noise, knowledge = target.uncertainty.predict(pool, estimate.spread)
+    if epoch is None or target.epochs is None:
+        return Prediction(estimate.mean, noise, knowledge)
+    model, scale, factors = target.epochs
+    rows = [*features, epoch] if isinstance(features, list) else with_epoch(features, epoch)
+    factor = factors[epoch - 1]
+    return Prediction(estimate.mean + predict(model, rows) * scale, noise * factor, knowledge * factor)
 
 
 class _Steps:
@@ -391,35 +521,3 @@ class _Steps:
         self._done += 1
         if self._report is not None:
             self._report(self._done, self._total)
-
-
-def _held_out(
-    features: np.ndarray, values: np.ndarray, ranks: np.ndarray, seed: int, folds: int, step: Callable[[], None]
-) -> _HeldOut:
-    """How predictions of held-out architectures compare with their records."""
-    from scipy.stats import kendalltau
-
-    distinct, group = np.unique(ranks, return_inverse=True)
-    folds = min(folds, len(distinct))
-    fold = (np.random.default_rng(seed).permutation(len(distinct)) % folds)[group]
-    predictions = np.full((3, len(values)), np.nan)
-    taus = []
-    for i in range(folds):
-        train, test = fold != i, fold == i
-        if np.ptp(values[train]) == 0:
-            continue
-        predictions[:, test] = _predict(_fit_target(SCORES[0], features[train], values[train], seed), features[test])
-        if len(np.unique(values[test])) > 1 and len(np.unique(predictions[0, test])) > 1:
-            taus.append(kendalltau(predictions[0, test], values[test]).statistic)
-        step()
-    mean, noise, knowledge = predictions
-    error = np.abs(mean - values)
-    standardised = error / np.hypot(noise, knowledge)
-    factor = float(np.nanquantile(standardised, 0.8) / _NORMAL_80)
-    metrics: dict[str, float | int | None] = {
-        "folds": folds,
-        "kendall_tau": round(float(np.mean(taus)), 4) if taus else None,
-        "mean_absolute_error": float(np.nanmean(error)),
-        "coverage_80_before_noise_factor": round(float(np.mean(standardised < _NORMAL_80)), 4),
-    }
-    return _HeldOut(metrics, factor)

@@ -90,7 +90,40 @@ def test_save_and_load(fitted, saved):
     assert np.array_equal(loaded.predict_seconds(choices), fitted.predict_seconds(choices))
     assert np.array_equal(loaded.noise(choices, "test", 4), fitted.noise(choices, "test", 4))
     assert loaded.card["records"] == 200
-    assert sorted(path.name for path in saved.iterdir()) == ["seconds.cbm", "surrogate.json", "test.cbm", "valid.cbm"]
+    for epoch in (1, 2):
+        assert np.array_equal(loaded.predict(choices, epoch=epoch).mean, fitted.predict(choices, epoch=epoch).mean)
+    models = [f"{split}{kind}.cbm" for split in ("test", "valid") for kind in ("", ".epochs", ".noise")]
+    assert sorted(path.name for path in saved.iterdir()) == sorted(["seconds.cbm", "surrogate.json", *models])
+
+
+def test_scores_and_seconds_at_an_epoch(fitted, seqnas_table):
+    space = seqnas_table.header.space
+    choices = seqnas_table["choices"]
+    for epoch in (1, 2):
+        predicted = fitted.predict(choices, epoch=epoch)
+        assert np.median(np.abs(predicted.mean - seqnas_table["valid_score"][:, epoch - 1])) < 0.005
+        assert (predicted.noise_std > 0).all()
+    one = space.sample_many(1, 3)
+    spent = [fitted.predict_seconds(one, epoch=epoch)[0] for epoch in (1, 2)]
+    assert spent == sorted(spent)
+    assert spent[-1] == pytest.approx(fitted.predict_seconds(one)[0])
+    prediction, seconds = fitted.predict_all(one, epoch=2)
+    assert np.array_equal(prediction, fitted.predict(one, epoch=2))
+    assert seconds[0] == spent[1]
+    for epoch in (0, 3, -1):
+        with pytest.raises(NotRecorded, match=f"epoch {epoch} is not predicted: expected 1 to 2"):
+            fitted.predict(one, epoch=epoch)
+
+
+def test_intervals_cover_what_they_say(fitted):
+    """Of new architectures with fresh noise, drawn as the table's scores are."""
+    generator = np.random.default_rng(5)
+    choices = fitted.space.sample_many(4000, seed=123)
+    truth = 0.7 + 0.02 * (choices[:, 3] > 0) + 0.01 * choices[:, -1]
+    truth += generator.normal(scale=0.004, size=(len(choices), 2)).max(axis=1)  # the better of two epochs
+    prediction = fitted.predict(choices)
+    total = np.hypot(prediction.noise_std, prediction.knowledge_std)
+    assert 0.7 < np.mean(np.abs(truth - prediction.mean) < 1.2816 * total) < 0.9
 
 
 def test_an_existing_surrogate_is_kept_unless_forced(fitted, copy):
@@ -111,7 +144,7 @@ def rewrite(folder, change):
 
 
 def test_a_damaged_model_is_refused(copy):
-    for name in ("valid.cbm", "seconds.cbm"):
+    for name in ("valid.cbm", "valid.noise.cbm", "test.epochs.cbm", "seconds.cbm"):
         content = (copy / name).read_bytes()
         (copy / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         with pytest.raises(SurrogateError, match=f"{name} is damaged or was replaced"):
@@ -126,7 +159,7 @@ def _replace_model(folder, content):
     (folder / "valid.cbm").write_bytes(content)
 
     def change(sidecar):
-        sidecar["targets"]["valid"]["sha256"] = hashlib.sha256(content).hexdigest()
+        sidecar["targets"]["valid"]["model"]["sha256"] = hashlib.sha256(content).hexdigest()
 
     rewrite(folder, change)
 
@@ -139,7 +172,7 @@ def test_a_classifier_is_refused(copy, tmp_path):
     model.fit(generator.random((30, 123)), np.arange(30) % 2)
     model.save_model(str(tmp_path / "c.cbm"))
     _replace_model(copy, (tmp_path / "c.cbm").read_bytes())
-    with pytest.raises(SurrogateError, match=r"valid.cbm is a model for Logloss: expected RMSEWithUncertainty"):
+    with pytest.raises(SurrogateError, match=r"valid.cbm is a model for Logloss: expected RMSE"):
         Surrogate.load(copy)
 
 
@@ -160,7 +193,7 @@ def test_another_model_does_not_make_the_reference_predictions(copy, seqnas_tabl
     ("change", "message"),
     [
         (lambda s: s.update(format="other"), "no sidecar of a surrogate"),
-        (lambda s: s.update(version=2), "format version 2, this nasbench-evs reads 1: upgrade"),
+        (lambda s: s.update(version=3), "format version 3, this nasbench-evs reads 2: upgrade"),
         (lambda s: s["space"].update(version=2), "version 2; this nasbench-evs knows version 1"),
         (lambda s: s["space"].update(name="mine"), "does not have the parameters"),
         (lambda s: s.update(features="something"), "features 'something'"),
@@ -242,4 +275,4 @@ def test_what_a_table_lacks_is_not_predicted():
 def test_progress_counts_every_model(seqnas_table):
     steps = []
     Surrogate.fit(seqnas_table.select(np.arange(60)), folds=2, progress=lambda *step: steps.append(step))
-    assert steps == [(i + 1, 7) for i in range(7)]
+    assert steps == [(i + 1, 9) for i in range(9)]  # per split two folds, all records, epochs; and seconds

@@ -1,0 +1,218 @@
+"""The surrogate card: what `judge` found, as JSON beside the models and as a page to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasbench_evs.errors import SurrogateError
+from nasbench_evs.files import replacing
+from nasbench_evs.surrogate.model import CARD
+
+PAGE = "card.md"
+GOAL = 0.9  # of a perfect predictor's tau
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Write CARD and PAGE into a surrogate's folder, each whole or not at all."""
+    with replacing(folder / CARD, force=True) as scratch:
+        scratch.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    with replacing(folder / PAGE, force=True) as scratch:
+        scratch.write_text(page(card), encoding="utf-8")
+
+
+def read_card(folder: Path) -> dict[str, Any] | None:
+    """The card in a surrogate's folder; None if it has none."""
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        raise SurrogateError(f"{folder / CARD} is damaged: make it again with nasbench-evs surrogate card") from None
+    if not isinstance(card, dict):
+        raise SurrogateError(f"{folder / CARD} is damaged: make it again with nasbench-evs surrogate card")
+    return card
+
+
+def page(card: Mapping[str, Any]) -> str:
+    """The card as markdown."""
+    lines = [
+        f"# Surrogate of {card['space']} on {card['dataset']}: how far to trust it",
+        "",
+        f"Made by `nasbench-evs surrogate card datasets/{card['dataset']}/{card['space']}.h5`. {card['metric']}; ± is the "
+        "half-width of a 95 % interval over folds, brackets are 95 % intervals over resampled architectures.",
+    ]
+    for split, figures in card["splits"].items():
+        lines += ["", f"## {'Validation' if split == 'valid' else 'Test'} scores", ""]
+        lines += _ranks(figures)
+        lines += _ceiling(figures)
+        lines += _calibration(figures["calibration"])
+        lines += _searchers(figures["searchers"])
+        lines += _sizes(figures["sizes"])
+        lines += _curves(figures["curves"])
+    return "\n".join(lines) + "\n"
+
+
+SUMMARY = (
+    "| surrogate | split | tau | of a perfect predictor | reached | 80 % intervals cover | tau without a searcher's records |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+)
+
+
+def summary(card: Mapping[str, Any]) -> list[str]:
+    """A row of SUMMARY for each split."""
+    rows = []
+    for split, figures in card["splits"].items():
+        tau, ceiling, part = figures["kendall_tau"], figures["ceiling"], reached(figures)
+        covered = figures["calibration"].get("noise_and_knowledge")
+        cells = [
+            f"{card['dataset']}/{card['space']}",
+            split,
+            f"{tau['mean']:.3f} ± {tau['plus_minus']:.3f}",
+            "-" if ceiling is None else _bracketed(ceiling["perfect"]),
+            "-" if part is None else f"{part:.0%}",
+            f"{covered['coverage']['80%']:.1%}" if covered else "-",
+            ", ".join(f"{name} {each['kendall_tau']:.3f}" for name, each in figures["searchers"].items()) or "-",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+_RANK_FIGURES = {
+    "kendall_tau": "Kendall's tau",
+    "kendall_tau_drawn": "Kendall's tau, architectures that no searcher chose",
+    "sparse_tau": "sparse tau (scores rounded to 0.1 %)",
+    "spearman": "Spearman's correlation",
+    "r2": "R²",
+    "mean_absolute_error": "mean absolute error",
+    "top10_regret": "regret of the best of the predicted top 10 of a fold",
+}
+
+
+def _ranks(figures: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"{figures['records']:,} trainings of {figures['architectures']:,} architectures; {figures['folds']} folds over "
+        f"architectures, {figures['repeats']} times.",
+        "",
+        "| held out | |",
+        "| --- | --- |",
+    ]
+    lines += [f"| {what} | {_shown(figures[name])} |" for name, what in _RANK_FIGURES.items() if name in figures]
+    return lines
+
+
+def _shown(value: Mapping[str, float | None]) -> str:
+    if value["mean"] is None:
+        return "-"
+    return f"{value['mean']:.4f}" + ("" if value["plus_minus"] is None else f" ± {value['plus_minus']:.4f}")
+
+
+def _bracketed(value: Mapping[str, float]) -> str:
+    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+
+
+def reached(figures: Mapping[str, Any]) -> float | None:
+    """The share of a perfect predictor's tau that is reached; on drawn architectures if the ceiling is theirs."""
+    ceiling = figures["ceiling"]
+    if ceiling is None or not ceiling["perfect"]["value"]:
+        return None
+    tau = figures["kendall_tau" if ceiling["chosen"] else "kendall_tau_drawn"]["mean"]
+    return None if tau is None else tau / ceiling["perfect"]["value"]
+
+
+def architectures_needed(figures: Mapping[str, Any]) -> float | None:
+    """To reach GOAL, if what is missing keeps falling as a power of the number of architectures; None if it does not."""
+    ceiling = figures["ceiling"]
+    if ceiling is None:
+        return None
+    perfect = ceiling["perfect"]["value"]
+    points = [(each["architectures"], each["kendall_tau"]["mean"]) for each in figures["sizes"]]
+    known = np.array([(n, perfect - tau) for n, tau in points if tau is not None and tau < perfect])
+    if len(known) < 3:
+        return None
+    slope, start = np.polyfit(np.log(known[:, 0]), np.log(known[:, 1]), 1)
+    return float(np.exp((np.log((1 - GOAL) * perfect) - start) / slope)) if slope < 0 else None
+
+
+def _ceiling(figures: Mapping[str, Any]) -> list[str]:
+    ceiling = figures["ceiling"]
+    if ceiling is None:
+        return ["", "Noise ceiling: unknown, too few architectures were trained twice."]
+    count, two = ceiling["architectures"], _bracketed(ceiling["two_trainings"])
+    perfect, share = _bracketed(ceiling["perfect"]), _bracketed(ceiling["architecture_share"])
+    if ceiling["chosen"]:
+        text = (
+            f"Noise ceiling: only {count} architectures that searchers chose were trained twice, and tau between two "
+            f"trainings of those is {two}. Their noise leaves {share} of the variance of all records, with which a perfect "
+            f"predictor would reach a tau of {perfect}; if bad architectures are noisier than those, less."
+        )
+    else:
+        text = (
+            f"Noise ceiling, from {count} architectures trained several times: tau between two trainings {two}; of a perfect "
+            f"predictor {perfect}; share of a score's variance that is architecture {share}."
+        )
+    part = reached(figures)
+    if part is not None:
+        text += f" The surrogate reaches {part:.0%} of the perfect predictor's tau."
+        if part < GOAL:
+            needed = architectures_needed(figures)
+            text += f" {GOAL:.0%} of it would take "
+            text += (
+                "an unknown number of architectures: the curve below does not approach it."
+                if needed is None
+                else f"about {needed:,.0f} architectures, if the curve below goes on as a power law."
+            )
+    return ["", text]
+
+
+def _calibration(figures: Mapping[str, Any]) -> list[str]:
+    if not figures:
+        return []
+    lines = [
+        "",
+        "| intervals from | 50 % cover | 80 % cover | 95 % cover | negative log likelihood | mean sd |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, what in (("noise", "noise alone"), ("noise_and_knowledge", "noise and knowledge")):
+        each = figures[name]
+        covered = " | ".join(f"{share:.1%}" for share in each["coverage"].values())
+        lines.append(f"| {what} | {covered} | {each['negative_log_likelihood']:.3f} | {each['mean_std']:.4f} |")
+    return [*lines, "", f"The noise is {figures['noise_is']}."]
+
+
+def _searchers(figures: Mapping[str, Any]) -> list[str]:
+    if not figures:
+        return ["", "Leaving a searcher's records out: there is no searcher here whose absence leaves enough records."]
+    lines = [
+        "",
+        "| fitted without what this searcher found | records | tau on them | mean absolute error | mean error | 80 % cover |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, each in figures.items():
+        lines.append(
+            f"| {name} | {each['records']} | {each['kendall_tau']:.3f} | {each['mean_absolute_error']:.4f} | "
+            f"{each['mean_error']:+.4f} | {each['coverage_80']:.1%} |"
+        )
+    return lines
+
+
+def _sizes(figures: list[dict[str, Any]]) -> list[str]:
+    lines = ["", "| architectures fitted to | tau on held-out records |", "| --- | --- |"]
+    return lines + [f"| {each['architectures']:,} | {_shown(each['kendall_tau'])} |" for each in figures]
+
+
+def _curves(figures: list[dict[str, Any]]) -> list[str]:
+    if not figures:
+        return []
+    lines = [
+        "",
+        "| first epochs of a real training | tau of its last score | tau of the extrapolation |",
+        "| --- | --- | --- |",
+    ]
+    return lines + [
+        f"| {each['epochs']} | {_shown(each['last_score'])} | {_shown(each['extrapolated'])} |" for each in figures
+    ]

@@ -1,0 +1,49 @@
+"""Predictions for architectures that the model did not see: what every judgement of a surrogate starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from nasbench_evs.surrogate.ensemble import Ensemble
+
+
+class HeldOut(NamedTuple):
+    """Of each record, shape (N,): the fold it was held out in, and what the ensemble fitted to the others predicts.
+
+    NaN where the others' scores were all equal.
+    """
+
+    fold: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
+
+
+def held_out(
+    features: np.ndarray,
+    values: np.ndarray,
+    groups: np.ndarray,
+    *,
+    folds: int,
+    seed: int,
+    step: Callable[[], None] = lambda: None,
+) -> HeldOut:
+    """Hold out each of `folds` random parts of the architectures (`groups`); `step` is called after each."""
+    fold = split_architectures(groups, folds, seed)
+    mean, spread = np.full((2, len(values)), np.nan)
+    for i in range(int(fold.max()) + 1):
+        train, test = fold != i, fold == i
+        if np.ptp(values[train]) > 0:
+            mean[test], spread[test] = Ensemble.fit(features[train], values[train], groups[train], seed).predict(
+                features[test]
+            )
+        step()
+    return HeldOut(fold, mean, spread)
+
+
+def split_architectures(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """The fold of each record: all records of one architecture in the same, folds of nearly equal numbers of those."""
+    distinct, owner = np.unique(groups, return_inverse=True)
+    return (np.random.default_rng(seed).permutation(len(distinct)) % min(folds, len(distinct)))[owner]

@@ -1,0 +1,30 @@
+"""Performance predictors: what a search asks which architecture to train next, all behind one interface."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.surrogate.predictors.predictor import Predictor
+
+__all__ = ["PREDICTORS", "Predictor", "predictor"]
+
+PREDICTORS = {
+    "catboost": "trees.CatBoost",
+    "xgboost": "trees.XGBoost",
+    "mlp": "networks.MLP",
+    "gcn": "networks.GCN",
+    "nao": "networks.NAO",
+    "seminas": "networks.SemiNAS",
+    "transformer": "networks.Transformer",
+}
+
+
+def predictor(name: str, space: SearchSpace, seed: int = 0) -> Predictor:
+    """A new predictor by name; InvalidQuery for a name that is none, PredictorError without the library it needs."""
+    if name not in PREDICTORS:
+        raise InvalidQuery(f"unknown predictor {name!r}: expected one of {', '.join(PREDICTORS)}")
+    module, cls = PREDICTORS[name].split(".")
+    made: Predictor = getattr(import_module(f"{__name__}.{module}"), cls)(space, seed)
+    return made

@@ -1,0 +1,99 @@
+"""What every performance predictor must do."""
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from nasbench_evs.errors import InvalidArchitecture, InvalidQuery
+from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace
+from nasbench_evs.surrogate.predictors import PREDICTORS, predictor
+
+MINE = SearchSpace.from_choices({"a": [1, 2, 3], "b": ["x", "y", "z"], "c": [True, False]}, name="mine")
+
+
+def made(space, n, seed=0):
+    choices = space.sample_many(n, seed=seed)
+    avec = space.encode_many(choices).astype(float)
+    weights = np.random.default_rng(7).normal(size=avec.shape[1])
+    return choices, 0.8 + 0.01 * avec @ weights
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+@pytest.mark.parametrize("space", [SeqNASSpace(), FFNSpace(3)], ids=lambda space: space.name)
+def test_it_learns(name, space):
+    choices, scores = made(space, 120)
+    unseen, truth = made(space, 200, seed=1)
+    found = predictor(name, space, seed=3).fit(choices, scores).predict(unseen)
+    assert kendalltau(found.mean, truth).statistic > 0.4
+    assert np.abs(found.mean - truth).mean() < truth.std() * 1.5
+    assert found.spread.shape == (200,)
+    assert (found.spread >= 0).all()
+    assert found.spread.max() > 0
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_the_same_seed_predicts_the_same(name, monkeypatch):
+    from nasbench_evs.surrogate.predictors.networks import Network
+
+    monkeypatch.setattr(Network, "steps", 10)
+    choices, scores = made(MINE, 12)
+    first, again, other = (predictor(name, MINE, seed).fit(choices, scores).predict(choices) for seed in (3, 3, 4))
+    assert np.array_equal(first.mean, again.mean)
+    assert not np.array_equal(first.mean, other.mean)
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_contract(name):
+    fresh = predictor(name, MINE)
+    choices, scores = made(MINE, 8)
+    with pytest.raises(InvalidQuery, match="call fit"):
+        fresh.predict(choices)
+    for wrong in (scores[:3], np.full(8, np.nan), scores[:, None]):
+        with pytest.raises(InvalidQuery, match="expected one finite score"):
+            fresh.fit(choices, wrong)
+    with pytest.raises(InvalidArchitecture):
+        fresh.fit(np.full((8, 3), 9, np.int8), scores)
+    assert len(fresh.fit(choices, scores).predict(choices[:0]).mean) == 0
+    one = fresh.predict(choices[:1])
+    assert one.mean[0] == pytest.approx(fresh.predict(choices).mean[0], abs=1e-5)
+    alike = fresh.fit(choices, np.full(8, 0.5)).predict(choices)
+    assert (alike.mean == 0.5).all()
+    assert (alike.spread == 1).all()
+
+
+def test_unknown_names():
+    with pytest.raises(InvalidQuery, match="unknown predictor 'forest': expected one of catboost, xgboost"):
+        predictor("forest", MINE)
+
+
+@pytest.mark.parametrize("name", ["mlp", "gcn", "nao"])
+def test_networks_leave_torch_as_it_was(name):
+    import torch
+
+    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
+    predictor(name, MINE).fit(*made(MINE, 8))
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_the_graph_has_the_layers_that_are_there():
+    from nasbench_evs.surrogate.predictors.networks import GCN, _adjacency
+
+    space = SeqNASSpace()
+    gcn = GCN(space)
+
+    def nodes(text):
+        return gcn._encode(space.stack([space.parse(text)]))[..., -1]
+
+    always = int(nodes("k1.n.0.0.mean").sum())  # stem, time encoding, the two depths, head
+    for text, encoders, decoders in (
+        ("k1.n.g/g.0.mean", 2, 0),
+        ("k1.n.0.1x1.mean", 0, 1),
+        ("k1.n.g/g/g/g.1x1/2x2.mean", 4, 2),
+    ):
+        there = nodes(text)
+        assert int(there.sum()) == always + encoders + decoders
+        edges = _adjacency(there)[0] > 0
+        assert (edges == edges.T).all()
+        inner = edges[:-1, :-1]
+        assert int(inner.sum()) == 2 * (int(there.sum()) - 1)  # a chain
