@@ -143,7 +143,7 @@ Surrogate.load({str(folder)!r}); print(time.perf_counter() - start)"""),
         "ms",
     )
     surrogate = SurrogateBenchmark(Surrogate.load(folder))
-    row("a million surrogate predictions with both uncertainties", timed(lambda: surrogate.query_many(choices)), "2 s")
+    row("a million surrogate predictions with both uncertainties", timed(lambda: surrogate.query_many(choices)), "4 s")
     some = space.architectures(choices[:1000])
     row("one surrogate query", timed(lambda: [surrogate.query(a) for a in some]) / len(some), "0.5 ms", "ms")
     for what, source in (("recorded", "table"), ("predicted", "surrogate")):

@@ -67,13 +67,13 @@ def summary(card: Mapping[str, Any]) -> list[str]:
     """A row of SUMMARY for each split."""
     rows = []
     for split, figures in card["splits"].items():
-        tau, ceiling, part = figures["kendall_tau"], figures["ceiling"], reached(figures)
+        tau, perfect, part = figures["kendall_tau"], _perfect(figures), reached(figures)
         covered = figures["calibration"].get("noise_and_knowledge")
         cells = [
             f"{card['dataset']}/{card['space']}",
             split,
             f"{tau['mean']:.3f} ± {tau['plus_minus']:.3f}",
-            "-" if ceiling is None else _bracketed(ceiling["perfect"]),
+            "-" if perfect is None else _bracketed(perfect),
             "-" if part is None else f"{part:.0%}",
             f"{covered['coverage']['80%']:.1%}" if covered else "-",
             ", ".join(f"{name} {each['kendall_tau']:.3f}" for name, each in figures["searchers"].items()) or "-",
@@ -115,21 +115,23 @@ def _bracketed(value: Mapping[str, float]) -> str:
     return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
 
 
-def reached(figures: Mapping[str, Any]) -> float | None:
-    """The share of a perfect predictor's tau that is reached; on drawn architectures if the ceiling is theirs."""
+def _perfect(figures: Mapping[str, Any]) -> Mapping[str, float] | None:
     ceiling = figures["ceiling"]
-    if ceiling is None or not ceiling["perfect"]["value"]:
-        return None
-    tau = figures["kendall_tau" if ceiling["chosen"] else "kendall_tau_drawn"]["mean"]
-    return None if tau is None else tau / ceiling["perfect"]["value"]
+    return None if ceiling is None else ceiling["perfect"]
+
+
+def reached(figures: Mapping[str, Any]) -> float | None:
+    """The share of a perfect predictor's tau that is reached, on architectures that no searcher chose."""
+    perfect, tau = _perfect(figures), figures.get("kendall_tau_drawn", {"mean": None})["mean"]
+    return None if not perfect or not perfect["value"] or tau is None else tau / perfect["value"]
 
 
 def architectures_needed(figures: Mapping[str, Any]) -> float | None:
     """To reach GOAL, if what is missing keeps falling as a power of the number of architectures; None if it does not."""
-    ceiling = figures["ceiling"]
+    ceiling = _perfect(figures)
     if ceiling is None:
         return None
-    perfect = ceiling["perfect"]["value"]
+    perfect = ceiling["value"]
     points = [(each["architectures"], each["kendall_tau"]["mean"]) for each in figures["sizes"]]
     known = np.array([(n, perfect - tau) for n, tau in points if tau is not None and tau < perfect])
     if len(known) < 3:
@@ -143,18 +145,17 @@ def _ceiling(figures: Mapping[str, Any]) -> list[str]:
     if ceiling is None:
         return ["", "Noise ceiling: unknown, too few architectures were trained twice."]
     count, two = ceiling["architectures"], _bracketed(ceiling["two_trainings"])
-    perfect, share = _bracketed(ceiling["perfect"]), _bracketed(ceiling["architecture_share"])
     if ceiling["chosen"]:
-        text = (
-            f"Noise ceiling: only {count} architectures that searchers chose were trained twice, and tau between two "
-            f"trainings of those is {two}. Their noise leaves {share} of the variance of all records, with which a perfect "
-            f"predictor would reach a tau of {perfect}; if bad architectures are noisier than those, less."
-        )
-    else:
-        text = (
-            f"Noise ceiling, from {count} architectures trained several times: tau between two trainings {two}; of a perfect "
-            f"predictor {perfect}; share of a score's variance that is architecture {share}."
-        )
+        return [
+            "",
+            f"Noise ceiling: unknown. Only {count} architectures that searchers chose were trained several times; tau between "
+            f"two trainings of those is {two}, which says nothing about the rest.",
+        ]
+    text = (
+        f"Noise ceiling, from {count} architectures trained several times: tau between two trainings {two}; of a perfect "
+        f"predictor {_bracketed(ceiling['perfect'])}; share of a score's variance that is architecture "
+        f"{_bracketed(ceiling['architecture_share'])}."
+    )
     part = reached(figures)
     if part is not None:
         text += f" The surrogate reaches {part:.0%} of the perfect predictor's tau."

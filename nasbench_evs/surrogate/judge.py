@@ -196,8 +196,8 @@ def ceiling(records: Records) -> dict[str, Any] | None:
     variance, which a few failing architectures dominate.
 
     Only architectures that no searcher chose count. Where too few of those were trained twice, all do, and `chosen` is
-    true: good architectures are alike, so tau between trainings of them says nothing about the table. Then
-    `architecture_share` is what their noise leaves of the variance of all records, and `perfect` follows from it.
+    true: good architectures are alike, and one searcher may train otherwise than another, so their tau and variance say
+    nothing about the rest of the table, and `perfect` and `architecture_share` are None.
     """
     drawn = np.isin(records.samplers, DRAWN)
     for rows in (np.flatnonzero(drawn), np.arange(len(records))):
@@ -212,22 +212,17 @@ def ceiling(records: Records) -> dict[str, Any] | None:
     shares, taus = [], []
     for i in range(_BOOTSTRAP + 1):
         some = [values[j] for j in generator.integers(len(values), size=len(values))] if i else values
-        shares.append(_left_by_noise(some, records.values) if chosen else _architecture_share(some))
+        shares.append(_architecture_share(some))
         taus.append(_two_trainings(some, generator, 20 if i == 0 else 2))
-    share, two = np.array(shares), np.array(taus)
-    correlation = share if chosen else np.sin(np.maximum(two, 0.0) * np.pi / 2)
+    two = np.array(taus)
+    perfect = 2 / np.pi * np.arcsin(np.sqrt(np.sin(np.maximum(two, 0.0) * np.pi / 2)))
     return {
         "architectures": len(values),
         "two_trainings": _bootstrapped(two),
-        "perfect": _bootstrapped(2 / np.pi * np.arcsin(np.sqrt(correlation))),
-        "architecture_share": _bootstrapped(share),
+        "perfect": None if chosen else _bootstrapped(perfect),
+        "architecture_share": None if chosen else _bootstrapped(np.array(shares)),
         "chosen": chosen,
     }
-
-
-def _left_by_noise(values: list[np.ndarray], everything: np.ndarray) -> float:
-    within = sum(((each - each.mean()) ** 2).sum() for each in values) / sum(len(each) - 1 for each in values)
-    return float(max(0.0, 1 - within / everything.var()))
 
 
 def _two_trainings(values: list[np.ndarray], generator: np.random.Generator, draws: int) -> float:

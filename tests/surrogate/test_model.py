@@ -77,6 +77,15 @@ def test_noise_is_standard_normal_and_depends_on_seed_and_architecture_alone():
     assert np.allclose(standard_normal("stream", np.array([0, 1, 2**63], np.uint64), 0), expected, atol=1e-6)
 
 
+def test_threads_and_batch_sizes_do_not_matter(fitted):
+    """Large batches are predicted by all threads, small ones by one."""
+    choices = fitted.space.sample_many(20_000, 8)
+    whole, seconds = fitted.predict_all(choices, epoch=1)
+    parts = [fitted.predict_all(part, epoch=1) for part in np.split(choices, 8)]
+    assert np.array_equal(np.concatenate([np.array(part) for part, _ in parts], axis=1), np.array(whole))
+    assert np.array_equal(np.concatenate([part for _, part in parts]), seconds)
+
+
 @pytest.mark.parametrize("seed", [-1, 1.0, True, "1"])
 def test_seeds_that_are_none(fitted, seed):
     with pytest.raises(InvalidQuery, match="expected an integer of 0 or more"):
