@@ -152,14 +152,12 @@ class SeqNASSpace(SearchSpace):
             flops += layer_flops
         depth = choices[:, start + 10]
         params += np.where(depth > 0, queries * d, 0)
-        feed_forward = _feed_forward(d, shape.hidden, queries)
+        decoder = _decoder_layer_costs(shape)
         for layer in range(2):
-            present = depth > layer
-            own, cross = (_head_counts(choices[:, start + column + layer]) for column in (11, 13))
-            own_params, own_flops = _attention(d, own * shape.hidden, queries, queries)
-            cross_params, cross_flops = _attention(d, cross * shape.hidden, queries, length)
-            params += present * (4 * 2 * d + own_params + cross_params + feed_forward[0])
-            flops += present * (own_flops + cross_flops + feed_forward[1])
+            own, cross = choices[:, start + 11 + layer], choices[:, start + 13 + layer]
+            layer_params, layer_flops = decoder[:, own, cross]
+            params += layer_params
+            flops += layer_flops
         return Cost(params, flops)
 
 
@@ -207,10 +205,6 @@ def _linear(inputs: Any, outputs: Any) -> Any:
     return inputs * outputs + outputs
 
 
-def _head_counts(index: np.ndarray) -> np.ndarray:
-    return np.array([*HEADS, 0])[index]
-
-
 def _attention(width: int, inner: Any, queries: int, keys: int) -> tuple[Any, Any]:
     """Multi-head attention of total head width `inner`, layer norm over the heads, projection back to `width`."""
     params = 3 * _linear(width, inner) + 2 * inner + _linear(inner, width)
@@ -244,4 +238,18 @@ def _encoder_layer_costs(shape: SequenceShape) -> np.ndarray:
                 weights = 3 * width * width
                 table[:, o] += np.array([[weights + width], [2 * length * weights]])
         table[:, o] += common[:, None]
+    return table
+
+
+@lru_cache(maxsize=64)
+def _decoder_layer_costs(shape: SequenceShape) -> np.ndarray:
+    """(params, flops) of every decoder layer, shape (2, 5, 5): own heads, cross heads; the last of each: absent."""
+    d, queries = shape.width, shape.outputs
+    table = np.zeros((2, len(HEADS) + 1, len(HEADS) + 1), np.int64)
+    params, flops = _feed_forward(d, shape.hidden, queries)
+    for o, own in enumerate(HEADS):
+        for c, cross in enumerate(HEADS):
+            table[:, o, c] = params + 4 * 2 * d, flops  # with the layer's own four layer norms
+            table[:, o, c] += _attention(d, own * shape.hidden, queries, queries)
+            table[:, o, c] += _attention(d, cross * shape.hidden, queries, shape.length)
     return table

@@ -58,8 +58,10 @@ class Ensemble:
         # The trees of a member follow on those of the one before it: what they add is what it predicts.
         pool = as_pool(features)
         sums = np.array(list(self.model.staged_predict(pool, eval_period=TREES, thread_count=threads(pool))))
-        members = np.diff(sums, axis=0, prepend=0.0)
-        return Estimate(members.mean(axis=0) * self.scale + self.mean, members.std(axis=0, ddof=1) * self.scale)
+        mean = sums[-1] / MEMBERS
+        sums[1:] -= sums[:-1].copy()
+        spread = np.sqrt(((sums - mean) ** 2).sum(axis=0) / (MEMBERS - 1))
+        return Estimate(mean * self.scale + self.mean, spread * self.scale)
 
 
 def fit_catboost(features: np.ndarray, values: np.ndarray, settings: dict[str, Any], loss: str = "RMSE") -> CatBoost:

@@ -213,7 +213,10 @@ class Surrogate:
         for features in self._blocks(choices, distilled):
             pool = as_pool(features)
             parts.append((*_predict_score(target, features, pool, epoch), self._predict_seconds(pool, epoch)))
-        columns = [np.concatenate(part) for part in zip(*parts, strict=True)] if parts else [np.empty(0)] * 4
+        if len(parts) == 1:
+            columns = list(parts[0])
+        else:
+            columns = [np.concatenate(part) for part in zip(*parts, strict=True)] if parts else [np.empty(0)] * 4
         return Prediction(*columns[:3]), columns[3]
 
     def noise(self, choices: np.ndarray, split: str, seed: int, *, distilled: bool = False) -> np.ndarray:
