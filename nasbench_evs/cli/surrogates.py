@@ -70,10 +70,9 @@ def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) 
             raise InvalidQuery(f"{name} {value}: expected {low} or more")
     opened = []
     for path in tables:
-        folder = locations.surrogate_of(path)
+        table, folder = read(path), locations.surrogate_of(path)
         if not folder.is_dir():
             raise UnknownBenchmark(f"no surrogate is fitted for {path}: run nasbench-evs surrogate fit {path}")
-        table = read(path)
         Surrogate.load(folder).check_belongs_to(table.content_sha256, path)
         opened.append((path, folder, table))
     print("\n".join(SUMMARY), flush=True)
