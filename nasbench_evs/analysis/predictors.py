@@ -16,9 +16,9 @@ import numpy as np
 
 from nasbench_evs.errors import InvalidQuery, OutputError
 from nasbench_evs.files import replacing
-from nasbench_evs.surrogate.judge import DRAWN
 from nasbench_evs.surrogate.model import score_outcomes
 from nasbench_evs.surrogate.predictors import PREDICTORS, predictor
+from nasbench_evs.tables.noise import DRAWN
 from nasbench_evs.tables.table import Table
 
 SIZES = (25, 50, 100, 200, 400)

@@ -10,7 +10,7 @@ from nasbench_evs.errors import InvalidQuery, SurrogateError
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.ensemble import Ensemble, as_pool
 from nasbench_evs.surrogate.features import Features
-from nasbench_evs.surrogate.held_out import held_out
+from nasbench_evs.surrogate.held_out import fit_uncertainty, held_out
 from nasbench_evs.surrogate.model import MIN_RECORDS, Prediction, score_outcomes
 from nasbench_evs.surrogate.uncertainty import Uncertainty
 from nasbench_evs.tables.table import Table
@@ -54,8 +54,7 @@ class Extrapolator:
         columns = np.column_stack([features.many(table["choices"][rows], False), curves[rows]])
         values, ranks = values[rows], table["rank"][rows]
         out = held_out(columns, values, ranks, folds=folds, seed=seed)
-        known = ~np.isnan(out.mean)
-        uncertainty = Uncertainty.fit(columns[known], (values - out.mean)[known], out.spread[known], np.nan)
+        uncertainty = fit_uncertainty(columns, values, out, float("nan"))
         ensemble = Ensemble.fit(columns, values, ranks, seed)
         return cls(table.header.space, features, int(epochs), ensemble, uncertainty)
 

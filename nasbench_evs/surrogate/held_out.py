@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbench_evs.surrogate.ensemble import Ensemble
+from nasbench_evs.surrogate.uncertainty import Uncertainty
 
 
 class HeldOut(NamedTuple):
@@ -41,6 +42,24 @@ def held_out(
             )
         step()
     return HeldOut(fold, mean, spread)
+
+
+def fold_taus(fold: np.ndarray, predicted: np.ndarray, values: np.ndarray) -> list[float]:
+    """Kendall's tau in each fold; a fold without predictions (NaN), or where all are equal, has none."""
+    from scipy.stats import kendalltau
+
+    taus = []
+    for i in range(int(fold.max()) + 1):
+        test = (fold == i) & ~np.isnan(predicted)
+        if len(np.unique(values[test])) > 1 and len(np.unique(predicted[test])) > 1:
+            taus.append(float(kendalltau(predicted[test], values[test]).statistic))
+    return taus
+
+
+def fit_uncertainty(features: np.ndarray, values: np.ndarray, out: HeldOut, noise_variance: float) -> Uncertainty:
+    """The uncertainty that the errors of held-out predictions show; `noise_variance` as `repeated_variance` gives it."""
+    known = ~np.isnan(out.mean)
+    return Uncertainty.fit(features[known], (values - out.mean)[known], out.spread[known], noise_variance)
 
 
 def split_architectures(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:

@@ -15,9 +15,10 @@ import numpy as np
 from nasbench_evs.surrogate.curves import seen
 from nasbench_evs.surrogate.ensemble import Ensemble
 from nasbench_evs.surrogate.features import Features
-from nasbench_evs.surrogate.held_out import HeldOut, held_out, split_architectures
+from nasbench_evs.surrogate.held_out import HeldOut, fit_uncertainty, fold_taus, held_out, split_architectures
 from nasbench_evs.surrogate.model import SCORES, score_outcomes
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, Uncertainty, repeated_variance
+from nasbench_evs.tables.noise import DRAWN, variances
 from nasbench_evs.tables.table import Table
 
 COVERAGES = (0.5, 0.8, 0.95)
@@ -29,7 +30,6 @@ SIZES = (25, 50, 100, 200, 400, 800, 1600, 3200)  # training architectures of th
 MAX_SEEN = 5  # epochs to extrapolate from, at most
 SPARSE = 0.001  # scores are rounded to 0.1 % for the sparse tau
 
-DRAWN = [b"random", b"exhaustive"]  # samplers that look at no score
 
 _BOOTSTRAP = 300
 
@@ -237,15 +237,9 @@ def _two_trainings(values: list[np.ndarray], generator: np.random.Generator, dra
 
 
 def _architecture_share(values: list[np.ndarray]) -> float:
-    """One-way analysis of variance over architectures: 0 to 1."""
-    sizes = np.array([len(each) for each in values])
-    means = np.array([each.mean() for each in values])
-    everything = np.concatenate(values)
-    within = sum(((each - each.mean()) ** 2).sum() for each in values) / (len(everything) - len(values))
-    size = (len(everything) - (sizes**2).sum() / len(everything)) / (len(values) - 1)
-    square = (sizes * (means - everything.mean()) ** 2).sum() / (len(values) - 1)
-    between = max(0.0, (square - within) / size)
-    return float(between / (between + within)) if between + within > 0 else 0.0
+    """The share of a score's variance that is architecture, 0 to 1."""
+    within, between = variances(np.concatenate(values), np.repeat(np.arange(len(values)), [len(v) for v in values]))
+    return between / (between + within) if between + within > 0 else 0.0
 
 
 def _bootstrapped(values: np.ndarray) -> dict[str, float]:
@@ -266,11 +260,8 @@ def leave_searchers_out(records: Records, seed: int) -> dict[str, Any]:
             continue
         features, values, ranks = records.features[train], records.values[train], records.ranks[train]
         out = held_out(features, values, ranks, folds=5, seed=seed)
-        known = ~np.isnan(out.mean)
         estimate = Ensemble.fit(features, values, ranks, seed).predict(records.features[test])
-        fitted = Uncertainty.fit(
-            features[known], (values - out.mean)[known], out.spread[known], repeated_variance(values, ranks)
-        )
+        fitted = fit_uncertainty(features, values, out, repeated_variance(values, ranks))
         total = np.hypot(*fitted.predict(records.features[test], estimate.spread))
         error = records.values[test] - estimate.mean
         found[sampler.decode()] = {
@@ -314,8 +305,6 @@ def table_sizes(records: Records, folds: int, seed: int) -> list[dict[str, Any]]
 
 def extrapolation(table: Table, records: Records, folds: int, seed: int) -> list[dict[str, Any]]:
     """Kendall's tau on held-out records, knowing their first epochs: of the last score seen, and of the extrapolator."""
-    from scipy.stats import kendalltau
-
     found = []
     for epochs in range(1, min(table.epochs, MAX_SEEN + 1)):
         curves = seen(table, epochs)[records.rows]
@@ -326,11 +315,6 @@ def extrapolation(table: Table, records: Records, folds: int, seed: int) -> list
         columns = np.column_stack([records.features[known], curves[known]])
         out = held_out(columns, values, ranks, folds=folds, seed=seed)
         last = curves[known][:, -1] * table.header.metric.sign
-        taus: dict[str, list[float]] = {"last_score": [], "extrapolated": []}
-        for i in range(int(out.fold.max()) + 1):
-            test = (out.fold == i) & ~np.isnan(out.mean)
-            for name, predicted in (("last_score", last), ("extrapolated", out.mean)):
-                if len(np.unique(predicted[test])) > 1:
-                    taus[name].append(float(kendalltau(predicted[test], values[test]).statistic))
+        taus = {"last_score": fold_taus(out.fold, last, values), "extrapolated": fold_taus(out.fold, out.mean, values)}
         found.append({"epochs": epochs, **{name: interval([each]) for name, each in taus.items()}})
     return found

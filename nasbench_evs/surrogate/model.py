@@ -25,7 +25,7 @@ from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate import uncertainty
 from nasbench_evs.surrogate.ensemble import Ensemble, as_pool, blocks, fit_catboost, loss_of, predict
 from nasbench_evs.surrogate.features import LAYOUT, Features
-from nasbench_evs.surrogate.held_out import HeldOut, held_out
+from nasbench_evs.surrogate.held_out import HeldOut, fit_uncertainty, fold_taus, held_out
 from nasbench_evs.surrogate.noise import standard_normal
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, Uncertainty, repeated_variance
 from nasbench_evs.tables.table import Table, to_json
@@ -155,7 +155,7 @@ class Surrogate:
                 features[known], outcomes[name][known], rows, table["distilled"][known], folds, seed, step
             )
             targets[name], out = fitted
-            metrics[name] = _first_figures(out, targets[name], features[known], outcomes[name][known])
+            metrics[name] = _first_figures(out, outcomes[name][known])
             if with_epochs:
                 epochs = _fit_epochs(
                     table.select(np.flatnonzero(known)), name, features[known], out, targets[name], seed
@@ -427,23 +427,15 @@ def _fit_score(
     out = held_out(features, values, ranks, folds=folds, seed=seed, step=step)
     ensemble = Ensemble.fit(features, values, ranks, seed)
     step()
-    known = ~np.isnan(out.mean)
-    if not known.any():
+    if np.isnan(out.mean).all():
         raise SurrogateError("scores are too alike to hold any out: expected more records with different scores")
     noise = repeated_variance(values, ranks * np.uint64(2) + (distilled == 1).astype(np.uint64))
-    errors = values[known] - out.mean[known]
-    return _ScoreTarget(ensemble, Uncertainty.fit(features[known], errors, out.spread[known], noise), None), out
+    return _ScoreTarget(ensemble, fit_uncertainty(features, values, out, noise), None), out
 
 
-def _first_figures(out: HeldOut, target: _ScoreTarget, features: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+def _first_figures(out: HeldOut, values: np.ndarray) -> dict[str, Any]:
     """The figures that fitting gives for nothing; the card has all of them, with intervals."""
-    from scipy.stats import kendalltau
-
-    taus = []
-    for i in range(int(out.fold.max()) + 1):
-        test = (out.fold == i) & ~np.isnan(out.mean)
-        if len(np.unique(values[test])) > 1 and len(np.unique(out.mean[test])) > 1:
-            taus.append(kendalltau(out.mean[test], values[test]).statistic)
+    taus = fold_taus(out.fold, out.mean, values)
     return {
         "folds": int(out.fold.max()) + 1,
         "kendall_tau": round(float(np.mean(taus)), 4) if taus else None,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nasbench_evs.surrogate.ensemble import fit_catboost, predict
+from nasbench_evs.tables.noise import variances
 
 if TYPE_CHECKING:
     from catboost import CatBoost
@@ -61,10 +62,5 @@ def _noise(model: CatBoost, features: Any) -> np.ndarray:
 
 def repeated_variance(values: np.ndarray, groups: np.ndarray) -> float:
     """Variance between trainings of one architecture (`groups`), pooled; NaN below MIN_REPEATED architectures."""
-    _, owner, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    repeated = counts > 1
-    if repeated.sum() < MIN_REPEATED:
-        return float("nan")
-    mean = np.bincount(owner, values) / counts
-    squares = np.bincount(owner, (values - mean[owner]) ** 2)
-    return float(squares[repeated].sum() / (counts[repeated] - 1).sum())
+    counts = np.unique(groups, return_counts=True)[1]
+    return variances(values, groups)[0] if (counts > 1).sum() >= MIN_REPEATED else float("nan")
