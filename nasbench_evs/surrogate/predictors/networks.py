@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -52,16 +52,12 @@ class Network(Predictor):
             torch.set_num_threads(threads)
 
     def _train(self, network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> None:
-        self._minimise(network, inputs, lambda rows: self._loss(network, inputs[rows], targets[rows]))
-
-    def _minimise(self, network: nn.Module, inputs: torch.Tensor, loss_of: Any) -> None:
-        """Minimise `loss_of` a batch of row indices over all rows."""
         network.train()
         optimiser = torch.optim.AdamW(network.parameters(), lr=self.learning_rate, weight_decay=0.01, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.learning_rate, self.steps, cycle_momentum=False)
         for rows in islice(_batches(len(inputs)), self.steps):
             optimiser.zero_grad()
-            loss_of(rows).backward()
+            self._loss(network, inputs[rows], targets[rows]).backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             schedule.step()
