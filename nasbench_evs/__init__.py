@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nasbench_evs import datasets, spaces, tables
+    from nasbench_evs import datasets, search, spaces, tables
     from nasbench_evs.benchmark import Score, Scores, benchmarks, load
+    from nasbench_evs.custom import from_frame, from_function
     from nasbench_evs.errors import NasbenchError
 
-__all__ = ["NasbenchError", "Score", "Scores", "__version__", "benchmarks", "datasets", "load", "spaces", "tables"]
+__all__ = [
+    "NasbenchError", "Score", "Scores", "__version__", "benchmarks", "datasets", "from_frame", "from_function", "load", "search",
+    "spaces", "tables",
+]  # fmt: skip
 
 # Loaded when first used, so that `import nasbench_evs` costs nothing.
 _HOMES = {
@@ -24,6 +28,8 @@ _HOMES = {
     "Score": "nasbench_evs.benchmark",
     "Scores": "nasbench_evs.benchmark",
     "benchmarks": "nasbench_evs.benchmark",
+    "from_frame": "nasbench_evs.custom",
+    "from_function": "nasbench_evs.custom",
     "load": "nasbench_evs.benchmark",
 }
 
@@ -31,7 +37,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
-    elif name in ("datasets", "spaces", "tables"):
+    elif name in ("datasets", "search", "spaces", "tables"):
         value = import_module(f"nasbench_evs.{name}")
     else:
         raise AttributeError(f"module 'nasbench_evs' has no attribute {name!r}")

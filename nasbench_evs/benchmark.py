@@ -109,6 +109,11 @@ class Benchmark:
     dataset: str
     metric: Metric
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs `epoch=` may name; 0 if only the best epoch is known."""
+        raise NotImplementedError
+
     def query(
         self,
         architecture: Architecture,
@@ -189,6 +194,10 @@ class TableBenchmark(Benchmark):
 
     def __repr__(self) -> str:
         return f"<benchmark {self.dataset}: {self.space.name}, {len(self.table):,} records, {self.metric.name}>"
+
+    @property
+    def epochs(self) -> int:
+        return 0 if self.table.header.curves == "best" else self.table.epochs
 
     @cached_property
     def _starts(self) -> np.ndarray:
@@ -405,6 +414,10 @@ class SurrogateBenchmark(Benchmark):
     def __repr__(self) -> str:
         return f"<surrogate benchmark {self.dataset}: {self.space.name}, {self.metric.name}>"
 
+    @property
+    def epochs(self) -> int:
+        return self.surrogate.epochs
+
     def _query(self, architecture: Architecture, question: Question) -> Score:
         scores = self._query_many(self.space.stack([architecture]), question)
         fields = {name: f.item() if isinstance(f, np.ndarray) else f for name, f in scores._asdict().items()}
@@ -454,6 +467,10 @@ class AutoBenchmark(Benchmark):
 
     def __repr__(self) -> str:
         return repr(self.recorded)[:-1] + ", and a surrogate for the rest>"
+
+    @property
+    def epochs(self) -> int:
+        return self.recorded.epochs
 
     def _query(self, architecture: Architecture, question: Question) -> Score:
         if self.recorded.holds_one(architecture, question.distilled):
@@ -512,6 +529,10 @@ class TrainingBenchmark(Benchmark):
 
     def __repr__(self) -> str:
         return f"<training benchmark {self.dataset}: {self.space.name}, {self.metric.name}>"
+
+    @property
+    def epochs(self) -> int:
+        return self._retrainer.protocol.epochs
 
     def _query(self, architecture: Architecture, question: Question) -> Score:
         split, epoch, seed, distilled = question

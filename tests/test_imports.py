@@ -18,7 +18,7 @@ LAYERS = [
     ("models",),
     ("generators",),
     ("surrogate",),
-    ("benchmark",),
+    ("benchmark", "custom"),
     ("search",),
     ("analysis",),
     ("cli",),

@@ -14,6 +14,7 @@ import nasbench_evs
 from nasbench_evs.cli.benchmarks import list_command, query
 from nasbench_evs.cli.data import data
 from nasbench_evs.cli.generate import baselines_command, generate_command
+from nasbench_evs.cli.search import experiment_command, search_command
 from nasbench_evs.cli.surrogates import surrogate
 from nasbench_evs.cli.tables import import_release_command, table
 from nasbench_evs.errors import NasbenchError
@@ -76,6 +77,8 @@ def cli() -> None:
 for _command in (
     list_command,
     query,
+    search_command,
+    experiment_command,
     generate_command,
     baselines_command,
     import_release_command,

@@ -6,7 +6,8 @@ import numpy as np
 
 from nasbench_evs.spaces import SearchSpace
 
-_PARAMETERS = {"iterations": 200, "depth": 6, "learning_rate": 0.05}
+_PARAMETERS = {"iterations": 200, "learning_rate": 0.05}
+_DEPTH = 6  # of the trees; recorded tables depend on all of these
 _ENSEMBLE = 10
 _PATIENCE = 1000
 
@@ -27,7 +28,7 @@ def propose(
     """
     rng = np.random.default_rng(seed)
     pool = fresh(space, max(candidates, batch), rng, choices if exclude is None else np.concatenate([choices, exclude]))
-    mean, std = _predict(space, choices, scores, pool, seed)
+    mean, std = predict(space, choices, scores, pool, seed)
     chosen: list[int] = []
     for _ in range(min(batch, len(pool))):
         draw = rng.normal(mean, std)
@@ -56,10 +57,10 @@ def fresh(
     return np.array(found[:n], np.int8).reshape(-1, len(space.choices))
 
 
-def _predict(
-    space: SearchSpace, choices: np.ndarray, scores: np.ndarray, pool: np.ndarray, seed: int
+def predict(
+    space: SearchSpace, choices: np.ndarray, scores: np.ndarray, pool: np.ndarray, seed: int, depth: int = _DEPTH
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted score and its knowledge uncertainty (standard deviation) of every candidate."""
+    """Predicted score and its knowledge uncertainty (standard deviation) of every architecture of `pool`: two arrays (M,)."""
     from catboost import CatBoostRegressor, Pool
 
     known = ~np.isnan(scores)
@@ -69,6 +70,7 @@ def _predict(
     centre, scale = targets.mean(), targets.std()
     model = CatBoostRegressor(
         **_PARAMETERS,
+        depth=depth,
         loss_function="RMSEWithUncertainty",
         posterior_sampling=True,
         random_seed=seed % 2**31,

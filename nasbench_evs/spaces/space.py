@@ -221,7 +221,7 @@ class SearchSpace:
             index = choices[:, column]
             wrong = (index >= self._options[column]) | (index < -1)
             if not wrong.any():  # only then may the parent's indices select from a table
-                active = self._is_active(column, choices)
+                active = self.is_active(column, choices)
                 wrong = (index >= 0) != active
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
@@ -231,7 +231,8 @@ class SearchSpace:
                 raise InvalidArchitecture(f"row {row}: {choice.name} has index {index[row]}: expected {expected}")
         return choices.astype(np.int8, copy=False)
 
-    def _is_active(self, column: int, choices: np.ndarray) -> np.ndarray:
+    def is_active(self, column: int, choices: np.ndarray) -> np.ndarray:
+        """In which rows the choice of this column is active, given the columns before it: bool (N,)."""
         parent = self._parents[column]
         if parent < 0:
             return np.ones(len(choices), bool)
@@ -265,7 +266,7 @@ class SearchSpace:
         clear those that are not active."""
         for column in range(len(self.choices)):
             index = choices[:, column]
-            active = self._is_active(column, choices)
+            active = self.is_active(column, choices)
             fill = active & (index < 0)
             if generator is None:
                 index[fill] = 0
@@ -275,6 +276,15 @@ class SearchSpace:
                 drawn = np.searchsorted(odds, uniform, "right") if len(odds) else uniform * self._options[column]
                 np.copyto(index, drawn.astype(np.int8), where=fill)
             index[~active] = -1
+
+    def complete(self, choices: np.ndarray, seed: Seed = None) -> np.ndarray:
+        """Valid choice indices of rows that may lack active choices or hold inactive ones, int (N, C).
+
+        Active choices that are -1 are drawn by their odds, what is not active is cleared.
+        """
+        completed = np.array(choices, np.int8, order="F")
+        self._complete(completed, _generator(seed))
+        return completed
 
     # Mutation and neighbours
 

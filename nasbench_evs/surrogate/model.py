@@ -185,6 +185,12 @@ class Surrogate:
 
     # Predicting
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs can be asked for; 0 if the table had best epochs only."""
+        found = self._targets["valid"].epochs
+        return 0 if found is None else len(found.factors)
+
     def predict(
         self, choices: np.ndarray, split: str = "valid", *, epoch: int | None = None, distilled: bool = False
     ) -> Prediction:

@@ -18,6 +18,8 @@ try:
     import torch
     from torch import nn
     from torch.nn import functional as F
+
+    from nasbench_evs.models.threads import one_thread
 except ImportError:
     raise PredictorError("this predictor needs PyTorch: pip install 'nasbench-evs[train]'") from None
 
@@ -39,17 +41,12 @@ class Network(Predictor):
     def _fit(self, choices: np.ndarray, scores: np.ndarray) -> None:
         inputs, targets = self._encode(choices), torch.as_tensor(scores, dtype=torch.float32)
         self._networks = []
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the networks are tiny
-        try:
-            with torch.random.fork_rng([]):
-                for member in range(self.members):
-                    torch.manual_seed(self.seed * self.members + member)
-                    network = self._build(inputs)
-                    self._train(network, inputs, targets)
-                    self._networks.append(network.eval())
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(), torch.random.fork_rng([]):
+            for member in range(self.members):
+                torch.manual_seed(self.seed * self.members + member)
+                network = self._build(inputs)
+                self._train(network, inputs, targets)
+                self._networks.append(network.eval())
 
     def _train(self, network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> None:
         network.train()

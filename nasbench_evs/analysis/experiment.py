@@ -1,0 +1,362 @@
+"""Experiments: searchers on benchmarks over many seeds, in parallel, resumable; one row for each evaluation."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import sqlite3
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, OutputError, one_line
+from nasbench_evs.search import Result, run
+from nasbench_evs.search.objective import COSTS
+from nasbench_evs.search.registry import SEARCHERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nasbench_evs.benchmark import Benchmark
+
+JOURNAL = "journal.sqlite"
+MOST_WORKERS = 64
+
+
+class Contender(NamedTuple):
+    """A searcher of an experiment: `label` names it in results."""
+
+    label: str
+    name: str
+    parameters: dict[str, Any]
+
+
+class Ground(NamedTuple):
+    """A benchmark of an experiment. `limits`: the constraint; `budget`: evaluations of each search."""
+
+    label: str
+    name: str
+    space: str | None
+    source: str
+    limits: dict[str, float]
+    budget: int
+
+    def load(self) -> Benchmark:
+        return _load(self.name, self.space, self.source)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What an experiment file says (see `read_experiment`)."""
+
+    title: str
+    searchers: list[Contender]
+    benchmarks: list[Ground]
+    seeds: int
+    workers: int = 1  # simulated ones
+    question: str = field(default="")
+
+
+@lru_cache(maxsize=None)
+def _load(name: str, space: str | None, source: str) -> Benchmark:
+    from nasbench_evs.benchmark import load
+
+    return load(name, space, source=source)
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The experiment of a TOML file; InvalidQuery names what is wrong in it.
+
+    `title`, `question`, `seeds`, `budget` (evaluations), `workers` (simulated), a list `searchers` of names, or tables
+    `[[searcher]]` with `name`, `label` and hyper-parameters, and tables `[[benchmark]]` with `name`, `space`, `source`, `label`,
+    `params` or `flops` (constraints) and a `budget` of its own.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InvalidQuery(f"no experiment file at {path}: expected a TOML file such as analysis/comparison.toml") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidQuery(f"{path} cannot be read: {one_line(error)}") from None
+    try:
+        return _parse(tomllib.loads(text), Path(path).stem)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidQuery(f"{path} is no TOML: {one_line(error)}") from None
+    except InvalidQuery as error:
+        raise InvalidQuery(f"{path}: {error}") from None
+
+
+_KEYS = ("title", "question", "seeds", "budget", "workers", "searchers", "searcher", "benchmark")
+_GROUND_KEYS = ("name", "space", "source", "label", "budget", *COSTS)
+
+
+def _parse(values: dict[str, Any], stem: str) -> Experiment:
+    _known(values, _KEYS, "the experiment")
+    searchers = [Contender(str(name), name, {}) for name in _list(values, "searchers")]
+    for entry in _list(values, "searcher"):
+        rest = dict(entry) if isinstance(entry, dict) else {}
+        name = rest.pop("name", None)
+        searchers.append(Contender(str(rest.pop("label", name)), name, rest))
+    for each in searchers:
+        if each.name not in SEARCHERS:
+            raise InvalidQuery(f"searcher {each.name!r}: expected one of {', '.join(SEARCHERS)}")
+    benchmarks = []
+    for entry in _list(values, "benchmark"):
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            raise InvalidQuery(f"benchmark {entry!r}: expected a table with a name")
+        _known(entry, _GROUND_KEYS, f"benchmark {entry['name']}")
+        source, space = entry.get("source", "auto"), entry.get("space")
+        limits = {cost: float(entry[cost]) for cost in COSTS if cost in entry}
+        priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
+        label = " ".join([entry["name"], *([space] if space not in (None, "seqnas") else []), source, *priced])
+        budget = _whole(entry if "budget" in entry else values, "budget", 150)
+        benchmarks.append(Ground(str(entry.get("label", label)), entry["name"], space, source, limits, budget))
+    for kind, labels in (("searcher", [s.label for s in searchers]), ("benchmark", [b.label for b in benchmarks])):
+        if not labels:
+            raise InvalidQuery(f"no {kind} is named: expected at least one [[{kind}]]")
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise InvalidQuery(f"two of [[{kind}]] are called {twice[0]!r}: give them a label each")
+    return Experiment(
+        str(values.get("title", stem)),
+        searchers,
+        benchmarks,
+        _whole(values, "seeds", 20),
+        _whole(values, "workers", 1),
+        str(values.get("question", "")),
+    )
+
+
+def _known(values: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
+    for key in values:
+        if key not in keys:
+            raise InvalidQuery(f"{where} has no key {key!r}: expected some of {', '.join(keys)}")
+
+
+def _list(values: Mapping[str, Any], key: str) -> list[Any]:
+    found = values.get(key, [])
+    if not isinstance(found, list):
+        raise InvalidQuery(f"{key} = {found!r}: expected a list")
+    return found
+
+
+def _whole(values: Mapping[str, Any], key: str, default: int) -> int:
+    value = values.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidQuery(f"{key} = {value!r}: expected an integer of 1 or more")
+    return value
+
+
+class Run(NamedTuple):
+    """One search of an experiment, as its journal keeps it: the columns of its evaluations, and its answer.
+
+    `valid` and `test` are the incumbent's scores, means over what is recorded or predicted (not what the searcher saw); NaN while
+    there is no incumbent, and where there are no such scores.
+    """
+
+    benchmark: str
+    searcher: str
+    seed: int
+    own_seconds: float
+    spent: list[float]
+    seconds: list[float]
+    rank: list[int]
+    epoch: list[int]  # 0: the whole training
+    value: list[float]
+    valid: list[float]
+    test: list[float]
+    recommended: list[int]  # ranks
+    recommended_valid: list[float]
+    recommended_test: list[float]
+
+
+def search_once(ground: Ground, contender: Contender, seed: int, workers: int = 1) -> Run:
+    """Run one search and look up what its incumbents are worth."""
+    bench = ground.load()
+    result = run(
+        contender.name, bench, budget=ground.budget, seed=seed, workers=workers, constraint=ground.limits,
+        **contender.parameters,
+    )  # fmt: skip
+    incumbents = result.incumbents
+    truth = {split: _truth(bench, result, split)[incumbents] if len(incumbents) else np.empty(0) for split in ("valid", "test")}
+    for split, values in truth.items():
+        truth[split] = np.where(incumbents >= 0, values, np.nan)
+    ends = {split: _scores(bench, bench.space.stack(result.recommended), split) for split in ("valid", "test")}
+    return Run(
+        ground.label,
+        contender.label,
+        seed,
+        round(result.own_seconds, 4),
+        [round(trial.spent, 4) for trial in result.trials],
+        [round(trial.finished, 3) if result.timed else float("nan") for trial in result.trials],
+        [trial.architecture.rank for trial in result.trials],
+        [trial.epoch or 0 for trial in result.trials],
+        [round(trial.value, 6) for trial in result.trials],
+        truth["valid"].round(6).tolist(),
+        truth["test"].round(6).tolist(),
+        [architecture.rank for architecture in result.recommended],
+        ends["valid"].round(6).tolist(),
+        ends["test"].round(6).tolist(),
+    )
+
+
+def _truth(bench: Benchmark, result: Result, split: str) -> np.ndarray:
+    """Of every trial's architecture, the mean score: float (N,)."""
+    used = sorted(set(result.incumbents.tolist()) - {-1})
+    values = np.full(len(result.trials), np.nan)
+    values[used] = _scores(bench, bench.space.stack([result.trials[i].architecture for i in used]), split)
+    return values
+
+
+def _scores(bench: Benchmark, choices: np.ndarray, split: str) -> np.ndarray:
+    if not len(choices):
+        return np.empty(0)
+    try:
+        return bench.query_many(choices, split=split).value
+    except NotRecorded:
+        return np.full(len(choices), np.nan)
+
+
+def best_known(ground: Ground, runs: list[Run], split: str) -> float:
+    """The best score on that split of what was recorded within the constraint, or met in any of the runs."""
+    bench = ground.load()
+    sign = bench.metric.sign
+    found = [value for each in runs for value in (*getattr(each, split), *getattr(each, f"recommended_{split}"))]
+    pool = getattr(bench, "pool", None)
+    if pool is not None:
+        fits = np.ones(len(pool), bool)
+        for name, limit in ground.limits.items():
+            fits &= getattr(bench.cost_many(pool), name) <= limit
+        found += _scores(bench, pool[fits], split).tolist()
+    return float(sign * np.nanmax(sign * np.array(found))) if np.isfinite(found).any() else float("nan")
+
+
+def run_experiment(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Run]:
+    """All runs of the experiment, done in parallel; a journal in `folder` keeps what has ended, so the same call goes on.
+
+    Seeds come first: a stopped experiment has compared everything, with fewer seeds. A run that cannot be made (a searcher that
+    needs a constraint, a benchmark without epochs) is an error before anything runs.
+    """
+    for ground in experiment.benchmarks:
+        _check(ground, experiment)
+    todo = [
+        (ground, contender, seed)
+        for seed in range(experiment.seeds)
+        for ground in experiment.benchmarks
+        for contender in experiment.searchers
+    ]
+    with _journal(folder / JOURNAL) as journal:
+        done = _done(journal, experiment)
+        left = [key for key in todo if _key(*key, experiment.workers) not in done]
+        progress(len(todo) - len(left), len(todo))
+        if left:
+            count = min(processes or os.cpu_count() or 1, MOST_WORKERS)
+            context = multiprocessing.get_context("spawn")  # threads do not survive a fork
+            with _one_thread(), ProcessPoolExecutor(count, mp_context=context) as pool:
+                jobs = {pool.submit(search_once, *key, experiment.workers): key for key in left}
+                try:
+                    for count, job in enumerate(as_completed(jobs), 1):
+                        _write(journal, _key(*jobs[job], experiment.workers), job.result())
+                        progress(len(todo) - len(left) + count, len(todo))
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        kept = _done(journal, experiment)
+    return [kept[key] for key in (_key(*each, experiment.workers) for each in todo) if key in kept]
+
+
+def read_runs(experiment: Experiment, folder: Path) -> list[Run]:
+    """What the journal in `folder` holds of the experiment; OutputError if there is none."""
+    if not (folder / JOURNAL).exists():
+        raise OutputError(f"{folder} holds no {JOURNAL}: run nasbench-evs experiment first")
+    with _journal(folder / JOURNAL) as journal:
+        return list(_done(journal, experiment).values())
+
+
+def _check(ground: Ground, experiment: Experiment) -> None:
+    """One evaluation of each searcher shows whether its hyper-parameters and the benchmark go together."""
+    from nasbench_evs.search.objective import Objective
+    from nasbench_evs.search.registry import make
+
+    objective = Objective(ground.load(), constraint=ground.limits)
+    for each in experiment.searchers:
+        try:
+            make(each.name, objective.domain, seed=0, epochs=objective.epochs, parameters=each.parameters)
+        except NasbenchError as error:
+            raise type(error)(f"{each.label} on {ground.label}: {error}") from None
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes that begin within it compute on one thread each: more would only wait for each other."""
+    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(before, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _key(ground: Ground, contender: Contender, seed: int, workers: int) -> str:
+    """What decides a run. The content of tables and surrogates is not part of it: use a new folder for new ones."""
+    return json.dumps([ground, contender, seed, workers], sort_keys=True)
+
+
+@contextlib.contextmanager
+def _journal(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS runs (key TEXT PRIMARY KEY, run TEXT NOT NULL)")
+            yield connection
+    except OSError as error:
+        raise OutputError(f"cannot write {path.parent}: {error.strerror or error}") from None
+    except sqlite3.Error as error:
+        raise OutputError(f"the journal {path} cannot be used: {error}; choose another --out") from None
+
+
+def _write(journal: sqlite3.Connection, key: str, each: Run) -> None:
+    journal.execute("INSERT OR REPLACE INTO runs VALUES (?, ?)", (key, json.dumps(each)))
+    journal.commit()
+
+
+def _done(journal: sqlite3.Connection, experiment: Experiment) -> dict[str, Run]:
+    wanted = {
+        _key(ground, contender, seed, experiment.workers)
+        for ground in experiment.benchmarks
+        for contender in experiment.searchers
+        for seed in range(experiment.seeds)
+    }
+    rows = journal.execute("SELECT key, run FROM runs")
+    return {key: Run(*json.loads(text)) for key, text in rows if key in wanted}
+
+
+def tidy(runs: list[Run]) -> pd.DataFrame:
+    """One row for each evaluation of each run."""
+    import pandas as pd
+
+    columns = ("spent", "seconds", "rank", "epoch", "value", "valid", "test")
+    lengths = [len(each.spent) for each in runs]
+    frame = {
+        name: np.repeat([getattr(each, name) for each in runs], lengths) for name in ("benchmark", "searcher", "seed")
+    }
+    frame["evaluation"] = np.concatenate([np.arange(1, n + 1) for n in lengths]) if runs else np.empty(0)
+    frame |= {name: np.concatenate([getattr(each, name) for each in runs]) for name in columns}
+    return pd.DataFrame(frame)

@@ -1,0 +1,126 @@
+"""What an experiment writes: a tidy file of results, a summary, a page and figures."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nasbench_evs.analysis import plots
+from nasbench_evs.analysis.experiment import Experiment, Run, tidy
+from nasbench_evs.analysis.statistics import SIGNIFICANT, Regrets, friedman, mean, mean_ranks, pairwise, wins
+from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.files import replacing
+
+RESULTS = "results.csv.gz"
+SUMMARY = "summary.csv"
+PAGE = "results.md"
+
+
+def write_report(experiment: Experiment, runs: Sequence[Run], folder: Path, command: str) -> Regrets:
+    """Everything that follows from the runs, into `folder`; replaces what an earlier call wrote there."""
+    regrets = Regrets(experiment, runs)
+    if not regrets.seeds:
+        raise InvalidQuery("no seed has ended for every searcher on every benchmark yet: let the experiment go on")
+    kept = sorted(regrets.runs.values(), key=lambda run: run[:3])
+    with replacing(folder / RESULTS, force=True) as scratch, gzip.GzipFile(scratch, "wb", mtime=0) as out:
+        out.write(tidy(kept).to_csv(index=False).encode())
+    with replacing(folder / SUMMARY, force=True) as scratch:
+        scratch.write_text(_summary(regrets), encoding="utf-8")
+    plots.anytime(regrets, folder)
+    plots.anytime(regrets, folder, "seconds")
+    table = regrets.table()
+    if len(regrets.searchers) > 1:
+        plots.critical_difference(regrets.searchers, mean_ranks(table), pairwise(table), folder / "ranks")
+    with replacing(folder / PAGE, force=True) as scratch:
+        scratch.write_text(_page(regrets, table, command, folder), encoding="utf-8")
+    return regrets
+
+
+def _summary(regrets: Regrets) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["benchmark", "searcher", "split", "best_known", "evaluations", "seeds", "regret", "margin", "own_seconds"])
+    for benchmark in regrets.benchmarks:
+        budget = regrets.ground(benchmark).budget
+        marks = np.array(sorted({math.ceil(budget * share) for share in (0.2, 0.4, 0.6, 0.8, 1.0)}), float)
+        for searcher in regrets.searchers:
+            values = regrets.curve(benchmark, searcher, marks)
+            own = regrets.own_seconds(searcher)
+            for mark, column in zip(marks, values.T, strict=True):
+                at = mean(column)
+                writer.writerow(
+                    [benchmark, searcher, regrets.split[benchmark], f"{regrets.best[benchmark]:.6f}", int(mark),
+                     len(regrets.seeds), f"{at.value:.6f}", f"{at.margin:.6f}", f"{own:.3f}"]
+                )  # fmt: skip
+    return buffer.getvalue()
+
+
+def _page(regrets: Regrets, table: np.ndarray, command: str, folder: Path) -> str:
+    experiment = regrets.experiment
+    names = regrets.searchers
+    lines = [f"# {experiment.title}", ""]
+    if experiment.question:
+        lines += [experiment.question, ""]
+    lines += [
+        f"Written by `{command}`: {len(regrets.seeds)} seeds, {experiment.workers} simulated worker"
+        f"{'s' if experiment.workers > 1 else ''}. Regret is how far the score of the incumbent (the best validation score that the "
+        "search has seen, of one training) is below the best known score, as means over recorded or predicted trainings; on the "
+        "test split where there is one. Smaller is better; ± is half the width of a 95 % interval over seeds.",
+        "",
+        "## Regret at the end",
+        "",
+        f"| benchmark | split | best known | evaluations | {' | '.join(names)} |",
+        f"| --- | --- | --- | --- | {' | '.join('---' for _ in names)} |",
+    ]
+    for benchmark in regrets.benchmarks:
+        finals = [mean(regrets.final(benchmark, searcher)) for searcher in names]
+        lines.append(
+            f"| {benchmark} | {regrets.split[benchmark]} | {regrets.best[benchmark]:.4f} | {regrets.ground(benchmark).budget} | "
+            f"{' | '.join(_shown(each.value, each.margin) for each in finals)} |"
+        )
+    if len(names) > 1:
+        lines += ["", *_comparison(regrets, table)]
+    lines += ["", "## Figures", "", "![regret over evaluations](regret-over-evaluations.svg)"]
+    if (folder / "regret-over-seconds.svg").exists():
+        lines += ["", "![regret over simulated seconds](regret-over-seconds.svg)"]
+    return "\n".join(lines) + "\n"
+
+
+def _comparison(regrets: Regrets, table: np.ndarray) -> list[str]:
+    names = regrets.searchers
+    ranks, p, won = mean_ranks(table), pairwise(table), wins(regrets)
+    order = np.argsort(ranks, kind="stable")
+    test = friedman(table)
+    verdict = "too few to test" if math.isnan(test) else f"p = {test:.2g} that all are equal (Friedman)"
+    lines = [
+        "## Ranks",
+        "",
+        f"Mean ranks over {len(table)} benchmarks, {verdict}. `wins` and `losses` count pairs (benchmark, other searcher) that differ "
+        f"significantly over seeds (Wilcoxon, Holm within the benchmark, {SIGNIFICANT}); all other pairs are ties. `own seconds` are the "
+        "searcher's own work in one search.",
+        "",
+        "| searcher | mean rank | wins | ties | losses | own seconds | differs over benchmarks (Wilcoxon, Holm) from |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    pairs = len(regrets.benchmarks) * (len(names) - 1)
+    for i in order:
+        others = [names[j] for j in order if j != i and p[min(i, j), max(i, j)] < SIGNIFICANT]
+        lost = int(won[:, i].sum())
+        own = int(won[i].sum())
+        lines.append(
+            f"| {names[i]} | {ranks[i]:.2f} | {own} | {pairs - own - lost} | {lost} | {regrets.own_seconds(names[i]):.2f} | "
+            f"{', '.join(others) or 'none'} |"
+        )
+    return [*lines, "", "![mean ranks](ranks.svg)"]
+
+
+def _shown(value: float, margin: float) -> str:
+    if math.isnan(value):
+        return "none"
+    return f"{value:.4f}" + ("" if math.isnan(margin) else f" ± {margin:.4f}")

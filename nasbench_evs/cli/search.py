@@ -1,0 +1,169 @@
+"""`nasbench-evs search` and `nasbench-evs experiment`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
+from nasbench_evs.errors import InvalidQuery, OutputError
+
+
+@click.command("search")
+@click.argument("searcher")
+@click.argument("benchmark")
+@click.option("--space", help="The space, where a dataset has several.")
+@click.option("--source", default="auto", show_default=True, help="auto, table, surrogate or train.")
+@click.option("--budget", type=int, help="Evaluations of each search.  [default: 150, if --seconds is not given]")
+@click.option("--seconds", type=float, help="Simulated seconds of each search.")
+@click.option("--seeds", type=int, default=1, show_default=True, help="How many searches.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Simulated workers.")
+@click.option("--constraint", "constraints", multiple=True, metavar="NAME=LIMIT", help="params or flops; may be repeated.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write every evaluation to this CSV file.")
+@FORMAT
+@FORCE
+def search_command(
+    searcher: str,
+    benchmark: str,
+    space: str | None,
+    source: str,
+    budget: int | None,
+    seconds: float | None,
+    seeds: int,
+    workers: int,
+    constraints: tuple[str, ...],
+    settings: tuple[str, ...],
+    out: Path | None,
+    form: str,
+    force: bool,
+) -> None:
+    """Run a search algorithm on a benchmark: one line for each seed, with the best architecture it saw.
+
+    \b
+    Example:
+      nasbench-evs search bananas credit-default --budget 150 --seeds 3
+    """
+    from nasbench_evs.benchmark import load
+    from nasbench_evs.errors import NotRecorded
+    from nasbench_evs.files import replacing
+    from nasbench_evs.search import run, searcher_class
+
+    if seeds < 1:
+        raise InvalidQuery(f"--seeds {seeds}: expected 1 or more")
+    searcher_class(searcher)
+    if out is not None and out.exists() and not force:
+        raise OutputError(f"{out} exists already: choose another --out, or overwrite with --force")
+    limits = {name: _number(name, text) for name, text in _pairs("--constraint", constraints)}
+    parameters = {name: _value(text) for name, text in _pairs("--set", settings)}
+    bench = load(benchmark, space, source=source)
+    if budget is None and seconds is None:
+        budget = 150
+
+    def work(report: Any) -> list[Any]:
+        results = []
+        for seed in range(seeds):
+            report(seed, seeds)
+            results.append(
+                run(searcher, bench, budget=budget, seconds=seconds, seed=seed, workers=workers, constraint=limits, **parameters)
+            )
+        return results
+
+    results = with_progress("searching", work)
+    rows = []
+    for result in results:
+        best = result.best
+        try:
+            test = bench.query(best.architecture, split="test").value
+        except NotRecorded:
+            test = math.nan
+        end = result.trials[-1]
+        rows.append(
+            {
+                "seed": result.seed,
+                "architecture": str(best.architecture),
+                "rank": best.architecture.rank,
+                "valid_seen": best.value,
+                "valid": bench.query(best.architecture).value,
+                "test": test,
+                "evaluations": end.spent,
+                "simulated_seconds": end.finished if result.timed else math.nan,
+                "own_seconds": result.own_seconds,
+                "recommended": " ".join(map(str, result.recommended)),
+            }
+        )
+    if out is not None:
+        import pandas as pd
+
+        frames = [result.trajectory.assign(seed=result.seed) for result in results]
+        with replacing(out, force=force) as scratch:
+            pd.concat(frames).to_csv(scratch, index=False)
+        print(f"written to {out}", file=sys.stderr)
+    print_rows(rows, form)
+
+
+@click.command("experiment")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write; by default beside the file, named like it.")
+@click.option("--processes", type=int, help="How many run at the same time.  [default: one for each core]")
+@click.option("--report-only", is_flag=True, help="Run nothing: write the report of what has ended.")
+def experiment_command(file: Path, out: Path | None, processes: int | None, report_only: bool) -> None:
+    """Compare search algorithms as an experiment file says: many seeds, in parallel, resumable.
+
+    Writes results.csv.gz (one row for each evaluation), summary.csv, a page and figures. The same command goes on where it was
+    stopped. It needs matplotlib (the `plots` extra).
+
+    \b
+    Example:
+      nasbench-evs experiment analysis/comparison.toml
+    """
+    from nasbench_evs.analysis.experiment import read_experiment, read_runs, run_experiment
+    from nasbench_evs.analysis.report import PAGE, write_report
+
+    if processes is not None and processes < 1:
+        raise InvalidQuery(f"--processes {processes}: expected 1 or more")
+    experiment = read_experiment(file)
+    folder = out or file.with_suffix("")
+    if report_only:
+        runs = read_runs(experiment, folder)
+    else:
+        runs = with_progress(
+            "searching", lambda report: run_experiment(experiment, folder, processes=processes, progress=report)
+        )
+    command = f"nasbench-evs experiment {file}"
+    write_report(experiment, runs, folder, command)
+    print(f"written to {folder}", file=sys.stderr)
+    print(folder / PAGE)
+
+
+def _pairs(option: str, texts: tuple[str, ...]) -> list[tuple[str, str]]:
+    found = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise InvalidQuery(f"{option} {text!r}: expected NAME=VALUE")
+        found.append((name.strip(), value.strip()))
+    return found
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text.replace("_", ""))
+    except ValueError:
+        raise InvalidQuery(f"--constraint {name}={text}: expected a number") from None
+
+
+def _value(text: str) -> Any:
+    """A hyper-parameter as it is meant: true and false, integers, numbers, else text."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text

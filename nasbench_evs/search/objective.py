@@ -1,0 +1,84 @@
+"""Objective: a benchmark as a search sees it; scores where larger is better, costs, and the domain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from nasbench_evs.errors import InvalidQuery, NotRecorded
+from nasbench_evs.metrics import Metric
+from nasbench_evs.search.checks import number
+from nasbench_evs.search.domain import Domain
+from nasbench_evs.spaces import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from nasbench_evs.benchmark import Scores
+
+COSTS = ("params", "flops")
+
+
+class Evaluable(Protocol):
+    """What of a benchmark a search uses. `pool` is there if only those architectures are answered for."""
+
+    space: SearchSpace
+    metric: Metric
+
+    @property
+    def epochs(self) -> int: ...
+    def query(self, architecture: Architecture, /, **question: Any) -> Any: ...
+    def query_many(self, architectures: Any, /, **question: Any) -> Scores: ...
+    def seeds(self, architecture: Architecture, /) -> tuple[int, ...]: ...
+    def cost_many(self, architectures: Any, /) -> Any: ...
+
+
+class Observation(NamedTuple):
+    """One training as a searcher sees it. `score`: larger is better; `seconds` of the training up to that epoch."""
+
+    score: float
+    seconds: float
+
+
+class Objective:
+    """Observes trainings of a benchmark under a constraint.
+
+    An observation is one training: of the recorded seeds of an architecture, `seed` decides which is read; a surrogate adds
+    its noise of that seed. Where no seeds are recorded it is the mean. So one search sees one training of each
+    architecture, and other seeds see other ones.
+    """
+
+    def __init__(self, bench: Evaluable, *, constraint: Mapping[str, float] | None = None, seed: int = 0) -> None:
+        self.bench = bench
+        self.seed = seed
+        self.sign = bench.metric.sign
+        self.epochs = bench.epochs
+        self.domain = Domain(
+            bench.space, pool=getattr(bench, "pool", None), limits=_limits(constraint), costs=self._cost
+        )
+
+    def observe(self, architecture: Architecture, epoch: int | None = None) -> Observation:
+        """The score at an epoch, or at the best epoch of the whole training."""
+        answer = self.bench.query(architecture, seed=self._training(architecture), epoch=epoch)
+        return Observation(self.sign * answer.value, answer.seconds)
+
+    def _training(self, architecture: Architecture) -> int | None:
+        try:
+            seeds = self.bench.seeds(architecture)
+        except NotRecorded:
+            return self.seed
+        return seeds[(self.seed + architecture.rank) % len(seeds)] if seeds else None
+
+    def _cost(self, choices: np.ndarray, name: str) -> np.ndarray:
+        value: np.ndarray = getattr(self.bench.cost_many(choices), name)
+        return value
+
+
+def _limits(constraint: Mapping[str, float] | None) -> dict[str, float]:
+    if not isinstance(constraint or {}, Mapping):
+        raise InvalidQuery(f"constraint {constraint!r}: expected the largest allowed costs, such as {{'params': 40000}}")
+    for name in constraint or {}:
+        if name not in COSTS:
+            raise InvalidQuery(f"constraint on {name!r}: expected some of {', '.join(COSTS)}")
+    return {name: number(f"constraint {name}", limit, 0, math.inf) for name, limit in (constraint or {}).items()}

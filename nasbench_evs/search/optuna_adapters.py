@@ -1,0 +1,209 @@
+"""Optuna (the `train` extra): our spaces and benchmarks in its studies, and its samplers as searchers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nasbench_evs.errors import InvalidQuery, PredictorError
+from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.objective import Evaluable, Objective
+from nasbench_evs.search.searcher import MultiFidelitySearcher, Searcher, Step
+from nasbench_evs.spaces import Architecture, SearchSpace
+
+try:
+    import optuna
+except ImportError:
+    raise PredictorError("this searcher needs Optuna: pip install 'nasbench-evs[train]'") from None
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+_VAIN = 50  # suggestions already scored, one after another, before a random architecture is asked for instead
+
+
+def suggest(trial: optuna.Trial, space: SearchSpace) -> Architecture:
+    """The architecture of a trial: every active choice is one categorical parameter.
+
+    >>> import nasbench_evs as nb, optuna
+    >>> space = nb.spaces.FFNSpace(2)
+    >>> str(suggest(optuna.trial.FixedTrial({"layer.0": 8, "layer.1": 512}), space))
+    '8-512'
+    """
+    row = np.full((1, len(space.choices)), -1, np.int8)
+    for column, choice in enumerate(space.choices):
+        if space.is_active(column, row)[0]:
+            row[0, column] = choice.index(trial.suggest_categorical(choice.name, list(choice.options)))
+    return space.architectures(row)[0]
+
+
+def objective(bench: Evaluable, *, seed: int = 0, prune: bool = False) -> Callable[[optuna.Trial], float]:
+    """What `study.optimize` calls: the score of the architecture that a trial suggests, in the benchmark's direction.
+
+    Make the study with `direction="maximize"` where `bench.metric.direction` is "max", "minimize" elsewhere. `seed` says
+    which training is read (see `Objective`). `prune` reports every epoch, and stops where the study's pruner says so. A
+    benchmark that answers for recorded architectures only takes the nearest of them.
+    """
+    observed = Objective(bench, seed=seed)
+    rng = np.random.default_rng(seed)
+    if prune and not observed.epochs:
+        raise InvalidQuery("this benchmark has no scores by epoch: use prune=False")
+
+    def evaluate(trial: optuna.Trial) -> float:
+        architecture = _allowed(suggest(trial, bench.space), observed.domain, rng)
+        for epoch in range(1, observed.epochs if prune else 1):
+            trial.report(observed.sign * observed.observe(architecture, epoch).score, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return observed.sign * observed.observe(architecture).score
+
+    return evaluate
+
+
+class OptunaSampler(Searcher):
+    """Any Optuna sampler as a searcher, by default TPE. `sampler` is a sampler, or the name of a class of `optuna.samplers`.
+
+    A suggestion that was scored before is told again at no cost and another one is taken, so nothing is asked for twice.
+    """
+
+    def __init__(
+        self, space: SearchSpace | Domain, seed: int = 0, *, sampler: str | BaseSampler = "TPESampler"
+    ) -> None:
+        super().__init__(space, seed)
+        self._study = _study(self.seed, _sampler(sampler, self.seed))
+        self._trials: dict[bytes, optuna.Trial] = {}
+        self._cache: dict[bytes, float] = {}
+
+    def _propose(self, n: int) -> np.ndarray:
+        found: list[np.ndarray] = []
+        for _ in range(n):
+            row = self._suggested()
+            if row is None:
+                drawn = self.new(self.random, 1)
+                if not len(drawn):
+                    break
+                row = drawn[0]
+            found.append(row)
+        return self._stack(found)
+
+    def _suggested(self) -> np.ndarray | None:
+        for _ in range(_VAIN):
+            trial = self._study.ask()
+            architecture = _allowed(suggest(trial, self.space), self.domain, self.rng)
+            row = np.frombuffer(architecture.key, np.int8)
+            if architecture.key in self._cache:
+                _tell(self._study, trial, self._cache[architecture.key])
+            elif architecture.key in self._asked or not self.domain.feasible(row[None])[0]:
+                self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            else:
+                self._mark(row[None])
+                self._trials[architecture.key] = trial
+                return row
+        return None
+
+    def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:
+        for row, score in zip(choices, scores, strict=True):
+            self._cache[row.tobytes()] = float(score)
+            trial = self._trials.pop(row.tobytes(), None)
+            if trial is not None:
+                _tell(self._study, trial, float(score))
+
+
+class OptunaPruning(MultiFidelitySearcher):
+    """An Optuna sampler with an Optuna pruner, by default TPE with Hyperband: trainings go on epoch by epoch until pruned.
+
+    `sampler` and `pruner` are Optuna's objects, or names of classes in `optuna.samplers` and `optuna.pruners`.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | Domain,
+        seed: int = 0,
+        *,
+        epochs: int,
+        sampler: str | BaseSampler = "TPESampler",
+        pruner: str | BasePruner = "HyperbandPruner",
+    ) -> None:
+        super().__init__(space, seed, epochs=epochs)
+        if pruner == "HyperbandPruner":
+            pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=self.epochs, reduction_factor=3)
+        self._study = _study(self.seed, _sampler(sampler, self.seed), _named(optuna.pruners, "pruner", pruner))
+        self._going: list[Step] = []
+        self._trials: dict[bytes, optuna.Trial] = {}
+
+    def _next(self) -> Step | None:
+        if self._going:
+            return self._going.pop(0)
+        for _ in range(_VAIN):
+            trial = self._study.ask()
+            architecture = _allowed(suggest(trial, self.space), self.domain, self.rng)
+            row = np.frombuffer(architecture.key, np.int8)
+            if architecture.key not in self._asked and self.domain.feasible(row[None])[0]:
+                self._mark(row[None])
+                break
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            drawn = self.new(self.random, 1)
+            if not len(drawn):
+                return None
+            architecture = self.space.architectures(drawn)[0]
+            trial = self._study.ask({})
+        self._trials[architecture.key] = trial
+        return Step(architecture, 1)
+
+    def _reached(self, step: Step, score: float) -> None:
+        trial = self._trials.get(step.architecture.key)
+        if trial is None:
+            return
+        if score == -np.inf:
+            self._study.tell(self._trials.pop(step.architecture.key), state=optuna.trial.TrialState.FAIL)
+            return
+        trial.report(score, step.epoch)
+        if step.epoch == self.epochs:
+            self._study.tell(self._trials.pop(step.architecture.key), score)
+        elif trial.should_prune():
+            self._study.tell(self._trials.pop(step.architecture.key), state=optuna.trial.TrialState.PRUNED)
+        else:
+            self._going.append(Step(step.architecture, step.epoch + 1))
+
+
+def _allowed(architecture: Architecture, domain: Domain, rng: np.random.Generator) -> Architecture:
+    """The architecture, or the nearest one that can be answered for."""
+    if domain.pool is None:
+        return architecture
+    row = np.frombuffer(architecture.key, np.int8)
+    return domain.space.architectures(domain.pool[[domain.nearest(row, rng)]])[0]
+
+
+def _tell(study: optuna.Study, trial: optuna.Trial, score: float) -> None:
+    if np.isnan(score):
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    else:
+        study.tell(trial, score)
+
+
+def _study(seed: int, sampler: BaseSampler, pruner: BasePruner | None = None) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # The Hyperband pruner deals trials to brackets by a hash of the study's name, which is random unless given.
+    return optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner, study_name=f"seed {seed}")
+
+
+def _sampler(sampler: str | BaseSampler, seed: int) -> BaseSampler:
+    if sampler == "TPESampler":
+        return optuna.samplers.TPESampler(seed=seed)
+    return _named(optuna.samplers, "sampler", sampler, seed=seed)
+
+
+def _named(module: Any, kind: str, value: Any, **arguments: Any) -> Any:
+    """An object of Optuna, or the one that a class of that name makes."""
+    if not isinstance(value, str):
+        return value
+    if not hasattr(module, value):
+        raise InvalidQuery(f"{kind} = {value!r}: expected a class of {module.__name__}, such as {module.__all__[-1]}")
+    try:
+        return getattr(module, value)(**arguments)
+    except (TypeError, ImportError) as error:
+        raise InvalidQuery(f"{kind} {value} cannot be made by its name: {error}; pass the object itself") from None

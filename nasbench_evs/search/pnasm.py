@@ -1,0 +1,149 @@
+"""PNASM (paper 004): REINFORCE on mixed batches, some architectures truly evaluated, the others only predicted."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from nasbench_evs.search.checks import one_of, truth, whole
+from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.reinforce import Reinforce
+from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.surrogate.predictors import PREDICTORS, Predictor, predictor
+
+
+class Bound(NamedTuple):
+    """The two terms of theorem 1 in one iteration. NaN where no true score was predicted before."""
+
+    predictor_error: float  # the largest difference between predicted and true scores of the newest architectures
+    policy_shift: float  # the divergence of the policy before the update from that after it
+
+
+class PNASM(Reinforce):
+    """Mixed batches: `k` of `n` samples of the controller are evaluated, the others are scored by the predictor.
+
+    `initial` architectures of the untrained controller are evaluated first; predictor and controller learn from them.
+    `k = 0` is the ablation without truth: after `predicted` samples that only the predictor scored, the architectures it
+    likes best are evaluated, best first. `k = n` is the one without predictions. With `adaptive` (PNASM-A) the number
+    evaluated is n times the divergence between the last two policies (equation 12). `predictor` is a name of
+    `surrogate.predictors` (the paper takes what orders its space best: SemiNAS on one, XGBoost on the other). `bounds` holds the terms of theorem 1, one for each iteration.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | Domain,
+        seed: int = 0,
+        *,
+        initial: int = 100,
+        n: int = 20,
+        k: int = 5,
+        adaptive: bool = False,
+        predictor: str = "xgboost",
+        predicted: int = 2000,
+        learning_rate: float = 1e-3,
+        entropy: float = 1e-4,
+        baseline: float = 0.9,
+    ) -> None:
+        super().__init__(space, seed, batch=n, learning_rate=learning_rate, entropy=entropy, baseline=baseline)
+        self.initial = whole("initial", initial, 2)
+        self.k = whole("k", k, 0, self.batch)
+        self.adaptive = truth("adaptive", adaptive)
+        self.predictor = one_of("predictor", predictor, PREDICTORS)
+        self.predicted = whole("predicted", predicted, 1)
+        self.bounds: list[Bound] = []
+        self._begun = 0  # of the initial architectures
+        self._fitted: Predictor | None = None
+        self._divergence = 0.0
+        self._queue: list[np.ndarray] = []  # to be evaluated
+        self._awaited: dict[bytes, float] = {}  # evaluated in this iteration -> what was predicted
+        self._arrived: list[tuple[np.ndarray, float]] = []  # their true scores
+        self._errors: list[float] = []  # of the predictions of these
+        self._imagined: tuple[np.ndarray, np.ndarray] | None = None  # architectures and their predicted scores
+
+    def _propose(self, n: int) -> np.ndarray:
+        found: list[np.ndarray] = []
+        while len(found) < n:
+            if self._queue:
+                found.append(self._queue.pop(0))
+                continue
+            ready = self._fitted is not None and not self._awaited
+            if ready and self._iterate():
+                continue
+            drawn = self.new(self.policy, 1)  # the initial ones; later where workers would wait for a batch
+            if not len(drawn):
+                break
+            self._begun += 1
+            found += list(drawn)
+        return self._stack(found)
+
+    def _iterate(self) -> bool:
+        """Sample a batch, and queue what of it is to be evaluated; whether there is anything."""
+        if self.k == 0 and not self.adaptive:
+            return self._imagine()
+        k = self.k
+        if self.adaptive and self.bounds:
+            k = math.ceil(min(1.0, self._divergence) * self.batch)
+        true = self.new(self.policy, max(1, k))
+        if not len(true):
+            return False
+        rest = self.policy(self.batch - len(true)) if len(true) < self.batch else true[:0]
+        predictions = self._predict(np.concatenate([true, rest]))
+        self._awaited = {row.tobytes(): float(p) for row, p in zip(true, predictions, strict=False)}
+        self._arrived = []
+        self._imagined = rest, predictions[len(true) :]
+        self._queue = list(true)
+        return True
+
+    def _imagine(self) -> bool:
+        """The ablation k = 0: the policy learns from the predictor alone; then the best predictions are evaluated."""
+        sampled: dict[bytes, tuple[float, np.ndarray]] = {}
+        for _ in range(math.ceil(self.predicted / self.batch)):
+            rows = self.policy(self.batch)
+            scores = self._predict(rows)
+            self._update(rows, scores, math.nan)
+            sampled |= {row.tobytes(): (float(s), row) for row, s in zip(rows, scores, strict=True)}
+        best = [row for _, row in sorted(sampled.values(), key=lambda each: -each[0])]
+        best = [row for row in best if row.tobytes() not in self._asked]
+        self._queue = list(self.new(lambda m: self._stack(best[:m]), len(best))) if best else []
+        return bool(self._queue)
+
+    def _predict(self, choices: np.ndarray) -> np.ndarray:
+        return self._fitted.predict(choices).mean if self._fitted else np.zeros(len(choices))
+
+    def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:
+        known, values = self.known
+        if self._fitted is None:
+            if len(values) >= min(self.initial, self.domain.size or self.initial) and len(values) >= 2:
+                super()._learn(choices, scores)
+                self._refit()
+            return
+        if not len(values):
+            return
+        worst = values.min()
+        for row, score in zip(choices, scores, strict=True):
+            predicted = self._awaited.pop(row.tobytes(), None)
+            if predicted is None:
+                continue
+            self._arrived.append((row, worst if np.isnan(score) else float(score)))
+            self._errors.append(abs(self._arrived[-1][1] - predicted))
+        if self._arrived and not self._awaited and self._imagined is not None:
+            rest, predictions = self._imagined
+            rows = np.concatenate([self._stack([row for row, _ in self._arrived]), rest])
+            rewards = np.concatenate([[score for _, score in self._arrived], predictions])
+            self._update(rows, rewards, max(self._errors))
+            self._arrived, self._imagined, self._errors = [], None, []
+            self._refit()
+
+    def _update(self, rows: np.ndarray, rewards: np.ndarray, error: float) -> None:
+        before = self.controller.log_probabilities(rows)
+        self.controller.update(rows, rewards)
+        change = self.controller.log_probabilities(rows) - before
+        # KL(before | after) from samples of `before`: exp(x) - 1 - x has the mean of -x, and is never negative.
+        self._divergence = float(np.mean(np.expm1(change) - change))
+        self.bounds.append(Bound(error, self._divergence))
+
+    def _refit(self) -> None:
+        made = predictor(self.predictor, self.space, int(self.rng.integers(2**31)))
+        self._fitted = made.fit(*self.known)

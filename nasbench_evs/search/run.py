@@ -1,0 +1,229 @@
+"""run(): a searcher on a benchmark, under a budget, on a simulated clock."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.metrics import Metric
+from nasbench_evs.search.checks import number, whole
+from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.objective import Evaluable, Objective
+from nasbench_evs.search.registry import make
+from nasbench_evs.search.searcher import Searcher, Step
+from nasbench_evs.spaces import Architecture
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Trial(NamedTuple):
+    """One evaluation, in the order in which evaluations ended.
+
+    epoch     the epoch the training went to; None: the whole training, read at its best epoch
+    value     the validation score that was seen, in the benchmark's direction; NaN if the training failed
+    feasible  whether the architecture keeps the constraint
+    spent     evaluations so far, this one included; a part of a training counts as its share of the epochs
+    started, finished    simulated seconds; without recorded seconds, a whole training takes one
+    """
+
+    architecture: Architecture
+    epoch: int | None
+    value: float
+    feasible: bool
+    spent: float
+    started: float
+    finished: float
+
+
+class Best(NamedTuple):
+    architecture: Architecture
+    value: float
+
+
+@dataclass
+class Result:
+    """What one search did. `own_seconds`: real seconds of the searcher's own work; `recommended`: its answer (see
+    `Searcher.recommend`)."""
+
+    searcher: str
+    seed: int
+    metric: Metric
+    trials: list[Trial]
+    recommended: list[Architecture]
+    own_seconds: float
+    timed: bool = field(default=True)  # whether simulated seconds are those of trainings
+
+    @property
+    def best(self) -> Best:
+        """The feasible architecture with the best score seen; InvalidQuery if there is none."""
+        found = self.incumbents
+        if not len(found) or found[-1] < 0:
+            raise InvalidQuery("no evaluation has a score within the constraint: search longer, or allow more")
+        trial = self.trials[found[-1]]
+        return Best(trial.architecture, trial.value)
+
+    @property
+    def incumbents(self) -> np.ndarray:
+        """After each evaluation, the position in `trials` of the best so far, int (N,); -1 while there is none."""
+        scores = np.array([self.metric.sign * t.value if t.feasible else math.nan for t in self.trials], float)
+        best, position = -math.inf, -1
+        found = np.empty(len(scores), np.int64)
+        for i, score in enumerate(scores):
+            if score > best:
+                best, position = score, i
+            found[i] = position
+        return found
+
+    @property
+    def trajectory(self) -> pd.DataFrame:
+        """One row for each evaluation: what was asked for, what was seen, and the best so far."""
+        import pandas as pd
+
+        frame = pd.DataFrame([trial._asdict() for trial in self.trials], columns=Trial._fields)
+        frame.insert(0, "evaluation", np.arange(1, len(frame) + 1))
+        best = self.incumbents
+        values = np.array([trial.value for trial in self.trials], float)
+        frame["best"] = np.where(best >= 0, values[best], np.nan) if len(best) else np.empty(0)
+        frame["architecture"] = frame["architecture"].map(str)
+        return frame
+
+
+def run(
+    searcher: str | type[Searcher] | Searcher,
+    bench: Evaluable,
+    *,
+    budget: int | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    constraint: Mapping[str, float] | None = None,
+    **parameters: Any,
+) -> Result:
+    """Run a searcher on a benchmark until its budget is spent or nothing is left to ask for.
+
+    `searcher` is a name (see `SEARCHERS`) or a class, made with the benchmark's domain, `seed` and the `parameters`; or an object
+    with `ask` and `tell`, taken as it is. `budget` counts evaluations (whole trainings), `seconds` simulated seconds; one of
+    them or both. `workers` evaluate at the same time: each takes the recorded seconds of what it trains. `constraint` names
+    the largest allowed `params` or `flops`. InvalidQuery for what has no meaning.
+
+    >>> import nasbench_evs as nb
+    >>> from nasbench_evs import search
+    >>> result = search.run("random", nb.load("digits"), budget=20, seed=0)
+    >>> len(result.trials), str(result.best.architecture)
+    (20, '112-512-512')
+    """
+    if budget is None and seconds is None:
+        raise InvalidQuery("a search needs a budget: budget=150 evaluations, or seconds=3600 simulated seconds")
+    most = math.inf if budget is None else whole("budget", budget, 1)
+    limit = math.inf if seconds is None else number("seconds", seconds, 0)
+    workers = whole("workers", workers, 1)
+    objective = Objective(bench, constraint=constraint, seed=whole("seed", seed, 0))
+    spent = time.perf_counter()
+    made = make(searcher, objective.domain, seed=seed, epochs=objective.epochs, parameters=parameters)
+    loop = _Loop(made, objective, most, limit, workers)
+    loop.own += time.perf_counter() - spent
+    loop.run()
+    recommended = made.recommend(3) if hasattr(made, "recommend") else []
+    name = searcher if isinstance(searcher, str) else type(made).__name__
+    return Result(name, seed, bench.metric, loop.trials, recommended, loop.own, loop.timed)
+
+
+class _Running(NamedTuple):
+    """An evaluation that will end at `finished`; `order` breaks ties."""
+
+    finished: float
+    order: int
+    asked: Architecture | Step
+    score: float
+    share: float
+    started: float
+
+
+class _Loop:
+    """The event loop: workers ask, a heap of finish times says who tells next. Time never runs backwards."""
+
+    def __init__(self, searcher: Any, objective: Objective, most: float, limit: float, workers: int) -> None:
+        self.searcher, self.objective, self.domain = searcher, objective, objective.domain
+        self.most, self.limit, self.workers = most, limit, workers
+        self.trials: list[Trial] = []
+        self.own = 0.0
+        self.timed = True
+        self._running: list[_Running] = []
+        self._begun = 0.0  # evaluations, ended or not
+        self._count = 0
+        self._reached: dict[bytes, int] = {}  # epochs an architecture was trained to
+
+    def run(self) -> None:
+        now, spent = 0.0, 0.0
+        self._fill(now)
+        while self._running:
+            ended = heapq.heappop(self._running)
+            now = ended.finished
+            if now > self.limit:
+                break
+            spent += ended.share
+            self._record(ended, spent)
+            self._timed(self.searcher.tell, [ended.asked], [ended.score])
+            self._fill(now)
+
+    def _fill(self, now: float) -> None:
+        """Give work to every free worker."""
+        while len(self._running) < self.workers and self._begun < self.most - 1e-9:
+            asked = self._timed(self.searcher.ask, 1)
+            if not asked:
+                return
+            for each in asked:
+                if not self._start(each, now):
+                    return
+
+    def _start(self, asked: Architecture | Step, now: float) -> bool:
+        """Begin an evaluation; False if the budget does not allow the whole of it, which ends the search."""
+        architecture, epoch = (asked.architecture, asked.epoch) if isinstance(asked, Step) else (asked, None)
+        whole_training = epoch is None or epoch == self.objective.epochs
+        seen = self.objective.observe(architecture, None if whole_training else epoch)
+        taken, share = seen.seconds, 1.0
+        if epoch is not None:
+            before = self._reached.get(architecture.key, 0)
+            if epoch <= before:
+                raise InvalidQuery(
+                    f"the searcher asked to train {architecture} to epoch {epoch}, but it was trained to {before} already"
+                )
+            share = (epoch - before) / self.objective.epochs
+            if self._begun + share > self.most + 1e-9:
+                self._begun = self.most
+                return False
+            if before:
+                taken = max(0.0, taken - self.objective.observe(architecture, before).seconds)
+            self._reached[architecture.key] = epoch
+        if math.isnan(taken):
+            if self.limit < math.inf:
+                raise InvalidQuery("this benchmark has no training seconds: give a budget of evaluations instead")
+            self.timed = False
+            taken = share
+        self._begun += share
+        self._count += 1
+        heapq.heappush(self._running, _Running(now + taken, self._count, asked, seen.score, share, now))
+        return True
+
+    def _record(self, ended: _Running, spent: float) -> None:
+        step = ended.asked
+        architecture, epoch = (step.architecture, step.epoch) if isinstance(step, Step) else (step, None)
+        feasible = True
+        if self.domain.limits:
+            feasible = bool(self.domain.feasible(np.frombuffer(architecture.key, np.int8)[None])[0])
+        value = self.objective.sign * ended.score
+        self.trials.append(Trial(architecture, epoch, value, feasible, spent, ended.started, ended.finished))
+
+    def _timed(self, work: Any, *arguments: Any) -> Any:
+        start = time.perf_counter()
+        answer = work(*arguments)
+        self.own += time.perf_counter() - start
+        return answer

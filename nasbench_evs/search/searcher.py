@@ -1,0 +1,200 @@
+"""The one interface of search algorithms: ask for architectures, tell their scores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.search.checks import whole
+from nasbench_evs.search.domain import Domain
+from nasbench_evs.spaces import Architecture, SearchSpace
+
+_VAIN = 100  # proposals that gave nothing new before a random architecture is taken instead
+_RANDOM_VAIN = 10_000  # random architectures without a new one before a domain of unknown size counts as exhausted
+
+
+class Searcher(ABC):
+    """A search algorithm: `ask(n)` gives architectures to evaluate, `tell(architectures, scores)` their scores.
+
+    Built from a space (or a Domain: what of it may be asked for), a seed and its hyper-parameters; knows nothing else
+    and draws from its own generator. Scores: larger is better; NaN is an evaluation that failed. Results may be told in
+    any order, late, or for architectures that were not asked for. No architecture is asked for twice.
+
+    A subclass says what to ask for in `_propose`, and learns in `_learn`.
+    """
+
+    def __init__(self, space: SearchSpace | Domain, seed: int = 0) -> None:
+        self.domain = Domain.of(space)
+        self.space = self.domain.space
+        self.seed = whole("seed", seed, 0)
+        self.rng = np.random.default_rng(self.seed)
+        self._asked: set[bytes] = set()
+        self._skip = None if self.domain.pool is None else np.zeros(len(self.domain.pool), bool)
+        self._choices: list[np.ndarray] = []
+        self._scores: list[float] = []
+
+    # What others call
+
+    def ask(self, n: int = 1) -> list[Architecture]:
+        """Up to n architectures to evaluate next; fewer, or none, if nothing is left to ask for."""
+        whole("n", n, 1)
+        found = self._propose(n)
+        return self.space.architectures(found) if len(found) else []
+
+    def tell(self, architectures: Sequence[Architecture], scores: Sequence[float] | np.ndarray) -> None:
+        """The scores of these architectures, one each."""
+        if isinstance(architectures, Architecture):
+            raise InvalidQuery("tell takes sequences: tell([architecture], [score])")
+        choices = np.array(self.space.stack(architectures))
+        try:
+            values = np.array(scores, np.float64)
+        except (TypeError, ValueError):
+            raise InvalidQuery(f"scores {scores!r}: expected one number for each architecture") from None
+        if values.shape != (len(choices),):
+            raise InvalidQuery(f"{len(choices)} architectures with scores of shape {values.shape}: expected one score each")
+        values[~np.isfinite(values)] = np.nan
+        self._mark(choices)
+        self._choices.extend(choices)
+        self._scores.extend(values.tolist())
+        if len(choices):
+            self._learn(choices, values)
+
+    def recommend(self, n: int = 1) -> list[Architecture]:
+        """The searcher's answer: up to n architectures, best first; by default the best that it was told."""
+        choices, scores = self.told
+        order = np.argsort(-scores, kind="stable")
+        found: dict[bytes, np.ndarray] = {}
+        for row in choices[order[~np.isnan(scores[order])]]:
+            if self.domain.feasible(row[None])[0]:
+                found.setdefault(row.tobytes(), row)
+        return self.space.architectures(self._stack(list(found.values())[:n])) if found else []
+
+    # What a subclass defines
+
+    @abstractmethod
+    def _propose(self, n: int) -> np.ndarray:
+        """Up to n architectures to ask for, choice indices (m, C), none of them asked for before."""
+
+    def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:
+        """Learn from new results; by default they are only kept in `told`."""
+
+    # What a subclass uses
+
+    @property
+    def told(self) -> tuple[np.ndarray, np.ndarray]:
+        """All results so far, in the order of telling: choice indices (N, C) and scores (N,), NaN where failed."""
+        return self._stack(self._choices), np.array(self._scores)
+
+    @property
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """As `told`; what failed counts as the worst score so far. Empty while nothing has a score."""
+        choices, scores = self.told
+        if np.isnan(scores).all():
+            return choices[:0], scores[:0]
+        return choices, np.where(np.isnan(scores), np.nanmin(scores), scores)
+
+    def new(self, draw: Callable[[int], np.ndarray], n: int) -> np.ndarray:
+        """Up to n architectures that were not asked for, as often as necessary drawn by `draw(m)`; counts them as asked.
+
+        On a pool a proposal is replaced by the nearest architecture that was not asked for. Where proposals give nothing
+        new for long, random architectures take their place; fewer than n only if nothing is left.
+        """
+        found: list[np.ndarray] = []
+        if self._skip is not None and self.domain.pool is not None:
+            n = min(n, int((~self._skip).sum()))
+            for row in draw(n) if n else ():
+                at = self.domain.nearest(row, self.rng, skip=self._skip)
+                found.append(self.domain.pool[at])
+                self._mark(found[-1][None])
+            return self._stack(found)
+        vain = 0
+        while len(found) < n and vain < _VAIN:
+            before = len(found)
+            drawn = draw(n - len(found))
+            drawn = drawn[self.domain.feasible(drawn)] if self.domain.limits else drawn
+            found += self._unseen(drawn)
+            vain = 0 if len(found) > before else vain + 1
+        vain = 0
+        while len(found) < n and vain < _RANDOM_VAIN and len(self._asked) < self.space.size:
+            before = len(found)
+            found += self._unseen(self.random(n - len(found)))
+            vain = 0 if len(found) > before else vain + n
+        return self._stack(found)
+
+    def random(self, n: int) -> np.ndarray:
+        """n random architectures of the domain, repeats and all."""
+        if self._skip is not None and self.domain.pool is not None:
+            fresh = np.flatnonzero(~self._skip)
+            if len(fresh) >= n:  # the same as drawing until they are new, without the waiting
+                return self.domain.pool[self.rng.choice(fresh, size=n, replace=False)]
+        return self.domain.sample_many(n, self.rng)
+
+    def _unseen(self, choices: np.ndarray) -> list[np.ndarray]:
+        fresh = []
+        for row in np.asarray(choices, np.int8):
+            if row.tobytes() not in self._asked:
+                self._mark(row[None])
+                fresh.append(row)
+        return fresh
+
+    def _mark(self, choices: np.ndarray) -> None:
+        """These count as asked for."""
+        for row in choices:
+            self._asked.add(row.tobytes())
+            if self._skip is not None and (position := self.domain.position(row)) is not None:
+                self._skip[position] = True
+
+    def _stack(self, rows: list[np.ndarray]) -> np.ndarray:
+        return np.array(rows, np.int8).reshape(-1, len(self.space.choices))
+
+
+class Step(NamedTuple):
+    """A part of a training: train this architecture on to this epoch (from 1)."""
+
+    architecture: Architecture
+    epoch: int
+
+
+class MultiFidelitySearcher(Searcher):
+    """A searcher that pauses trainings and goes on with some: `ask` gives Steps, `tell` takes them.
+
+    `epochs` is the length of a whole training. Of one architecture the epochs only grow.
+    """
+
+    def __init__(self, space: SearchSpace | Domain, seed: int = 0, *, epochs: int) -> None:
+        super().__init__(space, seed)
+        self.epochs = whole("epochs", epochs, 1)
+
+    def ask(self, n: int = 1) -> list[Step]:  # type: ignore[override]
+        """Up to n steps to take next; fewer, or none, if nothing is left or all of it waits for results."""
+        whole("n", n, 1)
+        steps: list[Step] = []
+        while len(steps) < n and (step := self._next()) is not None:
+            steps.append(step)
+        return steps
+
+    def tell(self, steps: Sequence[Step], scores: Sequence[float] | np.ndarray) -> None:  # type: ignore[override]
+        """The scores at the ends of these steps."""
+        if isinstance(steps, Step) or not all(isinstance(step, Step) for step in steps):
+            raise InvalidQuery("a multi-fidelity searcher is told Steps: tell([step], [score])")
+        for step in steps:
+            whole("epoch", step.epoch, 1, self.epochs)
+        super().tell([step.architecture for step in steps], scores)
+        for step, score in zip(steps, self._scores[len(self._scores) - len(steps) :], strict=True):
+            self._reached(step, -np.inf if np.isnan(score) else score)
+
+    def _propose(self, n: int) -> np.ndarray:
+        return self.new(self.random, n)
+
+    @abstractmethod
+    def _next(self) -> Step | None:
+        """The next step; None if there is none now."""
+
+    @abstractmethod
+    def _reached(self, step: Step, score: float) -> None:
+        """A step has ended; -inf if it failed."""
+

@@ -1,0 +1,229 @@
+"""The loop: budgets, the simulated clock, workers, constraints, and other people's searchers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.contracts import SearcherContract
+
+import nasbench_evs as nb
+from nasbench_evs import search, spaces
+from nasbench_evs.benchmark import TableBenchmark
+from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.metrics import metric
+from nasbench_evs.search.objective import Objective
+from nasbench_evs.tables import Header, Table
+
+EPOCHS = 4
+
+
+def made_table(n=60, seeds=2, seconds=True, metric_name="accuracy"):
+    """Made records of a small space: curves, seeds, seconds that differ."""
+    space = spaces.SearchSpace.from_choices({"a": [0, 1, 2, 3], "b": [0, 1, 2, 3], "c": ["x", "y", "z", "w"]})
+    rng = np.random.default_rng(0)
+    ranks = np.repeat(rng.permutation(space.size)[:n], seeds)
+    header = Header(space=space, dataset="made", fingerprint="none", protocol={}, metric=metric(metric_name))
+    curves = np.sort(rng.random((len(ranks), EPOCHS)), axis=1)
+    return Table.build(
+        header,
+        choices=space.unrank_many(ranks.astype(np.uint64)),
+        seed=np.tile(np.arange(seeds), n),
+        sampler="random",
+        distilled=0,
+        epochs_run=EPOCHS,
+        valid_score=curves,
+        test_score=curves / 2,
+        params=np.repeat(rng.integers(10, 1000, n), seeds),
+        flops=5,
+        **({"train_seconds": rng.uniform(0.5, 5, (len(ranks), EPOCHS))} if seconds else {}),
+    )
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return TableBenchmark(made_table())
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "local", "asha", "hyperband", "bohb"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_within_the_budget_of_evaluations(bench, name, workers):
+    for budget in (1, 7, 20):
+        result = search.run(name, bench, budget=budget, seed=1, workers=workers)
+        assert 0 < result.trials[-1].spent <= budget + 1e-9
+        if name in ("random", "evolution", "local"):
+            assert len(result.trials) == budget
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    name=st.sampled_from(["random", "evolution", "asha", "hyperband"]),
+    workers=st.integers(1, 9),
+    seconds=st.floats(0, 300),
+    seed=st.integers(0, 50),
+)
+def test_the_clock(bench, name, workers, seconds, seed):
+    result = search.run(name, bench, seconds=seconds, seed=seed, workers=workers)
+    ends = [trial.finished for trial in result.trials]
+    assert ends == sorted(ends)  # time never runs backwards
+    assert all(end <= seconds for end in ends)
+    assert all(trial.started <= trial.finished for trial in result.trials)
+    for moment in ends:  # never more at work than there are workers
+        assert sum(trial.started < moment <= trial.finished for trial in result.trials) <= workers
+    for trial in result.trials:  # a step takes the difference between its epochs
+        objective = Objective(bench, seed=seed)
+        before = [t.epoch for t in result.trials if t.architecture == trial.architecture and t.finished < trial.finished]
+        whole = trial.epoch in (None, EPOCHS)
+        taken = objective.observe(trial.architecture, None if whole else trial.epoch).seconds
+        if before:
+            taken -= objective.observe(trial.architecture, max(before)).seconds
+        assert trial.finished - trial.started == pytest.approx(taken, abs=1e-6)
+
+
+def test_more_workers_end_sooner(bench):
+    ends = [search.run("random", bench, budget=30, seed=0, workers=w).trials[-1].finished for w in (1, 2, 6)]
+    assert ends[0] > ends[1] > ends[2]
+    serial = sum(t.finished - t.started for t in search.run("random", bench, budget=30, seed=0).trials)
+    assert ends[0] == pytest.approx(serial)
+
+
+def test_one_search_sees_one_training_of_each_architecture(bench):
+    result = search.run("random", bench, budget=60, seed=5)
+    assert len({trial.architecture for trial in result.trials}) == 60  # the whole pool, then no more
+    for trial in result.trials:
+        seen = {bench.query(trial.architecture, seed=s).value for s in bench.seeds(trial.architecture)}
+        assert trial.value in seen
+    other = search.run("random", bench, budget=60, seed=6)
+    values = {t.architecture: t.value for t in other.trials}
+    assert any(values[t.architecture] != t.value for t in result.trials)
+
+
+def test_an_exhausted_pool_ends_the_search(bench):
+    assert len(search.run("evolution", bench, budget=10_000, seed=0).trials) == 60
+
+
+def test_incumbents_and_best(bench):
+    result = search.run("random", bench, budget=25, seed=2)
+    values = np.array([trial.value for trial in result.trials])
+    assert (values[result.incumbents] == np.maximum.accumulate(values)).all()
+    assert result.best.value == values.max()
+    frame = result.trajectory
+    assert frame["best"].tolist() == np.maximum.accumulate(values).tolist()
+    assert frame["evaluation"].tolist() == list(range(1, 26))
+
+
+def test_smaller_is_better_where_the_metric_says_so():
+    bench = TableBenchmark(made_table(metric_name="log_loss"))
+    result = search.run("random", bench, budget=25, seed=2)
+    assert result.best.value == min(trial.value for trial in result.trials)
+
+
+def test_constraints(bench):
+    limit = int(np.median(bench.table["params"]))
+    for name in ("random", "evolution", "local", "bohb", "tpe"):
+        result = search.run(name, bench, budget=15, seed=0, constraint={"params": limit})
+        assert all(trial.feasible for trial in result.trials)
+        assert all(bench.cost(trial.architecture).params <= limit for trial in result.trials)
+    shaped = search.run("tunas-abs", bench, budget=40, seed=0, constraint={"params": limit})
+    assert not all(trial.feasible for trial in shaped.trials)  # it looks beyond the limit, but does not return what lies there
+    assert bench.cost(shaped.best.architecture).params <= limit
+    assert all(bench.cost(a).params <= limit for a in shaped.recommended)
+
+
+def test_surrogates_of_large_spaces_with_a_constraint():
+    bench = nb.load("bpic2012", source="surrogate")
+    typical = np.median(bench.cost_many(bench.space.sample_many(200, 0)).params)
+    for name in ("random", "evolution", "local"):
+        result = search.run(name, bench, budget=12, seed=0, constraint={"params": float(typical)})
+        assert len(result.trials) == 12
+        assert all(bench.cost(trial.architecture).params <= typical for trial in result.trials)
+
+
+def test_seconds_are_those_of_a_surrogate_too():
+    result = search.run("random", nb.load("bpic2012", source="surrogate"), budget=5, seed=0, workers=2)
+    assert result.timed
+    assert result.trials[-1].finished > 0
+
+
+def test_without_recorded_seconds_every_training_takes_as_long():
+    bench = TableBenchmark(made_table(seconds=False))
+    result = search.run("random", bench, budget=8, seed=0, workers=2)
+    assert [trial.finished for trial in result.trials] == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert not result.timed
+    with pytest.raises(InvalidQuery, match="no training seconds"):
+        search.run("random", bench, seconds=100, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"searcher": "greedy"}, "unknown searcher 'greedy': expected one of random, "),
+        ({"budget": None}, "needs a budget"),
+        ({"budget": 0}, "budget = 0"),
+        ({"seconds": -1}, "seconds = -1"),
+        ({"workers": 0}, "workers = 0"),
+        ({"seed": "one"}, "seed = 'one'"),
+        ({"constraint": {"memory": 3}}, "constraint on 'memory': expected some of params, flops"),
+        ({"constraint": {"params": 1}}, "no architecture with params <= 1 was found"),
+        ({"populaton": 3}, "random has no parameter 'populaton': expected some of replacement"),
+        ({"searcher": object()}, "no searcher: expected a name, or a class or object with ask and tell"),
+    ],
+)
+def test_wrong_arguments(bench, arguments, message):
+    with pytest.raises(InvalidQuery, match=message):
+        search.run(**{"searcher": "random", "bench": bench, "budget": 5, **arguments})
+
+
+def test_multi_fidelity_needs_epochs():
+    with pytest.raises(InvalidQuery, match="asha needs scores by epoch"):
+        search.run("asha", nb.load("age", source="table"), budget=5)
+
+
+class HillClimb:
+    """Somebody's own searcher: nothing of ours but the space it is given."""
+
+    def __init__(self, space, seed=0, *, radius=1):
+        self.space, self.rng, self.best, self.seen = space, np.random.default_rng(seed), None, set()
+        self.radius = radius
+
+    def ask(self, n=1):
+        found = []
+        for _ in range(1000):
+            row = self.space.sample_many(1, self.rng) if self.best is None else self.space.mutate_many(self.best[1], self.rng)
+            if row.tobytes() not in self.seen and len(found) < n:
+                self.seen.add(row.tobytes())
+                found.append(row[0])
+        return self.space.architectures(np.array(found)) if found else []
+
+    def tell(self, architectures, scores):
+        for architecture, score in zip(architectures, scores, strict=True):
+            if self.best is None or score > self.best[0]:
+                self.best = score, np.frombuffer(architecture.key, np.int8)[None]
+
+
+def test_somebodys_own_searcher(bench):
+    by_class = search.run(HillClimb, bench, budget=20, seed=3, radius=2)
+    assert len(by_class.trials) == 20
+    assert by_class.searcher == "HillClimb"
+    with pytest.raises(InvalidQuery, match="has no parameter 'raduis'"):
+        search.run(HillClimb, bench, budget=20, raduis=2)
+    whole = nb.load("bpic2012", source="surrogate")
+    by_object = search.run(HillClimb(whole.space, 3), whole, budget=10)
+    assert len(by_object.trials) == 10
+
+
+class OwnSearcher(search.Searcher):
+    """A subclass, in a few lines."""
+
+    def _propose(self, n):
+        choices, scores = self.known
+        if not len(scores):
+            return self.new(self.random, n)
+        best = choices[[scores.argmax()]]
+        return self.new(lambda m: self.domain.mutate_many(best.repeat(m, axis=0), self.rng), n)
+
+
+class TestOwnSearcher(SearcherContract):
+    """The public contract test, inherited as a user would."""
+
+    def make(self, space, seed=0):
+        return OwnSearcher(space, seed)

@@ -1,0 +1,107 @@
+"""Every searcher keeps the contract."""
+
+import numpy as np
+import pytest
+from tests.contracts import SearcherContract
+
+from nasbench_evs import spaces
+from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.search import SEARCHERS, Domain, searcher_class
+from nasbench_evs.search.bananas import ACQUISITIONS, acquire
+
+# What makes the warm-ups short enough for 40 evaluations.
+SHORT = {
+    "evolution": {"population": 10, "tournament": 3},
+    "local": {"initial": 3},
+    "bananas": {"initial": 20, "batch": 10, "pool_size": 20},
+    "bananas-mlp": {"initial": 25, "batch": 10, "pool_size": 20},
+    "pnasm": {"initial": 20, "n": 8, "k": 3},
+    "pnasm-a": {"initial": 20, "n": 8, "k": 3},
+}
+STEPS = ("asha", "hyperband", "bohb", "tpe-hyperband")
+CONSTRAINED = ("tabnas", "tunas-abs", "mnasnet-hard", "mnasnet-soft")
+
+
+def costs(choices, name):
+    """A made-up cost: how many choices are active, and their indices."""
+    return np.maximum(choices, 0).sum(axis=1) + (choices >= 0).sum(axis=1)
+
+
+def contract(name):
+    class Contract(SearcherContract):
+        steps = name in STEPS
+
+        def make(self, space, seed=0, **parameters):
+            cls, defaults = searcher_class(name)
+            parameters = {**defaults, **SHORT.get(name, {}), **parameters}
+            if self.steps:
+                parameters["epochs"] = 5
+            if name in CONSTRAINED:
+                pool = space.pool if isinstance(space, Domain) else None
+                space = Domain(getattr(space, "space", space), pool=pool, limits={"params": 10_000}, costs=costs)
+                if pool is None and space.size is not None and space.size < 10:
+                    parameters["steps"] = 300
+            return cls(space, seed=seed, **parameters)
+
+    if name in CONSTRAINED:
+        # Their policies converge: they need not see all of a space, nor of a pool that their samples seldom come near.
+        Contract.finds_all = False
+    Contract.__name__ = Contract.__qualname__ = "Test" + name.title().replace("-", "")
+    Contract.__doc__ = name
+    return Contract
+
+
+for _name in SEARCHERS:
+    _made = contract(_name)
+    globals()[_made.__name__] = _made
+del _made, _name
+
+
+def test_every_searcher_keeps_a_constraint_or_says_that_it_asks_beyond_it():
+    space = spaces.SeqNASSpace()
+    for name in SEARCHERS:
+        if name in CONSTRAINED[1:]:
+            continue  # these price the constraint
+        domain = Domain(space, limits={"params": 30}, costs=costs)
+        cls, parameters = searcher_class(name)
+        parameters = {**parameters, **SHORT.get(name, {})} | ({"epochs": 5} if name in STEPS else {})
+        searcher = cls(domain, seed=0, **parameters)
+        for i in range(30):
+            for asked in searcher.ask(1):
+                architecture = asked.architecture if name in STEPS else asked
+                assert domain.feasible(np.frombuffer(architecture.key, np.int8)[None]).all(), name
+                searcher.tell([asked], [i / 30])
+
+
+def test_acquisitions():
+    mean, std = np.array([0.0, 1.0, 0.9]), np.array([0.1, 0.1, 2.0])
+    rng = np.random.default_rng(0)
+    values = {name: acquire(name, mean, std, 1.0, 1.0, rng) for name in ACQUISITIONS}
+    assert values["greedy"].argmax() == 1
+    assert values["ucb"].argmax() == 2
+    assert values["ei"].argmax() == 2
+    assert values["ei"][0] < 1e-10  # ten standard deviations below
+    drawn = np.array([acquire("thompson", mean, std, 1.0, 1.0, rng) for _ in range(4000)])
+    assert np.allclose(drawn.mean(axis=0), mean, atol=0.15)
+    assert np.allclose(drawn.std(axis=0), std, rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("evolution", {"population": 0}, "population = 0"),
+        ("bananas", {"acquisition": "best"}, "acquisition = 'best'.*thompson"),
+        ("bananas", {"predictor": "oracle"}, "predictor = 'oracle'"),
+        ("pnasm", {"k": 21}, "k = 21: expected an integer from 0 to 20"),
+        ("pnasm", {"adaptive": 1}, "adaptive = 1"),
+        ("local", {"greedy": "yes"}, "greedy"),
+        ("bohb", {"top": 2, "epochs": 5}, "top = 2"),
+        ("asha", {"eta": 1, "epochs": 5}, "eta = 1"),
+        ("tabnas", {}, "constraint"),
+        ("tpe", {"sampler": "NoSampler"}, "sampler = 'NoSampler'"),
+    ],
+)
+def test_wrong_hyper_parameters(name, parameters, message):
+    cls, _ = searcher_class(name)
+    with pytest.raises(InvalidQuery, match=message):
+        cls(spaces.SeqNASSpace(), 0, **parameters)
