@@ -52,7 +52,9 @@ def from_frame(
     names = [choice.name for choice in space.choices]
     for column in [*names, *(each for each in wanted.values() if each is not None)]:
         if column not in frame.columns:
-            raise InvalidQuery(f"the frame has no column {column!r}: its columns are {', '.join(map(str, frame.columns))}")
+            raise InvalidQuery(
+                f"the frame has no column {column!r}: its columns are {', '.join(map(str, frame.columns))}"
+            )
     if not len(frame):
         raise InvalidQuery("the frame has no rows: expected one for each training")
     choices = np.stack([_indices(frame[choice.name], choice.options) for choice in space.choices], axis=1)
@@ -104,7 +106,9 @@ def _numbers(frame: pd.DataFrame, column: str) -> np.ndarray:
     except (TypeError, ValueError):
         raise InvalidQuery(f"column {column!r} holds {frame[column].dtype}: expected numbers") from None
     if np.isinf(values).any():
-        raise InvalidQuery(f"row {int(np.flatnonzero(np.isinf(values))[0])}: {column} is infinite: use NaN for a failure")
+        raise InvalidQuery(
+            f"row {int(np.flatnonzero(np.isinf(values))[0])}: {column} is infinite: use NaN for a failure"
+        )
     return values
 
 
@@ -142,7 +146,9 @@ class FunctionBenchmark(Benchmark):
         if question.split != "valid" or question.epoch is not None or question.distilled:
             raise NotRecorded(f"{self.dataset} is a function: it has validation scores only, no epochs and no teachers")
         if question.seed is not None and not self._takes_seed:
-            raise NotRecorded(f"the function of {self.dataset} takes no seed: leave seed out, or give it an argument 'seed'")
+            raise NotRecorded(
+                f"the function of {self.dataset} takes no seed: leave seed out, or give it an argument 'seed'"
+            )
         self.space.stack([architecture])  # says what is wrong with it
         key = architecture.key, question.seed
         if key not in self._known:
@@ -150,7 +156,9 @@ class FunctionBenchmark(Benchmark):
             value = self.function(architecture, **({} if question.seed is None else {"seed": question.seed}))
             taken = time.perf_counter() - start
             if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-                raise InvalidQuery(f"the function gave {value!r} for {architecture}: expected one number (NaN: it failed)")
+                raise InvalidQuery(
+                    f"the function gave {value!r} for {architecture}: expected one number (NaN: it failed)"
+                )
             self._known[key] = float(value), taken
         value, taken = self._known[key]
         nan = math.nan

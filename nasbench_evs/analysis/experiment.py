@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -65,7 +65,7 @@ class Experiment:
     question: str = field(default="")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(name: str, space: str | None, source: str) -> Benchmark:
     from nasbench_evs.benchmark import load
 
@@ -82,7 +82,9 @@ def read_experiment(path: Path) -> Experiment:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InvalidQuery(f"no experiment file at {path}: expected a TOML file such as analysis/comparison.toml") from None
+        raise InvalidQuery(
+            f"no experiment file at {path}: expected a TOML file such as analysis/comparison.toml"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidQuery(f"{path} cannot be read: {one_line(error)}") from None
     try:
@@ -185,7 +187,10 @@ def search_once(ground: Ground, contender: Contender, seed: int, workers: int = 
         **contender.parameters,
     )  # fmt: skip
     incumbents = result.incumbents
-    truth = {split: _truth(bench, result, split)[incumbents] if len(incumbents) else np.empty(0) for split in ("valid", "test")}
+    truth = {
+        split: _truth(bench, result, split)[incumbents] if len(incumbents) else np.empty(0)
+        for split in ("valid", "test")
+    }
     for split, values in truth.items():
         truth[split] = np.where(incumbents >= 0, values, np.nan)
     ends = {split: _scores(bench, bench.space.stack(result.recommended), split) for split in ("valid", "test")}

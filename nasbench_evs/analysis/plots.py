@@ -14,7 +14,15 @@ from nasbench_evs.files import replacing
 
 # Okabe and Ito's colours, with dashes and markers of their own: each line is known by any one of the three.
 _COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F7F7F")
-_DASHES: tuple[Any, ...] = ("-", (0, (5, 1)), (0, (1, 1)), (0, (4, 1, 1, 1)), (0, (6, 2)), (0, (2, 2)), (0, (5, 1, 1, 1, 1, 1)))
+_DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 1)),
+    (0, (1, 1)),
+    (0, (4, 1, 1, 1)),
+    (0, (6, 2)),
+    (0, (2, 2)),
+    (0, (5, 1, 1, 1, 1, 1)),
+)
 _MARKERS = "os^vDPX*<>hp"
 
 
@@ -35,7 +43,9 @@ def anytime(regrets: Regrets, folder: Path, over: str = "spent") -> list[Path]:
         return []
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
-    figure, axes = pyplot.subplots(rows, columns, figsize=(4.2 * columns, 3.1 * rows), squeeze=False, layout="constrained")
+    figure, axes = pyplot.subplots(
+        rows, columns, figsize=(4.2 * columns, 3.1 * rows), squeeze=False, layout="constrained"
+    )
     for axis in axes.flat[len(names) :]:
         axis.set_axis_off()
     for axis, name in zip(axes.flat, names, strict=False):
@@ -49,7 +59,9 @@ def anytime(regrets: Regrets, folder: Path, over: str = "spent") -> list[Path]:
             axis.plot(points[known], middle, **style(i), label=searcher, markevery=0.13, markersize=3.5, linewidth=1.3)
             if len(values) > 1:
                 margin = _t(len(values)) * values[:, known].std(axis=0, ddof=1) / math.sqrt(len(values))
-                axis.fill_between(points[known], middle - margin, middle + margin, color=style(i)["color"], alpha=0.1, lw=0)
+                axis.fill_between(
+                    points[known], middle - margin, middle + margin, color=style(i)["color"], alpha=0.1, lw=0
+                )
         axis.set_title(name, fontsize=9)
         axis.set_xscale("log" if over == "seconds" else "linear")
         axis.set_yscale("log")
@@ -57,11 +69,15 @@ def anytime(regrets: Regrets, folder: Path, over: str = "spent") -> list[Path]:
         axis.set_ylabel(f"regret ({regrets.split[name]})", fontsize=8)
         axis.tick_params(labelsize=7, which="both")
         axis.grid(alpha=0.25, linewidth=0.5)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    figure.legend(
+        *axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8, frameon=False
+    )
     return _save(figure, folder / f"regret-over-{'evaluations' if over == 'spent' else 'seconds'}")
 
 
-def critical_difference(names: Sequence[str], ranks: np.ndarray, p: dict[tuple[int, int], float], target: Path) -> list[Path]:
+def critical_difference(
+    names: Sequence[str], ranks: np.ndarray, p: dict[tuple[int, int], float], target: Path
+) -> list[Path]:
     """Mean ranks on a line; a bar joins searchers of which no pair differs significantly (Wilcoxon with Holm)."""
     pyplot = _pyplot()
     order = np.argsort(ranks, kind="stable")
@@ -84,14 +100,21 @@ def critical_difference(names: Sequence[str], ranks: np.ndarray, p: dict[tuple[i
         y = below - 0.5 * (place if left else n - 1 - place) - 0.3
         end = 0.55 if left else n + 0.45
         axis.plot([ranks[i], ranks[i], end], [0, y, y], color="0.35", linewidth=0.8)
-        axis.text(end, y + 0.04, f"{names[i]} ({ranks[i]:.2f})", ha="left" if left else "right", va="bottom", fontsize=8)
+        axis.text(
+            end, y + 0.04, f"{names[i]} ({ranks[i]:.2f})", ha="left" if left else "right", va="bottom", fontsize=8
+        )
     axis.set_axis_off()
     axis.set_title("mean rank (1 is best)", fontsize=9)
     return _save(figure, target)
 
 
 def lines(
-    series: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]], target: Path, *, xlabel: str, ylabel: str, title: str = ""
+    series: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    target: Path,
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
 ) -> list[Path]:
     """One panel of named lines: x, y and half the width of y's interval."""
     pyplot = _pyplot()
@@ -115,7 +138,9 @@ def _points(regrets: Regrets, name: str, over: str) -> np.ndarray:
 
 
 def _timed(regrets: Regrets, name: str) -> bool:
-    return all(run.seconds and not math.isnan(run.seconds[-1]) for run in regrets.runs.values() if run.benchmark == name)
+    return all(
+        run.seconds and not math.isnan(run.seconds[-1]) for run in regrets.runs.values() if run.benchmark == name
+    )
 
 
 def _t(n: int) -> float:

@@ -45,7 +45,9 @@ def write_report(experiment: Experiment, runs: Sequence[Run], folder: Path, comm
 def _summary(regrets: Regrets) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["benchmark", "searcher", "split", "best_known", "evaluations", "seeds", "regret", "margin", "own_seconds"])
+    writer.writerow(
+        ["benchmark", "searcher", "split", "best_known", "evaluations", "seeds", "regret", "margin", "own_seconds"]
+    )
     for benchmark in regrets.benchmarks:
         budget = regrets.ground(benchmark).budget
         marks = np.array(sorted({math.ceil(budget * share) for share in (0.2, 0.4, 0.6, 0.8, 1.0)}), float)
@@ -69,8 +71,8 @@ def _page(regrets: Regrets, table: np.ndarray, command: str, folder: Path) -> st
         lines += [experiment.question, ""]
     lines += [
         f"Written by `{command}`: {len(regrets.seeds)} seeds, {experiment.workers} simulated worker"
-        f"{'s' if experiment.workers > 1 else ''}. Regret is how far the score of the incumbent (the best validation score that the "
-        "search has seen, of one training) is below the best known score, as means over recorded or predicted trainings; on the "
+        f"{'s' if experiment.workers > 1 else ''}. Regret is how far the score of the incumbent (the best validation score that "
+        "the search has seen, of one training) is below the best known score, as means over recorded or predicted trainings; on the "
         "test split where there is one. Smaller is better; ± is half the width of a 95 % interval over seeds.",
         "",
         "## Regret at the end",
@@ -101,9 +103,9 @@ def _comparison(regrets: Regrets, table: np.ndarray) -> list[str]:
     lines = [
         "## Ranks",
         "",
-        f"Mean ranks over {len(table)} benchmarks, {verdict}. `wins` and `losses` count pairs (benchmark, other searcher) that differ "
-        f"significantly over seeds (Wilcoxon, Holm within the benchmark, {SIGNIFICANT}); all other pairs are ties. `own seconds` are the "
-        "searcher's own work in one search.",
+        f"Mean ranks over {len(table)} benchmarks, {verdict}. `wins` and `losses` count pairs (benchmark, other searcher) "
+        f"that differ significantly over seeds (Wilcoxon, Holm within the benchmark, {SIGNIFICANT}); all other pairs are ties. "
+        "`own seconds` are the searcher's own work in one search.",
         "",
         "| searcher | mean rank | wins | ties | losses | own seconds | differs over benchmarks (Wilcoxon, Holm) from |",
         "| --- | --- | --- | --- | --- | --- | --- |",

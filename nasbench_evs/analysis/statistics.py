@@ -77,7 +77,9 @@ class Regrets:
             run = self.runs[benchmark, searcher, seed]
             values = np.array(getattr(run, f"recommended_{self.split[benchmark]}"), float)
             valid = sign * np.array(run.recommended_valid, float)
-            found.append(sign * (self.best[benchmark] - values[np.nanargmax(valid)]) if np.isfinite(valid).any() else math.nan)
+            found.append(
+                sign * (self.best[benchmark] - values[np.nanargmax(valid)]) if np.isfinite(valid).any() else math.nan
+            )
         return np.array(found)
 
     def curve(self, benchmark: str, searcher: str, points: np.ndarray, over: str = "spent") -> np.ndarray:
@@ -175,7 +177,8 @@ def cliques(ranks: np.ndarray, p: dict[tuple[int, int], float]) -> list[tuple[in
     for first in range(len(order)):
         last = first
         while last + 1 < len(order) and all(
-            p[min(order[i], order[last + 1]), max(order[i], order[last + 1])] >= SIGNIFICANT for i in range(first, last + 1)
+            p[min(order[i], order[last + 1]), max(order[i], order[last + 1])] >= SIGNIFICANT
+            for i in range(first, last + 1)
         ):
             last += 1
         if last > first and not any(a <= first and last <= b for a, b in found):

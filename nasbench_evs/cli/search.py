@@ -22,7 +22,9 @@ from nasbench_evs.errors import InvalidQuery, OutputError
 @click.option("--seconds", type=float, help="Simulated seconds of each search.")
 @click.option("--seeds", type=int, default=1, show_default=True, help="How many searches.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Simulated workers.")
-@click.option("--constraint", "constraints", multiple=True, metavar="NAME=LIMIT", help="params or flops; may be repeated.")
+@click.option(
+    "--constraint", "constraints", multiple=True, metavar="NAME=LIMIT", help="params or flops; may be repeated."
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write every evaluation to this CSV file.")
 @FORMAT
@@ -69,7 +71,16 @@ def search_command(
         for seed in range(seeds):
             report(seed, seeds)
             results.append(
-                run(searcher, bench, budget=budget, seconds=seconds, seed=seed, workers=workers, constraint=limits, **parameters)
+                run(
+                    searcher,
+                    bench,
+                    budget=budget,
+                    seconds=seconds,
+                    seed=seed,
+                    workers=workers,
+                    constraint=limits,
+                    **parameters,
+                )
             )
         return results
 
@@ -108,7 +119,9 @@ def search_command(
 
 @click.command("experiment")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write; by default beside the file, named like it.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder to write; by default beside the file, named like it."
+)
 @click.option("--processes", type=int, help="How many run at the same time.  [default: one for each core]")
 @click.option("--report-only", is_flag=True, help="Run nothing: write the report of what has ended.")
 def experiment_command(file: Path, out: Path | None, processes: int | None, report_only: bool) -> None:

@@ -10,6 +10,7 @@ Needs PyTorch (the `train` extra). Same arguments, same scores on the same machi
 """
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -58,9 +59,12 @@ def train(sizes: tuple[int, int], seeds: int) -> dict[str, np.ndarray]:
     many = seeds * restarts
     widths = (SHAPE.inputs, *sizes, SHAPE.outputs)
     parameters = []
-    for i, o in zip(widths, widths[1:], strict=False):
+    for i, o in itertools.pairwise(widths):
         # One generator for each seed, so that more seeds do not alter those before them.
-        drawn = [torch.rand((restarts, i + 1, o), generator=torch.Generator().manual_seed(1000 * s + i * 10 + o)) for s in range(seeds)]
+        drawn = [
+            torch.rand((restarts, i + 1, o), generator=torch.Generator().manual_seed(1000 * s + i * 10 + o))
+            for s in range(seeds)
+        ]
         layer = (torch.cat(drawn) * 2 - 1) / i**0.5
         parameters.append(layer.requires_grad_())
 

@@ -5,4 +5,15 @@ from nasbench_evs.search.registry import SEARCHERS, searcher_class
 from nasbench_evs.search.run import Best, Result, Trial, run
 from nasbench_evs.search.searcher import MultiFidelitySearcher, Searcher, Step
 
-__all__ = ["SEARCHERS", "Best", "Domain", "MultiFidelitySearcher", "Result", "Searcher", "Step", "Trial", "run", "searcher_class"]
+__all__ = [
+    "SEARCHERS",
+    "Best",
+    "Domain",
+    "MultiFidelitySearcher",
+    "Result",
+    "Searcher",
+    "Step",
+    "Trial",
+    "run",
+    "searcher_class",
+]

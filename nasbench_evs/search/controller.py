@@ -34,7 +34,13 @@ class Controller:
     """
 
     def __init__(
-        self, space: SearchSpace, seed: int, *, learning_rate: float = 1e-3, entropy: float = 1e-4, baseline: float = 0.9
+        self,
+        space: SearchSpace,
+        seed: int,
+        *,
+        learning_rate: float = 1e-3,
+        entropy: float = 1e-4,
+        baseline: float = 0.9,
     ) -> None:
         self.space, self.entropy, self.decay = space, entropy, baseline
         counts = np.array([len(choice.options) for choice in space.choices])

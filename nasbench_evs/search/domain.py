@@ -158,7 +158,12 @@ class Domain:
         return self.pool[pairs[:, 1]], pairs[:, 0]
 
     def nearest(
-        self, row: np.ndarray, rng: np.random.Generator, *, without: np.ndarray | None = None, skip: np.ndarray | None = None
+        self,
+        row: np.ndarray,
+        rng: np.random.Generator,
+        *,
+        without: np.ndarray | None = None,
+        skip: np.ndarray | None = None,
     ) -> int:
         """The position in `pool` of the architecture nearest to a valid row, ties at random.
 

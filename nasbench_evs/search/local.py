@@ -17,9 +17,7 @@ class LocalSearch(Searcher):
     architecture.
     """
 
-    def __init__(
-        self, space: SearchSpace | Domain, seed: int = 0, *, initial: int = 10, greedy: bool = False
-    ) -> None:
+    def __init__(self, space: SearchSpace | Domain, seed: int = 0, *, initial: int = 10, greedy: bool = False) -> None:
         super().__init__(space, seed)
         self.initial = whole("initial", initial, 1)
         self.greedy = truth("greedy", greedy)

@@ -196,15 +196,16 @@ class BOHB(Hyperband):
 
 
 class _Density:
-    """A kernel density over choice indices, -1 included (Falkner et al. 2018, appendix)."""
+    """A kernel density over choice indices, -1 included (Falkner et al. 2018, appendix).
+
+    Their bandwidths follow from standard deviations of the indices, which for choices with many options gives uniform kernels
+    that learn nothing. Here another option than the kernel's has the probability that counting from one would give it.
+    """
 
     def __init__(self, space: SearchSpace, rows: np.ndarray) -> None:
         self.rows = rows
         self._options = np.array([len(choice.options) for choice in space.choices])
-        n, dims = rows.shape
-        # The normal reference rule; a kernel's bandwidth is the probability of another category.
-        widths = 1.06 * rows.std(axis=0) * n ** (-1 / (4 + dims))
-        self._widths = np.clip(widths, 1e-3, self._options / (self._options + 1))
+        self._widths = np.minimum(self._options / (len(rows) + self._options + 1), self._options / (self._options + 1))
 
     def log(self, choices: np.ndarray) -> np.ndarray:
         """Log densities, (N,)."""

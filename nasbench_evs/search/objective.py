@@ -15,7 +15,7 @@ from nasbench_evs.search.domain import Domain
 from nasbench_evs.spaces import Architecture, SearchSpace
 
 if TYPE_CHECKING:
-    from nasbench_evs.benchmark import Scores
+    from nasbench_evs.benchmark import Score
 
 COSTS = ("params", "flops")
 
@@ -28,10 +28,9 @@ class Evaluable(Protocol):
 
     @property
     def epochs(self) -> int: ...
-    def query(self, architecture: Architecture, /, **question: Any) -> Any: ...
-    def query_many(self, architectures: Any, /, **question: Any) -> Scores: ...
-    def seeds(self, architecture: Architecture, /) -> tuple[int, ...]: ...
-    def cost_many(self, architectures: Any, /) -> Any: ...
+    def query(self, architecture: Architecture, *, epoch: int | None = None, seed: int | None = None) -> Score: ...
+    def seeds(self, architecture: Architecture) -> tuple[int, ...]: ...
+    def cost_many(self, architectures: Any) -> Any: ...
 
 
 class Observation(NamedTuple):
@@ -77,7 +76,9 @@ class Objective:
 
 def _limits(constraint: Mapping[str, float] | None) -> dict[str, float]:
     if not isinstance(constraint or {}, Mapping):
-        raise InvalidQuery(f"constraint {constraint!r}: expected the largest allowed costs, such as {{'params': 40000}}")
+        raise InvalidQuery(
+            f"constraint {constraint!r}: expected the largest allowed costs, such as {{'params': 40000}}"
+        )
     for name in constraint or {}:
         if name not in COSTS:
             raise InvalidQuery(f"constraint on {name!r}: expected some of {', '.join(COSTS)}")

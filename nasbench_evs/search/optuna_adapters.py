@@ -36,7 +36,8 @@ def suggest(trial: optuna.Trial, space: SearchSpace) -> Architecture:
     row = np.full((1, len(space.choices)), -1, np.int8)
     for column, choice in enumerate(space.choices):
         if space.is_active(column, row)[0]:
-            row[0, column] = choice.index(trial.suggest_categorical(choice.name, list(choice.options)))
+            option = trial.suggest_categorical(choice.name, list(choice.options))
+            row[0, column] = choice.options.index(option)
     return space.architectures(row)[0]
 
 

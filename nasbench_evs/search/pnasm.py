@@ -28,7 +28,8 @@ class PNASM(Reinforce):
     `k = 0` is the ablation without truth: after `predicted` samples that only the predictor scored, the architectures it
     likes best are evaluated, best first. `k = n` is the one without predictions. With `adaptive` (PNASM-A) the number
     evaluated is n times the divergence between the last two policies (equation 12). `predictor` is a name of
-    `surrogate.predictors` (the paper takes what orders its space best: SemiNAS on one, XGBoost on the other). `bounds` holds the terms of theorem 1, one for each iteration.
+    `surrogate.predictors` (the paper takes what orders its space best: SemiNAS on one, XGBoost on the other).
+    `bounds` holds the terms of theorem 1, one for each iteration.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class PNASM(Reinforce):
         return self._fitted.predict(choices).mean if self._fitted else np.zeros(len(choices))
 
     def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:
-        known, values = self.known
+        _known, values = self.known
         if self._fitted is None:
             if len(values) >= min(self.initial, self.domain.size or self.initial) and len(values) >= 2:
                 super()._learn(choices, scores)

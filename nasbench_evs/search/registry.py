@@ -35,14 +35,14 @@ SEARCHERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 def searcher_class(name: str) -> tuple[type, dict[str, Any]]:
     """The class of that name and what differs from its defaults; InvalidQuery for another name."""
     if name not in SEARCHERS:
-        raise InvalidQuery(f"unknown searcher {name!r}: expected one of {', '.join(SEARCHERS)}, or a class with ask and tell")
+        raise InvalidQuery(
+            f"unknown searcher {name!r}: expected one of {', '.join(SEARCHERS)}, or a class with ask and tell"
+        )
     module, cls, defaults = SEARCHERS[name]
     return getattr(import_module(f"nasbench_evs.search.{module}"), cls), defaults
 
 
-def make(
-    searcher: Any, domain: Domain, *, seed: int, epochs: int, parameters: Mapping[str, Any]
-) -> Any:
+def make(searcher: Any, domain: Domain, *, seed: int, epochs: int, parameters: Mapping[str, Any]) -> Any:
     """A searcher by name or class, or one that is made already; InvalidQuery names what does not fit."""
     if isinstance(searcher, str):
         cls, defaults = searcher_class(searcher)
@@ -51,7 +51,9 @@ def make(
         cls = searcher
     else:
         if parameters:
-            raise InvalidQuery(f"{', '.join(parameters)}: parameters go with a name or a class; this searcher is made already")
+            raise InvalidQuery(
+                f"{', '.join(parameters)}: parameters go with a name or a class; this searcher is made already"
+            )
         if not (callable(getattr(searcher, "ask", None)) and callable(getattr(searcher, "tell", None))):
             raise InvalidQuery(f"{searcher!r} is no searcher: expected a name, or a class or object with ask and tell")
         return searcher
@@ -65,7 +67,9 @@ def make(
     unknown = [] if anything else [name for name in parameters if name not in accepted]
     if unknown:
         known = [name for name in accepted if name not in ("space", "seed", "epochs")]
-        raise InvalidQuery(f"{_name(searcher)} has no parameter {unknown[0]!r}: expected some of {', '.join(known) or 'none'}")
+        raise InvalidQuery(
+            f"{_name(searcher)} has no parameter {unknown[0]!r}: expected some of {', '.join(known) or 'none'}"
+        )
     return cls(domain, seed=seed, **parameters)
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.metrics import Metric
 from nasbench_evs.search.checks import number, whole
-from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.objective import Evaluable, Objective
 from nasbench_evs.search.registry import make
 from nasbench_evs.search.searcher import Searcher, Step

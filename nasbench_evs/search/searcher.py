@@ -55,7 +55,9 @@ class Searcher(ABC):
         except (TypeError, ValueError):
             raise InvalidQuery(f"scores {scores!r}: expected one number for each architecture") from None
         if values.shape != (len(choices),):
-            raise InvalidQuery(f"{len(choices)} architectures with scores of shape {values.shape}: expected one score each")
+            raise InvalidQuery(
+                f"{len(choices)} architectures with scores of shape {values.shape}: expected one score each"
+            )
         values[~np.isfinite(values)] = np.nan
         self._mark(choices)
         self._choices.extend(choices)
@@ -79,7 +81,7 @@ class Searcher(ABC):
     def _propose(self, n: int) -> np.ndarray:
         """Up to n architectures to ask for, choice indices (m, C), none of them asked for before."""
 
-    def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:
+    def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:  # noqa: B027 - nothing to learn is fine
         """Learn from new results; by default they are only kept in `told`."""
 
     # What a subclass uses
@@ -197,4 +199,3 @@ class MultiFidelitySearcher(Searcher):
     @abstractmethod
     def _reached(self, step: Step, score: float) -> None:
         """A step has ended; -inf if it failed."""
-

@@ -48,7 +48,9 @@ class FactorisedController:
         """The probability of each architecture, (N,)."""
         # One more entry for choices that are not active.
         return np.prod(
-            [np.append(odds, 1.0)[choices[:, column]] for column, odds in enumerate(self.odds)], axis=0, dtype=np.float64
+            [np.append(odds, 1.0)[choices[:, column]] for column, odds in enumerate(self.odds)],
+            axis=0,
+            dtype=np.float64,
         )
 
     def log_gradient(self, choices: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -92,7 +94,8 @@ class Factorised(Searcher):
         super().__init__(space, seed)
         if not self.domain.limits:
             raise InvalidQuery(
-                f"{type(self).__name__} searches under a constraint: expected one, such as constraint={{'params': 40000}} (--constraint params=40000)"
+                f"{type(self).__name__} searches under a constraint: expected one, such as "
+                "constraint={'params': 40000} (--constraint params=40000)"
             )
         self.domain = self.domain.relaxed  # it samples what breaks the constraint too, and learns from that
         self._skip = None  # it keeps no count of a pool: what was asked for is answered from `_cache`

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tests.contracts import SearcherContract
 
 from nasbench_evs import spaces
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.search import SEARCHERS, Domain, searcher_class
 from nasbench_evs.search.bananas import ACQUISITIONS, acquire
+from tests.contracts import SearcherContract
 
 # What makes the warm-ups short enough for 40 evaluations.
 SHORT = {

@@ -1,0 +1,257 @@
+"""Experiments: files, resuming, statistics, and what is written."""
+
+import gzip
+import sqlite3
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nasbench_evs.analysis import experiment as module
+from nasbench_evs.analysis.experiment import read_experiment, run_experiment, tidy
+from nasbench_evs.analysis.report import write_report
+from nasbench_evs.analysis.statistics import Regrets, cliques, holm, mean, mean_ranks, pairwise
+from nasbench_evs.cli import cli
+from nasbench_evs.errors import InvalidQuery, NasbenchError
+
+FILE = """
+title = "A small one"
+seeds = 3
+budget = 12
+searchers = ["random", "evolution"]
+[[searcher]]
+name = "evolution"
+label = "young"
+population = 4
+tournament = 2
+[[benchmark]]
+name = "bpic2012"
+source = "table"
+[[benchmark]]
+name = "digits"
+source = "table"
+params = 20000
+[[benchmark]]
+name = "age"
+source = "surrogate"
+budget = 8
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """No processes: quick, and code can be put in their way."""
+
+    class Now:
+        def __init__(self, *args, **kwargs):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *args):
+            pass
+
+        def submit(self, work, *arguments):
+            from concurrent.futures import Future
+
+            job = Future()
+            try:
+                job.set_result(work(*arguments))
+            except BaseException as error:
+                job.set_exception(error)
+            return job
+
+        def shutdown(self, **kwargs):
+            pass
+
+    monkeypatch.setattr(module, "ProcessPoolExecutor", Now)
+
+
+def test_one_row_for_each_evaluation(file, tmp_path, in_this_process):
+    experiment = read_experiment(file)
+    runs = run_experiment(experiment, tmp_path / "out")
+    assert len(runs) == 3 * 3 * 3
+    frame = tidy(runs)
+    sizes = frame.groupby(["benchmark", "searcher", "seed"]).size()
+    assert set(sizes["age surrogate"]) == {8}
+    assert set(sizes["digits table params <= 20,000"]) == {12}
+    # The incumbent is the best seen, and its true score is that of a query without a seed.
+    one = frame[(frame.benchmark == "bpic2012 table") & (frame.searcher == "young") & (frame.seed == 2)]
+    bench = experiment.benchmarks[0].load()
+    best = one.loc[one.value.idxmax()]
+    assert one.test.iloc[-1] == pytest.approx(
+        bench.query(bench.space.unrank(int(best["rank"])), split="test").value, abs=1e-6
+    )
+
+
+def test_a_stopped_experiment_goes_on(file, tmp_path, in_this_process, monkeypatch):
+    experiment = read_experiment(file)
+    whole = run_experiment(experiment, tmp_path / "whole")
+    done, real = [], module.search_once
+
+    def until_stopped(*arguments):
+        if len(done) == 11:
+            raise KeyboardInterrupt
+        done.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "search_once", until_stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(experiment, tmp_path / "parts")
+    monkeypatch.setattr(module, "search_once", lambda *arguments: done.append(arguments) or real(*arguments))
+    resumed = run_experiment(experiment, tmp_path / "parts")
+    assert len(done) <= 27 + 11
+    assert [each._replace(own_seconds=0) for each in resumed] == [each._replace(own_seconds=0) for each in whole]
+    seen = []
+    run_experiment(experiment, tmp_path / "parts", progress=lambda a, b: seen.append((a, b)))
+    assert seen == [(27, 27)]  # nothing is run twice
+
+
+@pytest.mark.slow
+def test_processes_give_the_same(file, tmp_path, in_this_process, monkeypatch):
+    experiment = read_experiment(file)
+    here = run_experiment(experiment, tmp_path / "here")
+    monkeypatch.undo()
+    there = run_experiment(experiment, tmp_path / "there", processes=2)
+    assert [each._replace(own_seconds=0) for each in here] == [each._replace(own_seconds=0) for each in there]
+
+
+def test_the_command_writes_everything(file, tmp_path, in_this_process):
+    answer = CliRunner().invoke(cli, ["experiment", str(file), "--processes", "1"], catch_exceptions=False)
+    assert answer.exit_code == 0
+    folder = tmp_path / "small"
+    page = (folder / "results.md").read_text()
+    assert "| bpic2012 table | test |" in page
+    assert "| age surrogate | valid |" in page  # it has no test scores
+    assert "mean rank" in page
+    frame = pd.read_csv(folder / "results.csv.gz")
+    assert len(frame) == 3 * 3 * (12 + 12 + 8)
+    summary = pd.read_csv(folder / "summary.csv")
+    assert (summary.regret >= -1e-9).all()
+    for name in ("regret-over-evaluations", "regret-over-seconds", "ranks"):
+        assert (folder / f"{name}.svg").read_text().lstrip().startswith("<?xml")
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".sqlite"}
+    again = CliRunner().invoke(cli, ["experiment", str(file), "--report-only"], catch_exceptions=False)
+    assert again.exit_code == 0
+    after = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".sqlite"}
+    assert {name for name in before if before[name] != after[name]} == set()
+    with gzip.open(folder / "results.csv.gz", "rt") as lines:
+        assert next(lines).startswith("benchmark,searcher,seed,evaluation,spent,seconds,rank,epoch,value,valid,test")
+
+
+def test_only_seeds_that_all_have_ended_are_compared(file, tmp_path, in_this_process):
+    experiment = read_experiment(file)
+    runs = run_experiment(experiment, tmp_path / "out")
+    regrets = Regrets(experiment, runs[:-1])
+    assert regrets.seeds == [0, 1]
+    assert regrets.final("bpic2012 table", "random").shape == (2,)
+    with pytest.raises(InvalidQuery, match="no seed has ended"):
+        write_report(experiment, runs[:5], tmp_path / "report", "command")
+
+
+def test_regret_never_grows_less_than_zero_and_curves_end_at_it(file, tmp_path, in_this_process):
+    experiment = read_experiment(file)
+    regrets = Regrets(experiment, run_experiment(experiment, tmp_path / "out"))
+    for benchmark in regrets.benchmarks:
+        for searcher in regrets.searchers:
+            final = regrets.final(benchmark, searcher)
+            assert (final >= -1e-6).all()
+            budget = regrets.ground(benchmark).budget
+            curve = regrets.curve(benchmark, searcher, np.array([0.0, 1.0, budget]))
+            assert np.isnan(curve[:, 0]).all()
+            assert np.allclose(curve[:, -1], final)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("seeds = 3", "seeds = 0"), "seeds = 0: expected an integer of 1 or more"),
+        (("seeds = 3", "seed = 3"), "no key 'seed': expected some of title"),
+        (('"random", "evolution"]', '"randm"]'), "searcher 'randm': expected one of random"),
+        (('label = "young"', ""), "two of \\[\\[searcher\\]\\] are called 'evolution'"),
+        (("population = 4", "populaton = 4"), "young on bpic2012 table: evolution has no parameter 'populaton'"),
+        (("params = 20000", "memory = 2"), "benchmark digits has no key 'memory'"),
+        (('name = "age"', 'name = "nowhere"'), "no benchmark 'nowhere'"),
+        (('"random", "evolution"]', '"random", "asha"]'), "asha on age surrogate: asha needs scores by epoch"),
+        (("seeds = 3", "seeds = ["), "is no TOML"),
+    ],
+)
+def test_wrong_files(file, tmp_path, change, message):
+    file.write_text(FILE.replace(*change))
+    with pytest.raises(NasbenchError, match=message):
+        run_experiment(read_experiment(file), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_journal(file, tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "journal.sqlite").write_bytes(b"no database" * 100)
+    answer = CliRunner().invoke(cli, ["experiment", str(file)])
+    assert isinstance(answer.exception, NasbenchError)
+    assert "journal" in str(answer.exception)
+    missing = CliRunner().invoke(cli, ["experiment", str(tmp_path / "none.toml")])
+    assert "no experiment file" in str(missing.exception)
+
+
+def test_a_journal_of_another_experiment_adds_nothing(file, tmp_path, in_this_process):
+    experiment = read_experiment(file)
+    run_experiment(experiment, tmp_path / "out")
+    file.write_text(FILE.replace("budget = 12", "budget = 13"))
+    run_experiment(read_experiment(file), tmp_path / "out")
+    with sqlite3.connect(tmp_path / "out" / "journal.sqlite") as journal:
+        assert journal.execute("SELECT count(*) FROM runs").fetchone()[0] == 27 + 18
+
+
+# Statistics
+
+
+def test_known_ranks_and_adjustment():
+    table = np.array([[0.1, 0.2, 0.3], [0.1, 0.1, 0.5], [0.3, 0.2, 0.4]])
+    assert mean_ranks(table).tolist() == pytest.approx([(1 + 1.5 + 2) / 3, (2 + 1.5 + 1) / 3, 3])
+    assert holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_keeps_the_order_and_never_lowers(p):
+    p = np.array(p)
+    adjusted = holm(p)
+    assert (adjusted >= p - 1e-12).all()
+    assert (adjusted <= 1).all()
+    assert (np.diff(adjusted[np.argsort(p)]) >= -1e-12).all()
+
+
+def test_pairs_that_differ_everywhere_differ_significantly():
+    rng = np.random.default_rng(0)
+    base = rng.random((20, 1))
+    table = np.concatenate(
+        [base, base + 0.1 + 0.01 * rng.random((20, 1)), base + 0.01 * rng.normal(size=(20, 1))], axis=1
+    )
+    p = pairwise(table)
+    assert p[0, 1] < 0.01
+    assert p[1, 2] < 0.01
+    assert p[0, 2] > 0.05
+    assert cliques(mean_ranks(table), p) == [(0, 1)]
+
+
+def test_the_interval_covers_the_mean():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(400):
+        found = mean(rng.normal(3, 2, 10))
+        hits += abs(found.value - 3) <= found.margin
+    assert 0.91 < hits / 400 < 0.985
+    assert np.isnan(mean([1.0]).margin)
+    assert np.isnan(mean([]).value)

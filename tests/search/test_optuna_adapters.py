@@ -1,0 +1,55 @@
+"""Optuna: our benchmarks in its studies, its samplers as searchers."""
+
+import optuna
+import pytest
+
+import nasbench_evs as nb
+from nasbench_evs import search, spaces
+from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.search.optuna_adapters import objective, suggest
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def test_suggest_reaches_every_architecture_of_a_conditional_space():
+    space = spaces.SearchSpace.from_choices({"a": [1, 2], "b": ["x", "y"]}, {"b": {"a": [2]}})
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    found = {suggest(study.ask(), space) for _ in range(60)}
+    assert found == {space.unrank(i) for i in range(space.size)}
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_study_on_a_benchmark(prune):
+    bench = nb.load("credit-default", "ffn-3", source="table")
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
+    )
+    study.optimize(objective(bench, prune=prune), n_trials=15)
+    states = {trial.state.name for trial in study.trials}
+    assert states == ({"COMPLETE", "PRUNED"} if prune else {"COMPLETE"})
+    best = bench.space.from_options(study.best_params)
+    assert any(study.best_value == bench.query(best, seed=s).value for s in bench.seeds(best))
+
+
+def test_pruning_needs_epochs():
+    with pytest.raises(InvalidQuery, match="no scores by epoch"):
+        objective(nb.load("age", source="table"), prune=True)
+
+
+@pytest.mark.parametrize("sampler", ["RandomSampler", optuna.samplers.TPESampler(seed=3, n_startup_trials=4)])
+def test_any_sampler_is_a_searcher(sampler):
+    bench = nb.load("credit-default", "ffn-3", source="table")
+    result = search.run("tpe", bench, budget=12, seed=0, sampler=sampler)
+    assert len({trial.architecture for trial in result.trials}) == 12
+
+
+def test_pruned_trainings_are_paused_forever():
+    bench = nb.load("credit-default", "ffn-3", source="table")
+    result = search.run("tpe-hyperband", bench, budget=12, seed=0)
+    ends = {}
+    for trial in result.trials:
+        assert trial.epoch == ends.get(trial.architecture, 0) + 1
+        ends[trial.architecture] = trial.epoch
+    assert min(ends.values()) < bench.epochs <= max(ends.values())
