@@ -10,7 +10,7 @@ import sqlite3
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,7 +62,8 @@ class Experiment:
     benchmarks: list[Ground]
     seeds: int
     workers: int = 1  # simulated ones
-    question: str = field(default="")
+    question: str = ""
+    against: str = ""  # a hyper-parameter that a figure shows regret against
 
 
 @cache
@@ -75,9 +76,9 @@ def _load(name: str, space: str | None, source: str) -> Benchmark:
 def read_experiment(path: Path) -> Experiment:
     """The experiment of a TOML file; InvalidQuery names what is wrong in it.
 
-    `title`, `question`, `seeds`, `budget` (evaluations), `workers` (simulated), a list `searchers` of names, or tables
-    `[[searcher]]` with `name`, `label` and hyper-parameters, and tables `[[benchmark]]` with `name`, `space`, `source`, `label`,
-    `params` or `flops` (constraints) and a `budget` of its own.
+    `title`, `question`, `against` (a hyper-parameter to show regret against), `seeds`, `budget` (evaluations), `workers`
+    (simulated), a list `searchers` of names, or tables `[[searcher]]` with `name`, `label` and hyper-parameters, and tables
+    `[[benchmark]]` with `name`, `space`, `source`, `label`, `params` or `flops` (constraints) and a `budget` of its own.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -95,7 +96,7 @@ def read_experiment(path: Path) -> Experiment:
         raise InvalidQuery(f"{path}: {error}") from None
 
 
-_KEYS = ("title", "question", "seeds", "budget", "workers", "searchers", "searcher", "benchmark")
+_KEYS = ("title", "question", "against", "seeds", "budget", "workers", "searchers", "searcher", "benchmark")
 _GROUND_KEYS = ("name", "space", "source", "label", "budget", *COSTS)
 
 
@@ -133,6 +134,7 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         _whole(values, "seeds", 20),
         _whole(values, "workers", 1),
         str(values.get("question", "")),
+        str(values.get("against", "")),
     )
 
 

@@ -13,13 +13,24 @@ import numpy as np
 
 from nasbench_evs.analysis import plots
 from nasbench_evs.analysis.experiment import Experiment, Run, tidy
-from nasbench_evs.analysis.statistics import SIGNIFICANT, Regrets, friedman, mean, mean_ranks, pairwise, wins
+from nasbench_evs.analysis.statistics import (
+    SIGNIFICANT,
+    Fidelity,
+    Regrets,
+    friedman,
+    mean,
+    mean_ranks,
+    pairwise,
+    search_fidelity,
+    wins,
+)
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.files import replacing
 
 RESULTS = "results.csv.gz"
 SUMMARY = "summary.csv"
 PAGE = "results.md"
+_AGAINST = "regret-against"
 
 
 def write_report(experiment: Experiment, runs: Sequence[Run], folder: Path, command: str) -> Regrets:
@@ -37,6 +48,8 @@ def write_report(experiment: Experiment, runs: Sequence[Run], folder: Path, comm
     table = regrets.table()
     if len(regrets.searchers) > 1:
         plots.critical_difference(regrets.searchers, mean_ranks(table), pairwise(table), folder / "ranks")
+    if experiment.against:
+        _against(regrets, folder)
     with replacing(folder / PAGE, force=True) as scratch:
         scratch.write_text(_page(regrets, table, command, folder), encoding="utf-8")
     return regrets
@@ -72,8 +85,8 @@ def _page(regrets: Regrets, table: np.ndarray, command: str, folder: Path) -> st
     lines += [
         f"Written by `{command}`: {len(regrets.seeds)} seeds, {experiment.workers} simulated worker"
         f"{'s' if experiment.workers > 1 else ''}. Regret is how far the score of the incumbent (the best validation score that "
-        "the search has seen, of one training) is below the best known score, as means over recorded or predicted trainings; on the "
-        "test split where there is one. Smaller is better; ± is half the width of a 95 % interval over seeds.",
+        "the search has seen, of one training) is below the best known score, as means over recorded or predicted trainings; on "
+        "the test split where there is one. Smaller is better; ± is half the width of a 95 % interval over seeds.",
         "",
         "## Regret at the end",
         "",
@@ -86,12 +99,70 @@ def _page(regrets: Regrets, table: np.ndarray, command: str, folder: Path) -> st
             f"| {benchmark} | {regrets.split[benchmark]} | {regrets.best[benchmark]:.4f} | {regrets.ground(benchmark).budget} | "
             f"{' | '.join(_shown(each.value, each.margin) for each in finals)} |"
         )
+    if any(regrets.ground(benchmark).limits for benchmark in regrets.benchmarks):
+        lines += ["", *_recommendations(regrets)]
     if len(names) > 1:
         lines += ["", *_comparison(regrets, table)]
+    if fidelity := search_fidelity(regrets):
+        lines += ["", *_fidelity(fidelity)]
     lines += ["", "## Figures", "", "![regret over evaluations](regret-over-evaluations.svg)"]
     if (folder / "regret-over-seconds.svg").exists():
         lines += ["", "![regret over simulated seconds](regret-over-seconds.svg)"]
+    if experiment.against and (folder / f"{_AGAINST}.svg").exists():
+        lines += ["", f"![regret at the end against {experiment.against}]({_AGAINST}.svg)"]
     return "\n".join(lines) + "\n"
+
+
+def _against(regrets: Regrets, folder: Path) -> None:
+    """Final regret against the hyper-parameter in which some searchers differ and nothing else."""
+    name = regrets.experiment.against
+    varied = [each for each in regrets.experiment.searchers if set(each.parameters) == {name}]
+    varied.sort(key=lambda each: each.parameters[name])
+    if len(varied) < 2:
+        raise InvalidQuery(
+            f"against = {name!r}: expected at least two searchers with this hyper-parameter and no other"
+        )
+    series = {}
+    for benchmark in regrets.benchmarks:
+        ends = [mean(regrets.final(benchmark, each.label)) for each in varied]
+        values = np.array([each.parameters[name] for each in varied], float)
+        series[benchmark] = (values, np.array([e.value for e in ends]), np.array([e.margin for e in ends]))
+    plots.lines(series, folder / _AGAINST, xlabel=name, ylabel="regret at the end")
+
+
+def _recommendations(regrets: Regrets) -> list[str]:
+    """Under a constraint a searcher may answer otherwise than with the best it saw."""
+    names = regrets.searchers
+    lines = [
+        "## Regret of what is recommended",
+        "",
+        "Of the up to three architectures that a search recommends, the one with the best validation score (paper 003, algorithm "
+        "3, and a training of each of them). `none`: no search recommended anything feasible; in brackets, how many did not.",
+        "",
+        f"| benchmark | {' | '.join(names)} |",
+        f"| --- | {' | '.join('---' for _ in names)} |",
+    ]
+    for benchmark in regrets.benchmarks:
+        cells = []
+        for searcher in names:
+            values = regrets.recommended(benchmark, searcher)
+            lost = int(np.isnan(values).sum())
+            cells.append(_shown(*mean(values)) + (f" ({lost})" if lost else ""))
+        lines.append(f"| {benchmark} | {' | '.join(cells)} |")
+    return lines
+
+
+def _fidelity(found: Sequence[Fidelity]) -> list[str]:
+    lines = [
+        "## Does a surrogate rank searchers as recorded trainings do?",
+        "",
+        "Kendall's tau between the searchers' mean regrets on the surrogate and on the table of a dataset; and of the pairs that "
+        "differ significantly on both, how many differ in the same direction.",
+        "",
+        "| dataset | tau | same direction |",
+        "| --- | --- | --- |",
+    ]
+    return lines + [f"| {each.dataset} | {each.tau:.2f} | {each.agree} of {each.pairs} |" for each in found]
 
 
 def _comparison(regrets: Regrets, table: np.ndarray) -> list[str]:

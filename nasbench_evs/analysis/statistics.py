@@ -113,6 +113,41 @@ class Regrets:
         return found
 
 
+class Fidelity(NamedTuple):
+    """Whether searchers rank alike on a dataset's surrogate and among its recorded trainings.
+
+    `tau` is Kendall's tau between their mean final regrets; `agree` of `pairs` that differ significantly on both (Wilcoxon over
+    seeds, Holm) differ in the same direction.
+    """
+
+    dataset: str
+    tau: float
+    agree: int
+    pairs: int
+
+
+def search_fidelity(regrets: Regrets) -> list[Fidelity]:
+    """For every dataset of which both the surrogate and the table are benchmarks of the experiment."""
+    from scipy.stats import kendalltau
+
+    sources: dict[tuple[str, str | None], dict[str, str]] = {}
+    for ground in regrets.experiment.benchmarks:
+        sources.setdefault((ground.name, ground.space), {})[ground.source] = ground.label
+    found = []
+    for (dataset, _), labels in sources.items():
+        if not {"surrogate", "table"} <= set(labels):
+            continue
+        finals = [
+            np.array([regrets.final(labels[s], name) for name in regrets.searchers]) for s in ("surrogate", "table")
+        ]
+        tau = float(kendalltau(*(np.nanmean(each, axis=1) for each in finals)).statistic)
+        tests = [pairwise(each.T) for each in finals]
+        both = [pair for pair in tests[0] if tests[0][pair] < SIGNIFICANT and tests[1][pair] < SIGNIFICANT]
+        signs = [[np.sign(each[a].mean() - each[b].mean()) for a, b in both] for each in finals]
+        found.append(Fidelity(dataset, tau, sum(x == y for x, y in zip(*signs, strict=True)), len(both)))
+    return found
+
+
 def mean_ranks(table: np.ndarray) -> np.ndarray:
     """The mean rank of every column, 1 is the smallest of a row; ties share."""
     from scipy.stats import rankdata

@@ -4,7 +4,7 @@ The figure prints nine losses that the text does not give; these are those of an
 network of at most 25 parameters: whether a point of the plane lies within a square, for which four half-planes must be
 found before they are put together. Run it with
 
-    python -m nasbench_evs.generators.toy --out datasets/toy/ffn-2.h5
+    python -m nasbench_evs.generators.toy --out analysis/toy/ffn-2.h5
 
 Needs PyTorch (the `train` extra). Same arguments, same scores on the same machine.
 """

@@ -1,6 +1,7 @@
 """Experiments: files, resuming, statistics, and what is written."""
 
 import gzip
+import re
 import sqlite3
 
 import numpy as np
@@ -37,6 +38,10 @@ params = 20000
 [[benchmark]]
 name = "age"
 source = "surrogate"
+budget = 8
+[[benchmark]]
+name = "age"
+source = "table"
 budget = 8
 """
 
@@ -81,7 +86,7 @@ def in_this_process(monkeypatch):
 def test_one_row_for_each_evaluation(file, tmp_path, in_this_process):
     experiment = read_experiment(file)
     runs = run_experiment(experiment, tmp_path / "out")
-    assert len(runs) == 3 * 3 * 3
+    assert len(runs) == 3 * 3 * 4
     frame = tidy(runs)
     sizes = frame.groupby(["benchmark", "searcher", "seed"]).size()
     assert set(sizes["age surrogate"]) == {8}
@@ -111,11 +116,11 @@ def test_a_stopped_experiment_goes_on(file, tmp_path, in_this_process, monkeypat
         run_experiment(experiment, tmp_path / "parts")
     monkeypatch.setattr(module, "search_once", lambda *arguments: done.append(arguments) or real(*arguments))
     resumed = run_experiment(experiment, tmp_path / "parts")
-    assert len(done) <= 27 + 11
+    assert len(done) <= 36 + 11
     assert [each._replace(own_seconds=0) for each in resumed] == [each._replace(own_seconds=0) for each in whole]
     seen = []
     run_experiment(experiment, tmp_path / "parts", progress=lambda a, b: seen.append((a, b)))
-    assert seen == [(27, 27)]  # nothing is run twice
+    assert seen == [(36, 36)]  # nothing is run twice
 
 
 @pytest.mark.slow
@@ -135,8 +140,10 @@ def test_the_command_writes_everything(file, tmp_path, in_this_process):
     assert "| bpic2012 table | test |" in page
     assert "| age surrogate | valid |" in page  # it has no test scores
     assert "mean rank" in page
+    assert "Regret of what is recommended" in page
+    assert re.search(r"\| age \| -?[\d.]+ \| \d+ of \d+ \|", page)  # surrogate against table
     frame = pd.read_csv(folder / "results.csv.gz")
-    assert len(frame) == 3 * 3 * (12 + 12 + 8)
+    assert len(frame) == 3 * 3 * (12 + 12 + 8 + 8)
     summary = pd.read_csv(folder / "summary.csv")
     assert (summary.regret >= -1e-9).all()
     for name in ("regret-over-evaluations", "regret-over-seconds", "ranks"):
@@ -212,7 +219,7 @@ def test_a_journal_of_another_experiment_adds_nothing(file, tmp_path, in_this_pr
     file.write_text(FILE.replace("budget = 12", "budget = 13"))
     run_experiment(read_experiment(file), tmp_path / "out")
     with sqlite3.connect(tmp_path / "out" / "journal.sqlite") as journal:
-        assert journal.execute("SELECT count(*) FROM runs").fetchone()[0] == 27 + 18
+        assert journal.execute("SELECT count(*) FROM runs").fetchone()[0] == 36 + 18
 
 
 # Statistics

@@ -1,15 +1,19 @@
 """TabNAS: its estimates against exact values, and the paper's toy."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-import nasbench_evs as nb
 from nasbench_evs import spaces
+from nasbench_evs.analysis.toy import converged
+from nasbench_evs.benchmark import TableBenchmark
 from nasbench_evs.search import Domain
 from nasbench_evs.search.tabnas import FactorisedController, MnasNetHard, MnasNetSoft, TabNAS, TuNASAbs
+from nasbench_evs.tables import read
 
+TOY = Path(__file__).resolve().parents[2] / "analysis" / "toy" / "ffn-2.h5"
 SPACE = spaces.FFNSpace(2, (2, 3, 4))
 CONDITIONAL = spaces.SearchSpace.from_choices(
     {"op": ["conv", "attention", "none"], "heads": [1, 2, 4], "norm": [False, True]}, {"heads": {"op": ["attention"]}}
@@ -101,22 +105,12 @@ def test_recommends_the_largest_feasible_of_what_it_draws(domain):
     assert str(searcher.recommend(1)[0]) == "2-2"
 
 
-def ends_at(cls, domain, scores, seed, **parameters):
-    """The most probable architecture when the controller has converged, as in the paper's figure 1."""
-    searcher = cls(domain, seed=seed, learning_rate=0.02, steps=2_000, patience=10**6, **parameters)
-    while asked := searcher.ask(1):
-        searcher.tell(asked, [scores[asked[0]]])
-    odds = searcher.controller.odds
-    return str(SPACE.architectures(np.array([[each.argmax() for each in odds]], np.int8))[0])
-
-
 @pytest.mark.slow
 def test_the_toy_of_paper_003(domain):
-    bench = nb.load("toy", source="table")
-    scores = {a: 1 - bench.query(a).value for a in bench.space.architectures(bench.pool)}
+    bench = TableBenchmark(read(TOY))
     feasible = bench.space.architectures(bench.pool[domain.feasible(bench.pool)])
-    assert str(max(feasible, key=scores.get)) == "4-2"
-    rejection = Counter(ends_at(TabNAS, domain, scores, seed) for seed in range(20))
-    shaped = Counter(ends_at(TuNASAbs, domain, scores, seed, beta=-2.0) for seed in range(20))
+    assert str(min(feasible, key=lambda a: bench.query(a).value)) == "4-2"
+    rejection = Counter(str(converged(TabNAS, bench, seed)) for seed in range(20))
+    shaped = Counter(str(converged(TuNASAbs, bench, seed, beta=-2.0)) for seed in range(20))
     assert rejection["4-2"] >= 19
     assert shaped["4-2"] < 10

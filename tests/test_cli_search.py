@@ -1,0 +1,56 @@
+"""`nasbench-evs search`: what it prints, writes and refuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+COMMAND = Path(sys.executable).parent / "nasbench-evs"
+
+
+def call(*arguments, code=0):
+    done = subprocess.run([COMMAND, "search", *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_one_row_for_each_seed_and_the_same_again(tmp_path):
+    arguments = ("evolution", "bpic2012", "--source", "table", "--budget", 15, "--seeds", 2, "--format", "json")
+    rows = json.loads(call(*arguments, "--out", tmp_path / "all.csv").stdout)
+    assert [row["seed"] for row in rows] == [0, 1]
+    again = json.loads(call(*arguments).stdout)
+    for row in (*rows, *again):
+        row.pop("own_seconds")
+    assert rows == again
+    trajectory = pd.read_csv(tmp_path / "all.csv")
+    assert len(trajectory) == 30
+    assert trajectory[trajectory.seed == 1].value.max() == pytest.approx(rows[1]["valid_seen"])
+    refused = call(*arguments, "--out", tmp_path / "all.csv", code=1)
+    assert "exists already" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        (("greedy", "age"), "unknown searcher 'greedy'", 1),
+        (("random", "nowhere"), "no benchmark 'nowhere'", 1),
+        (("random", "age", "--set", "population"), "--set 'population': expected NAME=VALUE", 1),
+        (("random", "age", "--set", "population=3"), "random has no parameter 'population'", 1),
+        (("evolution", "age", "--set", "population=many"), "population = 'many': expected an integer", 1),
+        (("random", "age", "--constraint", "params=few"), "--constraint params=few: expected a number", 1),
+        (("random", "age", "--constraint", "params=100"), "cost", 1),
+        (("tabnas", "bpic2012"), "--constraint params=40000", 1),
+        (("asha", "age"), "asha needs scores by epoch", 1),
+        (("random", "age", "--seconds", "10"), "no training seconds", 1),
+        (("random", "age", "--seeds", "0"), "--seeds 0", 1),
+        (("random",), "Missing argument 'BENCHMARK'", 2),
+    ],
+)
+def test_mistakes_are_one_line(arguments, message, code):
+    done = call(*arguments, code=code)
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
