@@ -71,7 +71,8 @@ def write_table_card(
 ) -> None:
     """Write `name`.md and `name`.png into `folder`.
 
-    `boosting` is what analysis.baseline found on the same sequences; `baselines` what `nasbench-evs baselines` did.
+    `boosting` is what analysis.baseline found on the same sequences; `baselines` what `nasbench-evs baselines` did. What
+    people have to say about the protocol stands in `name`.notes.md in that folder and is copied into the card.
     """
     if table.header.curves == "best":
         raise NotRecorded(f"{name} of {table.header.dataset} holds best epochs only: a card needs curves")
@@ -97,6 +98,7 @@ def write_table_card(
         "",
         *_scores(table, boosting, baselines),
         "",
+        *_notes(folder / f"{name}.notes.md"),
         f"![learning curves and scores]({figure})",
         "",
         *_taught(table),
@@ -109,6 +111,10 @@ def write_table_card(
     ]
     with replacing(folder / f"{name}.md", force=True) as scratch:
         scratch.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _notes(path: Path) -> list[str]:
+    return [path.read_text(encoding="utf-8").strip(), ""] if path.is_file() else []
 
 
 def _protocol(protocol: Mapping[str, Any]) -> list[str]:

@@ -47,6 +47,12 @@ def test_teachers_are_compared_on_the_same_architectures_and_seeds(table):
     assert distillation(table.select(table["distilled"] == 0), "valid") is None
 
 
+def test_what_people_say_of_a_protocol_is_in_the_card(table, tmp_path):
+    (tmp_path / "seqnas.notes.md").write_text("Why it is so.\n")
+    write_table_card(table, "seqnas", tmp_path, None, [])
+    assert "\nWhy it is so.\n" in (tmp_path / "seqnas.md").read_text()
+
+
 def test_the_card_says_what_was_recorded(table, tmp_path):
     write_table_card(table, "seqnas", tmp_path, {"valid": 0.6, "test": 0.59}, [BASELINE])
     text = (tmp_path / "seqnas.md").read_text()
