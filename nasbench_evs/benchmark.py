@@ -385,7 +385,7 @@ class TableBenchmark(Benchmark):
             deviation = np.where(scored, value - mean[owner], 0.0) ** 2
             noise_std = np.sqrt(np.add.reduceat(deviation, starts) / (trainings - 1))
             noise_std[trainings < 2] = np.nan
-            timed = finished & ~np.isnan(seconds)
+            timed = wanted & ~np.isnan(seconds)  # a training that failed took its time too
             mean_seconds = np.add.reduceat(np.where(timed, seconds, 0.0), starts) / np.add.reduceat(
                 timed, starts, dtype=np.int64
             )
@@ -506,6 +506,8 @@ class TrainingBenchmark(Benchmark):
 
     `query(arch)` trains with seed 0, `query(arch, seed=s)` with that seed. Each training is kept for later queries.
     """
+
+    live = True  # every seed can be asked for, whatever `seeds` lists
 
     def __init__(self, header: Header, device: str = "cpu") -> None:
         try:

@@ -48,9 +48,22 @@ def from_frame(
     >>> bench.query(space.parse("edge=skip,width=8")).value
     0.75
     """
+    import pandas as pd
+
+    if not isinstance(space, SearchSpace) or not isinstance(frame, pd.DataFrame):
+        raise InvalidQuery(
+            f"from_frame takes a search space and a DataFrame, got {type(space).__name__}, {type(frame).__name__}"
+        )
     wanted = {"valid_score": score, "test_score": test, "train_seconds": seconds}
     names = [choice.name for choice in space.choices]
-    for column in [*names, *(each for each in wanted.values() if each is not None)]:
+    taken = sorted({"seed", *_COSTS} & set(names))
+    if taken:
+        raise InvalidQuery(
+            f"a choice is called {taken[0]!r}, which names a column of its own here: give the choice another name"
+        )
+    for column in [*names, score, *(each for each in (test, seconds) if each is not None)]:
+        if list(frame.columns).count(column) > 1:
+            raise InvalidQuery(f"the frame has several columns {column!r}: expected one")
         if column not in frame.columns:
             raise InvalidQuery(
                 f"the frame has no column {column!r}: its columns are {', '.join(map(str, frame.columns))}"
@@ -61,6 +74,8 @@ def from_frame(
     columns: dict[str, Any] = {
         key: _numbers(frame, column)[:, None] for key, column in wanted.items() if column is not None
     }
+    if (columns.get("train_seconds", np.zeros(1)) < 0).any():
+        raise InvalidQuery(f"column {seconds!r} holds negative seconds: expected 0 or more, or NaN")
     columns |= {cost: _whole(frame, cost) for cost in _COSTS if cost in frame.columns}
     header = Header(
         space=space,
@@ -91,7 +106,7 @@ def _indices(column: pd.Series, options: tuple[Any, ...]) -> np.ndarray:
     for row, value in enumerate(column.tolist()):
         if missing[row]:
             continue
-        at = places.get(value)
+        at = places.get(value) if isinstance(value, Hashable) else None
         if at is None:
             raise InvalidQuery(
                 f"row {row}: {column.name} = {value!r} is no option: expected one of {', '.join(map(str, options))}"
@@ -132,7 +147,10 @@ class FunctionBenchmark(Benchmark):
 
     def __init__(self, space: SearchSpace, function: Callable[..., float], metric: Metric, dataset: str) -> None:
         self.space, self.function, self.metric, self.dataset = space, function, metric, dataset
-        self._takes_seed = "seed" in inspect.signature(function).parameters
+        try:
+            self._takes_seed = "seed" in inspect.signature(function).parameters
+        except (TypeError, ValueError):  # some built-in functions do not say
+            self._takes_seed = False
         self._known: dict[tuple[bytes, int | None], tuple[float, float]] = {}
 
     def __repr__(self) -> str:
@@ -159,7 +177,7 @@ class FunctionBenchmark(Benchmark):
                 raise InvalidQuery(
                     f"the function gave {value!r} for {architecture}: expected one number (NaN: it failed)"
                 )
-            self._known[key] = float(value), taken
+            self._known[key] = float(value) if math.isfinite(value) else math.nan, taken
         value, taken = self._known[key]
         nan = math.nan
         return Score(value, nan, nan, *self.metric[:2], "valid", None, "function", 1, taken)
@@ -189,7 +207,8 @@ def from_function(
     """A benchmark whose scores `function(architecture)` gives: one number, NaN if a training failed.
 
     The architecture is a mapping from active choices to options (`architecture["width"]`, `architecture.options`). If the
-    function has an argument `seed`, it gets the seed of the query. Its running time counts as training seconds.
+    function has an argument `seed`, it gets the seed of the query. Its running time counts as training seconds, so a search
+    with several simulated workers gets results in another order from time to time.
 
     >>> import nasbench_evs as nb
     >>> space = nb.spaces.SearchSpace.from_choices({"a": [1, 2, 3], "b": [1, 2, 3]})

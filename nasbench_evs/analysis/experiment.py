@@ -6,6 +6,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import signal
 import sqlite3
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, OutputError, one_line
-from nasbench_evs.search import Result, run
+from nasbench_evs.search import Result
+from nasbench_evs.search.checks import number
 from nasbench_evs.search.objective import COSTS
 from nasbench_evs.search.registry import SEARCHERS
+from nasbench_evs.search.run import run_with
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +67,7 @@ class Experiment:
     workers: int = 1  # simulated ones
     question: str = ""
     against: str = ""  # a hyper-parameter that a figure shows regret against
+    noise: bool = True  # searchers see single trainings; else means
 
 
 @cache
@@ -77,8 +81,9 @@ def read_experiment(path: Path) -> Experiment:
     """The experiment of a TOML file; InvalidQuery names what is wrong in it.
 
     `title`, `question`, `against` (a hyper-parameter to show regret against), `seeds`, `budget` (evaluations), `workers`
-    (simulated), a list `searchers` of names, or tables `[[searcher]]` with `name`, `label` and hyper-parameters, and tables
-    `[[benchmark]]` with `name`, `space`, `source`, `label`, `params` or `flops` (constraints) and a `budget` of its own.
+    (simulated), `noise` (false: searchers see means over trainings, not single ones), a list `searchers` of names, or tables
+    `[[searcher]]` with `name`, `label` and hyper-parameters, and tables `[[benchmark]]` with `name`, `space`, `source`,
+    `label`, `params` or `flops` (constraints) and a `budget` of its own.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -96,16 +101,16 @@ def read_experiment(path: Path) -> Experiment:
         raise InvalidQuery(f"{path}: {error}") from None
 
 
-_KEYS = ("title", "question", "against", "seeds", "budget", "workers", "searchers", "searcher", "benchmark")
+_KEYS = ("title", "question", "against", "seeds", "budget", "workers", "noise", "searchers", "searcher", "benchmark")
 _GROUND_KEYS = ("name", "space", "source", "label", "budget", *COSTS)
 
 
 def _parse(values: dict[str, Any], stem: str) -> Experiment:
     _known(values, _KEYS, "the experiment")
-    searchers = [Contender(str(name), name, {}) for name in _list(values, "searchers")]
+    searchers = [Contender(str(name), _text(name, "a searcher"), {}) for name in _list(values, "searchers")]
     for entry in _list(values, "searcher"):
         rest = dict(entry) if isinstance(entry, dict) else {}
-        name = rest.pop("name", None)
+        name = _text(rest.pop("name", None), "a [[searcher]]'s name")
         searchers.append(Contender(str(rest.pop("label", name)), name, rest))
     for each in searchers:
         if each.name not in SEARCHERS:
@@ -115,8 +120,9 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise InvalidQuery(f"benchmark {entry!r}: expected a table with a name")
         _known(entry, _GROUND_KEYS, f"benchmark {entry['name']}")
-        source, space = entry.get("source", "auto"), entry.get("space")
-        limits = {cost: float(entry[cost]) for cost in COSTS if cost in entry}
+        source = _text(entry.get("source", "auto"), f"benchmark {entry['name']}: source")
+        space = None if "space" not in entry else _text(entry["space"], f"benchmark {entry['name']}: space")
+        limits = {cost: number(f"benchmark {entry['name']}: {cost}", entry[cost], 0) for cost in COSTS if cost in entry}
         priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
         label = " ".join([entry["name"], *([space] if space not in (None, "seqnas") else []), source, *priced])
         budget = _whole(entry if "budget" in entry else values, "budget", 150)
@@ -134,14 +140,31 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         _whole(values, "seeds", 20),
         _whole(values, "workers", 1),
         str(values.get("question", "")),
-        str(values.get("against", "")),
+        _against(values.get("against", ""), searchers),
+        _flag(values, "noise", True),
     )
+
+
+def _against(name: Any, searchers: list[Contender]) -> str:
+    """The hyper-parameter of that name, which at least two searchers must have as a number and no other."""
+    found = [each.parameters[name] for each in searchers if set(each.parameters) == {name}] if name else []
+    if name and (len(found) < 2 or not all(isinstance(value, int | float) for value in found)):
+        raise InvalidQuery(
+            f"against = {name!r}: expected a numeric hyper-parameter that at least two searchers have, and no other one"
+        )
+    return str(name)
 
 
 def _known(values: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
     for key in values:
         if key not in keys:
             raise InvalidQuery(f"{where} has no key {key!r}: expected some of {', '.join(keys)}")
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidQuery(f"{what} is {value!r}: expected text")
+    return value
 
 
 def _list(values: Mapping[str, Any], key: str) -> list[Any]:
@@ -155,6 +178,13 @@ def _whole(values: Mapping[str, Any], key: str, default: int) -> int:
     value = values.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidQuery(f"{key} = {value!r}: expected an integer of 1 or more")
+    return value
+
+
+def _flag(values: Mapping[str, Any], key: str, default: bool) -> bool:
+    value = values.get(key, default)
+    if not isinstance(value, bool):
+        raise InvalidQuery(f"{key} = {value!r}: expected true or false")
     return value
 
 
@@ -181,12 +211,12 @@ class Run(NamedTuple):
     recommended_test: list[float]
 
 
-def search_once(ground: Ground, contender: Contender, seed: int, workers: int = 1) -> Run:
+def search_once(ground: Ground, contender: Contender, seed: int, workers: int = 1, noise: bool = True) -> Run:
     """Run one search and look up what its incumbents are worth."""
     bench = ground.load()
-    result = run(
-        contender.name, bench, budget=ground.budget, seed=seed, workers=workers, constraint=ground.limits,
-        **contender.parameters,
+    result = run_with(
+        contender.name, bench, budget=ground.budget, seed=seed, workers=workers, constraint=ground.limits, noise=noise,
+        parameters=contender.parameters,
     )  # fmt: skip
     incumbents = result.incumbents
     truth = {
@@ -232,11 +262,12 @@ def _scores(bench: Benchmark, choices: np.ndarray, split: str) -> np.ndarray:
 
 
 def best_known(ground: Ground, runs: list[Run], split: str) -> float:
-    """The best score on that split of what was recorded within the constraint, or met in any of the runs."""
+    """The best score on that split of what was recorded within the constraint, and of every run's incumbents and answer."""
     bench = ground.load()
     sign = bench.metric.sign
     found = [value for each in runs for value in (*getattr(each, split), *getattr(each, f"recommended_{split}"))]
-    pool = getattr(bench, "pool", None)
+    recorded = getattr(bench, "recorded", bench)
+    pool = getattr(recorded, "pool", None)
     if pool is not None:
         fits = np.ones(len(pool), bool)
         for name, limit in ground.limits.items():
@@ -267,22 +298,22 @@ def run_experiment(
     ]
     with _journal(folder / JOURNAL) as journal:
         done = _done(journal, experiment)
-        left = [key for key in todo if _key(*key, experiment.workers) not in done]
+        left = [key for key in todo if _key(*key, experiment) not in done]
         progress(len(todo) - len(left), len(todo))
         if left:
             count = min(processes or os.cpu_count() or 1, MOST_WORKERS)
             context = multiprocessing.get_context("spawn")  # threads do not survive a fork
-            with _one_thread(), ProcessPoolExecutor(count, mp_context=context) as pool:
-                jobs = {pool.submit(search_once, *key, experiment.workers): key for key in left}
+            with _one_thread(), ProcessPoolExecutor(count, mp_context=context, initializer=_deaf) as pool:
+                jobs = {pool.submit(search_once, *key, experiment.workers, experiment.noise): key for key in left}
                 try:
                     for count, job in enumerate(as_completed(jobs), 1):
-                        _write(journal, _key(*jobs[job], experiment.workers), job.result())
+                        _write(journal, _key(*jobs[job], experiment), job.result())
                         progress(len(todo) - len(left) + count, len(todo))
                 except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
+                    pool.shutdown(wait=True, cancel_futures=True)  # what is running ends, what waits never begins
                     raise
         kept = _done(journal, experiment)
-    return [kept[key] for key in (_key(*each, experiment.workers) for each in todo) if key in kept]
+    return [kept[key] for key in (_key(*each, experiment) for each in todo) if key in kept]
 
 
 def read_runs(experiment: Experiment, folder: Path) -> list[Run]:
@@ -294,7 +325,7 @@ def read_runs(experiment: Experiment, folder: Path) -> list[Run]:
 
 
 def _check(ground: Ground, experiment: Experiment) -> None:
-    """One evaluation of each searcher shows whether its hyper-parameters and the benchmark go together."""
+    """Make each searcher: that shows whether its hyper-parameters, the constraint and the benchmark go together."""
     from nasbench_evs.search.objective import Objective
     from nasbench_evs.search.registry import make
 
@@ -304,6 +335,11 @@ def _check(ground: Ground, experiment: Experiment) -> None:
             make(each.name, objective.domain, seed=0, epochs=objective.epochs, parameters=each.parameters)
         except NasbenchError as error:
             raise type(error)(f"{each.label} on {ground.label}: {error}") from None
+
+
+def _deaf() -> None:
+    """Ctrl-C is the parent's business: a worker ends its run, and gets no other."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
@@ -321,9 +357,10 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _key(ground: Ground, contender: Contender, seed: int, workers: int) -> str:
+def _key(ground: Ground, contender: Contender, seed: int, experiment: Experiment) -> str:
     """What decides a run. The content of tables and surrogates is not part of it: use a new folder for new ones."""
-    return json.dumps([ground, contender, seed, workers], sort_keys=True)
+    means = [] if experiment.noise else ["means"]
+    return json.dumps([ground, contender, seed, experiment.workers, *means], sort_keys=True)
 
 
 @contextlib.contextmanager
@@ -346,13 +383,16 @@ def _write(journal: sqlite3.Connection, key: str, each: Run) -> None:
 
 def _done(journal: sqlite3.Connection, experiment: Experiment) -> dict[str, Run]:
     wanted = {
-        _key(ground, contender, seed, experiment.workers)
+        _key(ground, contender, seed, experiment)
         for ground in experiment.benchmarks
         for contender in experiment.searchers
         for seed in range(experiment.seeds)
     }
     rows = journal.execute("SELECT key, run FROM runs")
-    return {key: Run(*json.loads(text)) for key, text in rows if key in wanted}
+    try:
+        return {key: Run(*json.loads(text)) for key, text in rows if key in wanted}
+    except (TypeError, ValueError):
+        raise OutputError(f"{JOURNAL} was written by another version: choose another --out, or remove it") from None
 
 
 def tidy(runs: list[Run]) -> pd.DataFrame:

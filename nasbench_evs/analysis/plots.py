@@ -69,9 +69,8 @@ def anytime(regrets: Regrets, folder: Path, over: str = "spent") -> list[Path]:
         axis.set_ylabel(f"regret ({regrets.split[name]})", fontsize=8)
         axis.tick_params(labelsize=7, which="both")
         axis.grid(alpha=0.25, linewidth=0.5)
-    figure.legend(
-        *axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8, frameon=False
-    )
+    known = {label: line for axis in axes.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     return _save(figure, folder / f"regret-over-{'evaluations' if over == 'spent' else 'seconds'}")
 
 

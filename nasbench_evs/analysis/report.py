@@ -66,12 +66,12 @@ def _summary(regrets: Regrets) -> str:
         marks = np.array(sorted({math.ceil(budget * share) for share in (0.2, 0.4, 0.6, 0.8, 1.0)}), float)
         for searcher in regrets.searchers:
             values = regrets.curve(benchmark, searcher, marks)
-            own = regrets.own_seconds(searcher)
+            own = regrets.own_seconds(searcher, benchmark)
             for mark, column in zip(marks, values.T, strict=True):
                 at = mean(column)
                 writer.writerow(
                     [benchmark, searcher, regrets.split[benchmark], f"{regrets.best[benchmark]:.6f}", int(mark),
-                     len(regrets.seeds), f"{at.value:.6f}", f"{at.margin:.6f}", f"{own:.3f}"]
+                     int((~np.isnan(column)).sum()), f"{at.value:.6f}", f"{at.margin:.6f}", f"{own:.3f}"]
                 )  # fmt: skip
     return buffer.getvalue()
 
@@ -85,8 +85,10 @@ def _page(regrets: Regrets, table: np.ndarray, command: str, folder: Path) -> st
     lines += [
         f"Written by `{command}`: {len(regrets.seeds)} seeds, {experiment.workers} simulated worker"
         f"{'s' if experiment.workers > 1 else ''}. Regret is how far the score of the incumbent (the best validation score that "
-        "the search has seen, of one training) is below the best known score, as means over recorded or predicted trainings; on "
-        "the test split where there is one. Smaller is better; ± is half the width of a 95 % interval over seeds.",
+        f"the search has seen, {'of one training' if experiment.noise else 'each a mean over trainings'}) is below the best "
+        "known score, as means over recorded or predicted trainings; on the test split where there is one. Smaller is better; "
+        "± is half the width of a 95 % interval over seeds. Where a seed found nothing within the constraint, the mean is of the "
+        "others, and the number stands in brackets; for ranks and tests such a seed counts as the worst seen on the benchmark.",
         "",
         "## Regret at the end",
         "",
@@ -94,10 +96,10 @@ def _page(regrets: Regrets, table: np.ndarray, command: str, folder: Path) -> st
         f"| --- | --- | --- | --- | {' | '.join('---' for _ in names)} |",
     ]
     for benchmark in regrets.benchmarks:
-        finals = [mean(regrets.final(benchmark, searcher)) for searcher in names]
+        finals = [regrets.final(benchmark, searcher) for searcher in names]
         lines.append(
             f"| {benchmark} | {regrets.split[benchmark]} | {regrets.best[benchmark]:.4f} | {regrets.ground(benchmark).budget} | "
-            f"{' | '.join(_shown(each.value, each.margin) for each in finals)} |"
+            f"{' | '.join(map(_cell, finals))} |"
         )
     if any(regrets.ground(benchmark).limits for benchmark in regrets.benchmarks):
         lines += ["", *_recommendations(regrets)]
@@ -118,10 +120,6 @@ def _against(regrets: Regrets, folder: Path) -> None:
     name = regrets.experiment.against
     varied = [each for each in regrets.experiment.searchers if set(each.parameters) == {name}]
     varied.sort(key=lambda each: each.parameters[name])
-    if len(varied) < 2:
-        raise InvalidQuery(
-            f"against = {name!r}: expected at least two searchers with this hyper-parameter and no other"
-        )
     series = {}
     for benchmark in regrets.benchmarks:
         ends = [mean(regrets.final(benchmark, each.label)) for each in varied]
@@ -137,7 +135,7 @@ def _recommendations(regrets: Regrets) -> list[str]:
         "## Regret of what is recommended",
         "",
         "Of the up to three architectures that a search recommends, the one with the best validation score (paper 003, algorithm "
-        "3, and a training of each of them). `none`: no search recommended anything feasible; in brackets, how many did not.",
+        "3, and a training of each of them).",
         "",
         f"| benchmark | {' | '.join(names)} |",
         f"| --- | {' | '.join('---' for _ in names)} |",
@@ -145,9 +143,7 @@ def _recommendations(regrets: Regrets) -> list[str]:
     for benchmark in regrets.benchmarks:
         cells = []
         for searcher in names:
-            values = regrets.recommended(benchmark, searcher)
-            lost = int(np.isnan(values).sum())
-            cells.append(_shown(*mean(values)) + (f" ({lost})" if lost else ""))
+            cells.append(_cell(regrets.recommended(benchmark, searcher)))
         lines.append(f"| {benchmark} | {' | '.join(cells)} |")
     return lines
 
@@ -193,7 +189,12 @@ def _comparison(regrets: Regrets, table: np.ndarray) -> list[str]:
     return [*lines, "", "![mean ranks](ranks.svg)"]
 
 
-def _shown(value: float, margin: float) -> str:
+def _cell(values: np.ndarray) -> str:
+    """Mean ± margin over the seeds with a value, and in brackets how many have none."""
+    value, margin = mean(values)
     if math.isnan(value):
         return "none"
-    return f"{value:.4f}" + ("" if math.isnan(margin) else f" ± {margin:.4f}")
+    lost = int(np.isnan(values).sum())
+    return (
+        f"{value:.4f}" + ("" if math.isnan(margin) else f" ± {margin:.4f}") + (f" ({lost} found none)" if lost else "")
+    )

@@ -60,7 +60,7 @@ class Regrets:
             own = [each for each in self.runs.values() if each.benchmark == ground.label]
             has_test = any(not math.isnan(value) for each in own for value in each.test[-1:])
             self.split[ground.label] = split = "test" if has_test else "valid"
-            self.best[ground.label] = best_known(ground, own, split) if own else math.nan
+            self.best[ground.label] = round(best_known(ground, own, split), 6) if own else math.nan
 
     def ground(self, benchmark: str) -> Ground:
         return self.experiment.benchmarks[self.benchmarks.index(benchmark)]
@@ -99,9 +99,10 @@ class Regrets:
             return np.array([math.nan])
         return sign * (self.best[benchmark] - values)
 
-    def own_seconds(self, searcher: str) -> float:
-        """Real seconds of the searcher's own work per run, mean over all."""
-        return float(np.mean([run.own_seconds for run in self.runs.values() if run.searcher == searcher]))
+    def own_seconds(self, searcher: str, benchmark: str | None = None) -> float:
+        """Real seconds of the searcher's own work per run, mean over all runs or those on one benchmark."""
+        runs = [run for run in self.runs.values() if run.searcher == searcher and benchmark in (None, run.benchmark)]
+        return float(np.mean([run.own_seconds for run in runs]))
 
     def table(self) -> np.ndarray:
         """Mean final regrets, (benchmarks, searchers). A run that found nothing feasible counts as the worst one seen there."""
@@ -109,7 +110,7 @@ class Regrets:
         for i, benchmark in enumerate(self.benchmarks):
             finals = np.array([self.final(benchmark, searcher) for searcher in self.searchers])
             finals = np.where(np.isnan(finals), np.nanmax(finals) if np.isfinite(finals).any() else 0.0, finals)
-            found[i] = finals.mean(axis=1)
+            found[i] = finals.mean(axis=1).round(9)  # so that equal ones tie, in whatever order they were added
         return found
 
 
@@ -130,11 +131,12 @@ def search_fidelity(regrets: Regrets) -> list[Fidelity]:
     """For every dataset of which both the surrogate and the table are benchmarks of the experiment."""
     from scipy.stats import kendalltau
 
-    sources: dict[tuple[str, str | None], dict[str, str]] = {}
+    sources: dict[tuple[str, str, str], dict[str, str]] = {}
     for ground in regrets.experiment.benchmarks:
-        sources.setdefault((ground.name, ground.space), {})[ground.source] = ground.label
+        key = ground.name, ground.space or "seqnas", str(sorted(ground.limits.items()))
+        sources.setdefault(key, {})[ground.source] = ground.label
     found = []
-    for (dataset, _), labels in sources.items():
+    for (dataset, *_), labels in sources.items():
         if not {"surrogate", "table"} <= set(labels):
             continue
         finals = [
@@ -187,7 +189,10 @@ def _wilcoxon(a: np.ndarray, b: np.ndarray) -> float:
 
     if np.allclose(a, b, rtol=0, atol=1e-12):
         return 1.0
-    return float(wilcoxon(a, b, zero_method="zsplit").pvalue)
+    sizes = np.abs(a - b)
+    # Left to itself, scipy permutes signs thousands of times where differences are tied: seconds for each pair.
+    exact = len(np.unique(sizes)) == len(sizes) <= 50 and sizes.min() > 0
+    return float(wilcoxon(a, b, zero_method="zsplit", method="exact" if exact else "approx").pvalue)
 
 
 def wins(regrets: Regrets) -> np.ndarray:

@@ -53,7 +53,8 @@ def search_command(
     from nasbench_evs.benchmark import load
     from nasbench_evs.errors import NotRecorded
     from nasbench_evs.files import replacing
-    from nasbench_evs.search import run, searcher_class
+    from nasbench_evs.search import searcher_class
+    from nasbench_evs.search.run import run_with
 
     if seeds < 1:
         raise InvalidQuery(f"--seeds {seeds}: expected 1 or more")
@@ -71,7 +72,7 @@ def search_command(
         for seed in range(seeds):
             report(seed, seeds)
             results.append(
-                run(
+                run_with(
                     searcher,
                     bench,
                     budget=budget,
@@ -79,7 +80,7 @@ def search_command(
                     seed=seed,
                     workers=workers,
                     constraint=limits,
-                    **parameters,
+                    parameters=parameters,
                 )
             )
         return results

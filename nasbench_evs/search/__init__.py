@@ -2,7 +2,7 @@
 
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import SEARCHERS, searcher_class
-from nasbench_evs.search.run import Best, Result, Trial, run
+from nasbench_evs.search.run import Best, Result, Trial, run, run_with
 from nasbench_evs.search.searcher import MultiFidelitySearcher, Searcher, Step
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "Step",
     "Trial",
     "run",
+    "run_with",
     "searcher_class",
 ]

@@ -45,7 +45,7 @@ class LocalSearch(Searcher):
             if not len(drawn):
                 break
             found.append(drawn[0])
-            if self._at is None:
+            if self._at is None and len(self._starts) < self._wanted:
                 self._starting.add(drawn[0].tobytes())
                 self._starts.append(drawn[0])
         return self._stack(found)
@@ -57,9 +57,13 @@ class LocalSearch(Searcher):
             self._starting.discard(row.tobytes())
             if self.greedy and self._at is not None and value > self._scored[self._at.tobytes()]:
                 self._go(row)
-        wanted = self.initial if not self._around else 1
-        if self._at is None and not self._starting and len(self._starts) >= wanted:
+        if self._at is None and not self._starting and len(self._starts) >= self._wanted:
             self._go(max(self._starts, key=lambda row: self._scored[row.tobytes()]))
+
+    @property
+    def _wanted(self) -> int:
+        """How many random architectures a start is the best of: fewer after the first."""
+        return self.initial if not self._around else 1
 
     def _settled(self) -> bool:
         """Whether all neighbours have scores."""

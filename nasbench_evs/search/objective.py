@@ -10,7 +10,7 @@ import numpy as np
 
 from nasbench_evs.errors import InvalidQuery, NotRecorded
 from nasbench_evs.metrics import Metric
-from nasbench_evs.search.checks import number
+from nasbench_evs.search.checks import number, truth
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.spaces import Architecture, SearchSpace
 
@@ -45,11 +45,14 @@ class Objective:
 
     An observation is one training: of the recorded seeds of an architecture, `seed` decides which is read; a surrogate adds
     its noise of that seed. Where no seeds are recorded it is the mean. So one search sees one training of each
-    architecture, and other seeds see other ones.
+    architecture, and other seeds see other ones. Without `noise` every observation is the mean.
     """
 
-    def __init__(self, bench: Evaluable, *, constraint: Mapping[str, float] | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, bench: Evaluable, *, constraint: Mapping[str, float] | None = None, seed: int = 0, noise: bool = True
+    ) -> None:
         self.bench = bench
+        self.noise = truth("noise", noise)
         self.seed = seed
         self.sign = bench.metric.sign
         self.epochs = bench.epochs
@@ -63,6 +66,10 @@ class Objective:
         return Observation(self.sign * answer.value, answer.seconds)
 
     def _training(self, architecture: Architecture) -> int | None:
+        if not self.noise:
+            return None
+        if getattr(self.bench, "live", False):
+            return self.seed
         try:
             seeds = self.bench.seeds(architecture)
         except NotRecorded:

@@ -57,12 +57,19 @@ def make(searcher: Any, domain: Domain, *, seed: int, epochs: int, parameters: M
         if not (callable(getattr(searcher, "ask", None)) and callable(getattr(searcher, "tell", None))):
             raise InvalidQuery(f"{searcher!r} is no searcher: expected a name, or a class or object with ask and tell")
         return searcher
+    if not (callable(getattr(cls, "ask", None)) and callable(getattr(cls, "tell", None))) or inspect.isabstract(cls):
+        raise InvalidQuery(f"{_name(searcher)} is no searcher: expected a class with ask and tell")
     accepted = inspect.signature(cls).parameters
     parameters = dict(parameters)
+    for name in ("space", "seed"):
+        if name in parameters:
+            raise InvalidQuery(f"{name} is no hyper-parameter: it comes from the benchmark and the search")
     if "epochs" in accepted and "epochs" not in parameters:
         if not epochs:
             raise InvalidQuery(f"{_name(searcher)} needs scores by epoch, which this benchmark does not have")
         parameters["epochs"] = epochs
+    if isinstance(searcher, str) and parameters.get("epochs", 0) != (epochs if "epochs" in accepted else 0):
+        raise InvalidQuery(f"epochs = {parameters['epochs']!r}: a whole training of this benchmark has {epochs}")
     anything = any(each.kind is each.VAR_KEYWORD for each in accepted.values())
     unknown = [] if anything else [name for name in parameters if name not in accepted]
     if unknown:
@@ -70,6 +77,12 @@ def make(searcher: Any, domain: Domain, *, seed: int, epochs: int, parameters: M
         raise InvalidQuery(
             f"{_name(searcher)} has no parameter {unknown[0]!r}: expected some of {', '.join(known) or 'none'}"
         )
+    try:
+        inspect.signature(cls).bind(domain, seed=seed, **parameters)
+    except TypeError as error:
+        raise InvalidQuery(
+            f"{_name(searcher)} cannot be made as {_name(searcher)}(space, seed=..., ...): {error}"
+        ) from None
     return cls(domain, seed=seed, **parameters)
 
 

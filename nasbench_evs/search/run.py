@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_IDLE = 10_000  # evaluations without any time, after which a budget of seconds counts as endless
+
+
 class Trial(NamedTuple):
     """One evaluation, in the order in which evaluations ended.
 
@@ -104,6 +107,7 @@ def run(
     seed: int = 0,
     workers: int = 1,
     constraint: Mapping[str, float] | None = None,
+    noise: bool = True,
     **parameters: Any,
 ) -> Result:
     """Run a searcher on a benchmark until its budget is spent or nothing is left to ask for.
@@ -111,7 +115,8 @@ def run(
     `searcher` is a name (see `SEARCHERS`) or a class, made with the benchmark's domain, `seed` and the `parameters`; or an object
     with `ask` and `tell`, taken as it is. `budget` counts evaluations (whole trainings), `seconds` simulated seconds; one of
     them or both. `workers` evaluate at the same time: each takes the recorded seconds of what it trains. `constraint` names
-    the largest allowed `params` or `flops`. InvalidQuery for what has no meaning.
+    the largest allowed `params` or `flops`. A searcher sees one training of each architecture, as it would in life; with
+    `noise=False` the mean over trainings. InvalidQuery for what has no meaning.
 
     >>> import nasbench_evs as nb
     >>> from nasbench_evs import search
@@ -119,12 +124,35 @@ def run(
     >>> len(result.trials), str(result.best.architecture)
     (20, '112-512-512')
     """
+    return run_with(
+        searcher, bench, budget=budget, seconds=seconds, seed=seed, workers=workers, constraint=constraint, noise=noise,
+        parameters=parameters,
+    )  # fmt: skip
+
+
+def run_with(
+    searcher: str | type[Searcher] | Searcher,
+    bench: Evaluable,
+    *,
+    parameters: Mapping[str, Any],
+    budget: int | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    constraint: Mapping[str, float] | None = None,
+    noise: bool = True,
+) -> Result:
+    """As `run`, with the searcher's hyper-parameters in a mapping of their own."""
+    if isinstance(bench, str) or not all(hasattr(bench, name) for name in ("space", "metric", "query")):
+        raise InvalidQuery(
+            f"{bench!r} is no benchmark: expected what nb.load(...), nb.from_frame or nb.from_function gives"
+        )
     if budget is None and seconds is None:
         raise InvalidQuery("a search needs a budget: budget=150 evaluations, or seconds=3600 simulated seconds")
     most = math.inf if budget is None else whole("budget", budget, 1)
     limit = math.inf if seconds is None else number("seconds", seconds, 0)
     workers = whole("workers", workers, 1)
-    objective = Objective(bench, constraint=constraint, seed=whole("seed", seed, 0))
+    objective = Objective(bench, constraint=constraint, seed=whole("seed", seed, 0), noise=noise)
     spent = time.perf_counter()
     made = make(searcher, objective.domain, seed=seed, epochs=objective.epochs, parameters=parameters)
     loop = _Loop(made, objective, most, limit, workers)
@@ -159,6 +187,8 @@ class _Loop:
         self._begun = 0.0  # evaluations, ended or not
         self._count = 0
         self._reached: dict[bytes, int] = {}  # epochs an architecture was trained to
+        self._known: list[float] = []  # seconds of whole trainings
+        self._idle = 0  # evaluations in a row that took no time
 
     def run(self) -> None:
         now, spent = 0.0, 0.0
@@ -177,11 +207,14 @@ class _Loop:
         """Give work to every free worker."""
         while len(self._running) < self.workers and self._begun < self.most - 1e-9:
             asked = self._timed(self.searcher.ask, 1)
-            if not asked:
+            if asked is None or len(asked) == 0:
                 return
-            for each in asked:
-                if not self._start(each, now):
-                    return
+            if not isinstance(asked, list | tuple) or len(asked) > 1 or not isinstance(asked[0], Architecture | Step):
+                raise InvalidQuery(
+                    f"the searcher answered ask(1) with {asked!r}: expected a list of at most one architecture"
+                )
+            if not self._start(asked[0], now):
+                return
 
     def _start(self, asked: Architecture | Step, now: float) -> bool:
         """Begin an evaluation; False if the budget does not allow the whole of it, which ends the search."""
@@ -199,18 +232,31 @@ class _Loop:
             if self._begun + share > self.most + 1e-9:
                 self._begun = self.most
                 return False
-            if before:
+            if before and not math.isnan(taken):
                 taken = max(0.0, taken - self.objective.observe(architecture, before).seconds)
             self._reached[architecture.key] = epoch
         if math.isnan(taken):
-            if self.limit < math.inf:
-                raise InvalidQuery("this benchmark has no training seconds: give a budget of evaluations instead")
-            self.timed = False
-            taken = share
+            taken = self._unknown(share)
+        elif taken > 0:
+            self._known.append(taken / share)
+        self._idle = 0 if taken > 0 else self._idle + 1
+        if self.most == math.inf and self._idle > _IDLE:
+            raise InvalidQuery(
+                "trainings of this benchmark take no time: give a budget of evaluations instead of seconds"
+            )
         self._begun += share
         self._count += 1
         heapq.heappush(self._running, _Running(now + taken, self._count, asked, seen.score, share, now))
         return True
+
+    def _unknown(self, share: float) -> float:
+        """Seconds of an evaluation that has none: as long as the mean of those known so far, for a whole training."""
+        if not self._known:
+            if self.limit < math.inf:
+                raise InvalidQuery("this benchmark has no training seconds: give a budget of evaluations instead")
+            self.timed = False
+            return share
+        return share * sum(self._known) / len(self._known)
 
     def _record(self, ended: _Running, spent: float) -> None:
         step = ended.asked

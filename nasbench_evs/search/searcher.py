@@ -14,7 +14,8 @@ from nasbench_evs.search.domain import Domain
 from nasbench_evs.spaces import Architecture, SearchSpace
 
 _VAIN = 100  # proposals that gave nothing new before a random architecture is taken instead
-_RANDOM_VAIN = 10_000  # random architectures without a new one before a domain of unknown size counts as exhausted
+_RANDOM_VAIN = 20_000  # random architectures without a new one before a domain of unknown size counts as exhausted
+_BATCH = 500
 
 
 class Searcher(ABC):
@@ -108,7 +109,10 @@ class Searcher(ABC):
         found: list[np.ndarray] = []
         if self._skip is not None and self.domain.pool is not None:
             n = min(n, int((~self._skip).sum()))
-            for row in draw(n) if n else ():
+            drawn = draw(n)[:n] if n else self._stack([])
+            if len(drawn) < n:
+                drawn = np.concatenate([drawn, self.random(n - len(drawn))])
+            for row in drawn:
                 at = self.domain.nearest(row, self.rng, skip=self._skip)
                 found.append(self.domain.pool[at])
                 self._mark(found[-1][None])
@@ -116,15 +120,15 @@ class Searcher(ABC):
         vain = 0
         while len(found) < n and vain < _VAIN:
             before = len(found)
-            drawn = draw(n - len(found))
+            drawn = draw(n - len(found))[: n - len(found)]
             drawn = drawn[self.domain.feasible(drawn)] if self.domain.limits else drawn
             found += self._unseen(drawn)
             vain = 0 if len(found) > before else vain + 1
         vain = 0
         while len(found) < n and vain < _RANDOM_VAIN and len(self._asked) < self.space.size:
             before = len(found)
-            found += self._unseen(self.random(n - len(found)))
-            vain = 0 if len(found) > before else vain + n
+            found += self._unseen(self.random(n - len(found) if not vain else _BATCH))
+            vain = 0 if len(found) > before else vain + _BATCH
         return self._stack(found)
 
     def random(self, n: int) -> np.ndarray:

@@ -15,6 +15,8 @@ from nasbench_evs.spaces import Architecture, SearchSpace
 _DECAY = 0.9  # of the moving average of rewards (paper 003, algorithm 1)
 _BETAS, _EPSILON = (0.9, 0.999), 1e-3  # Adam's (appendix B.1)
 _FINAL_DRAWS = 500  # algorithm 3
+_SMALLEST = 1e-6  # share of the target that a cost counts as, at least
+_INFEASIBLE = 20_000  # samples in a row that break the constraint, after which the policy counts as stuck
 _BLOCK = 16  # samples drawn at a time, until the next update
 
 
@@ -76,7 +78,7 @@ class Factorised(Searcher):
     """What the four share: the moving average, the cache, the final draw.
 
     Samples of the controller that were evaluated before teach it again at no cost, so no architecture is asked for twice.
-    A search ends (`ask` gives nothing) after `patience` samples in a row without a new architecture, or `steps` updates.
+    A search ends (`ask` gives nothing) after `patience` feasible samples in a row without a new architecture, or `steps` updates.
     `recommend` draws 500 samples and returns, of those within the constraint, the ones with most parameters, or with
     `choose = "score"` the best that it was told; the more probable one of two that are equal. Needs a constraint.
     """
@@ -97,6 +99,9 @@ class Factorised(Searcher):
                 f"{type(self).__name__} searches under a constraint: expected one, such as "
                 "constraint={'params': 40000} (--constraint params=40000)"
             )
+        self.domain.sample_many(1, np.random.default_rng(self.seed))  # says if nothing keeps the constraint
+        if min(self.domain.limits.values()) <= 0:
+            raise InvalidQuery("the constraint allows a cost of 0 only: expected a larger limit")
         self.domain = self.domain.relaxed  # it samples what breaks the constraint too, and learns from that
         self._skip = None  # it keeps no count of a pool: what was asked for is answered from `_cache`
         self.limit_name, self.limit = next(iter(self.domain.limits.items()))
@@ -120,12 +125,16 @@ class Factorised(Searcher):
 
     def _propose(self, n: int) -> np.ndarray:
         found: list[np.ndarray] = []
-        vain = 0
+        vain = infeasible = 0
         while len(found) < n and vain < self.patience and self._done < self.steps:
-            vain += 1
             row = self._next_sample()
             if not self._learns_from(row):
+                infeasible += 1
+                if infeasible >= _INFEASIBLE:
+                    break
                 continue
+            vain += 1
+            infeasible = 0
             if row.tobytes() in self._cache:
                 self._update(row)
             elif row.tobytes() not in self._asked:
@@ -250,6 +259,10 @@ class _Shaped(Factorised):
     ) -> None:
         super().__init__(space, seed, learning_rate=learning_rate, steps=steps, patience=patience, choose=choose)
         self.beta = number("beta", beta, high=0)
+        if len(self.domain.limits) > 1:
+            raise InvalidQuery(
+                f"{type(self).__name__} prices one cost: expected one constraint, got {len(self.domain.limits)}"
+            )
 
     @abstractmethod
     def reward(self, score: float, ratio: float) -> float:
@@ -304,7 +317,7 @@ class MnasNetSoft(_Shaped):
         )
 
     def reward(self, score: float, ratio: float) -> float:
-        return score * ratio**self.beta
+        return _positive(score) * max(ratio, _SMALLEST) ** self.beta
 
 
 class MnasNetHard(MnasNetSoft):
@@ -330,7 +343,16 @@ class MnasNetHard(MnasNetSoft):
         )
 
     def reward(self, score: float, ratio: float) -> float:
-        return score * min(1.0, ratio**self.beta)
+        return _positive(score) * min(1.0, max(ratio, _SMALLEST) ** self.beta)
+
+
+def _positive(score: float) -> float:
+    """The score, or InvalidQuery: times a factor below one, a negative score would grow with what breaks the constraint."""
+    if score < 0:
+        raise InvalidQuery(
+            f"MnasNet's rewards multiply scores, which must not be negative, got {score:g} (larger is better): use tunas-abs"
+        )
+    return score
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

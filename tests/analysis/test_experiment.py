@@ -193,6 +193,12 @@ def test_regret_never_grows_less_than_zero_and_curves_end_at_it(file, tmp_path, 
         (('name = "age"', 'name = "nowhere"'), "no benchmark 'nowhere'"),
         (('"random", "evolution"]', '"random", "asha"]'), "asha on age surrogate: asha needs scores by epoch"),
         (("seeds = 3", "seeds = ["), "is no TOML"),
+        (('"random", "evolution"]', '["random"]]'), "a searcher is \\['random'\\]: expected text"),
+        (("params = 20000", 'params = "40k"'), "benchmark digits: params = '40k': expected a finite number"),
+        (('source = "surrogate"', "source = 5"), "benchmark age: source is 5: expected text"),
+        (("tournament = 2", "tournament = 2\nseed = 3"), "young on bpic2012 table: seed is no hyper-parameter"),
+        (("seeds = 3", 'seeds = 3\nagainst = "k"'), "against = 'k': expected a numeric hyper-parameter"),
+        (("seeds = 3", "seeds = 3\nnoise = 1"), "noise = 1: expected true or false"),
     ],
 )
 def test_wrong_files(file, tmp_path, change, message):

@@ -99,6 +99,11 @@ def test_one_search_sees_one_training_of_each_architecture(bench):
     assert any(values[t.architecture] != t.value for t in result.trials)
 
 
+def test_without_noise_means_are_seen(bench):
+    for trial in search.run("random", bench, budget=10, seed=5, noise=False).trials:
+        assert trial.value == bench.query(trial.architecture).value
+
+
 def test_an_exhausted_pool_ends_the_search(bench):
     assert len(search.run("evolution", bench, budget=10_000, seed=0).trials) == 60
 
@@ -165,6 +170,7 @@ def test_without_recorded_seconds_every_training_takes_as_long():
         ({"budget": 0}, "budget = 0"),
         ({"seconds": -1}, "seconds = -1"),
         ({"workers": 0}, "workers = 0"),
+        ({"noise": "no"}, "noise = 'no': expected True or False"),
         ({"seed": "one"}, "seed = 'one'"),
         ({"constraint": {"memory": 3}}, "constraint on 'memory': expected some of params, flops"),
         ({"constraint": {"params": 1}}, "no architecture with params <= 1 was found"),
