@@ -33,6 +33,12 @@ def test_one_row_for_each_seed_and_the_same_again(tmp_path):
     assert "exists already" in refused.stderr
 
 
+def test_a_search_that_finds_nothing_feasible_is_a_row_too():
+    arguments = ("tunas-abs", "credit-default", "--space", "ffn-3", "--constraint", "params=1000", "--budget", 3)
+    row = json.loads(call(*arguments, "--format", "json").stdout)[0]
+    assert (row["architecture"], row["valid"], row["evaluations"]) == ("", None, 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [

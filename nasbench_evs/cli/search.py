@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
-from nasbench_evs.errors import InvalidQuery, OutputError
+from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError
+
+if TYPE_CHECKING:
+    from nasbench_evs.benchmark import Benchmark
+    from nasbench_evs.search import Result
 
 
 @click.command("search")
@@ -51,7 +56,6 @@ def search_command(
       nasbench-evs search bananas credit-default --budget 150 --seeds 3
     """
     from nasbench_evs.benchmark import load
-    from nasbench_evs.errors import NotRecorded
     from nasbench_evs.files import replacing
     from nasbench_evs.search import searcher_class
     from nasbench_evs.search.run import run_with
@@ -86,28 +90,7 @@ def search_command(
         return results
 
     results = with_progress("searching", work)
-    rows = []
-    for result in results:
-        best = result.best
-        try:
-            test = bench.query(best.architecture, split="test").value
-        except NotRecorded:
-            test = math.nan
-        end = result.trials[-1]
-        rows.append(
-            {
-                "seed": result.seed,
-                "architecture": str(best.architecture),
-                "rank": best.architecture.rank,
-                "valid_seen": best.value,
-                "valid": bench.query(best.architecture).value,
-                "test": test,
-                "evaluations": end.spent,
-                "simulated_seconds": end.finished if result.timed else math.nan,
-                "own_seconds": result.own_seconds,
-                "recommended": " ".join(map(str, result.recommended)),
-            }
-        )
+    rows = [_row(bench, result) for result in results]
     if out is not None:
         import pandas as pd
 
@@ -116,6 +99,28 @@ def search_command(
             pd.concat(frames).to_csv(scratch, index=False)
         print(f"written to {out}", file=sys.stderr)
     print_rows(rows, form)
+
+
+def _row(bench: Benchmark, result: Result) -> dict[str, Any]:
+    """What one search found; empty where nothing within the constraint has a score."""
+    best = result.trials[result.incumbents[-1]] if result.trials and result.incumbents[-1] >= 0 else None
+    scores = {"valid": math.nan, "test": math.nan}
+    if best:
+        for split in scores:
+            with contextlib.suppress(NotRecorded):  # a benchmark without test scores
+                scores[split] = bench.query(best.architecture, split=split).value
+    end = result.trials[-1] if result.trials else None
+    return {
+        "seed": result.seed,
+        "architecture": str(best.architecture) if best else "",
+        "rank": best.architecture.rank if best else None,
+        "valid_seen": best.value if best else math.nan,
+        **scores,
+        "evaluations": end.spent if end else 0,
+        "simulated_seconds": end.finished if end and result.timed else math.nan,
+        "own_seconds": result.own_seconds,
+        "recommended": " ".join(map(str, result.recommended)),
+    }
 
 
 @click.command("experiment")
