@@ -134,23 +134,15 @@ def ten_thousand():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["evolution", "local", "bananas", "pnasm"])
+@pytest.mark.parametrize("name", ["evolution", "local", "bananas"])
 def test_searchers_beat_random_search_where_the_optimum_is_known(name):
     from scipy.stats import t
 
-    for bench in (ten_thousand(), nb.load("credit-default", "ffn-3", source="table")):
-        best = np.nanmax(bench.query_many(bench.pool).value)
-        runs = {
-            each: np.array(
-                [
-                    best - bench.query(search.run(each, bench, budget=150, seed=seed).best.architecture).value
-                    for seed in range(10 if each == name else 40)
-                ]
-            )
-            for each in (name, "random")
-        }
-        # On average below, and not by chance on the smooth one.
-        assert runs[name].mean() < runs["random"].mean(), (name, bench.dataset)
-        if bench.dataset == "custom":
-            upper = runs[name].mean() + t.ppf(0.975, 9) * runs[name].std(ddof=1) / 10**0.5
-            assert upper < runs["random"].mean()
+    bench = ten_thousand()
+    best = np.nanmax(bench.query_many(bench.pool).value)
+    found = {
+        each: np.array([best - search.run(each, bench, budget=150, seed=seed).best.value for seed in range(seeds)])
+        for each, seeds in ((name, 12), ("random", 40))
+    }
+    margin = t.ppf(0.975, 11) * found[name].std(ddof=1) / 12**0.5
+    assert found[name].mean() + margin < found["random"].mean()
