@@ -46,6 +46,15 @@ def contract(name):
     if name in CONSTRAINED:
         # Their policies converge: they need not see all of a space, nor of a pool that their samples seldom come near.
         Contract.finds_all = False
+    if name.startswith("mnasnet"):
+
+        def test_any_scale_of_scores(self):
+            """Rewards that multiply: any scale, but no negative scores."""
+            assert len(self.drive(self.make(self.space(), 0), 40, score=lambda a: 1e6 * self.score(a))) == 40
+            with pytest.raises(InvalidQuery, match="must not be negative"):
+                self.drive(self.make(self.space(), 0), 40, score=lambda a: -self.score(a))
+
+        Contract.test_any_scale_of_scores = test_any_scale_of_scores
     Contract.__name__ = Contract.__qualname__ = "Test" + name.title().replace("-", "")
     Contract.__doc__ = name
     return Contract
