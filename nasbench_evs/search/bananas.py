@@ -24,7 +24,7 @@ class Bananas(Searcher):
     of `surrogate.predictors` ("mlp" is BANANAS as published). `acquisition`: "thompson" draws from each candidate's
     distribution, "ei" is the expected improvement, "ucb" the mean plus `exploration` standard deviations, "greedy" the
     mean. `candidates`: "random" architectures, or "mutation"s of the ten best so far. `depth` is that of the trees of the virtual
-    ensembles (CatBoost's own default is 6, which takes five times as long and orders no better: analysis/README.md).
+    ensembles; CatBoost's own default, 6, takes several times as long.
     """
 
     def __init__(
