@@ -21,8 +21,8 @@ import numpy as np
 from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, OutputError, one_line
 from nasbench_evs.search import Result
 from nasbench_evs.search.checks import number
-from nasbench_evs.search.objective import COSTS
-from nasbench_evs.search.registry import SEARCHERS
+from nasbench_evs.search.objective import COSTS, Objective
+from nasbench_evs.search.registry import SEARCHERS, make
 from nasbench_evs.search.run import run_with
 
 if TYPE_CHECKING:
@@ -269,9 +269,7 @@ def best_known(ground: Ground, runs: list[Run], split: str) -> float:
     recorded = getattr(bench, "recorded", bench)
     pool = getattr(recorded, "pool", None)
     if pool is not None:
-        fits = np.ones(len(pool), bool)
-        for name, limit in ground.limits.items():
-            fits &= getattr(bench.cost_many(pool), name) <= limit
+        fits = Objective(bench, constraint=ground.limits).domain.feasible(pool)
         found += _scores(bench, pool[fits], split).tolist()
     return float(sign * np.nanmax(sign * np.array(found))) if np.isfinite(found).any() else float("nan")
 
@@ -326,9 +324,6 @@ def read_runs(experiment: Experiment, folder: Path) -> list[Run]:
 
 def _check(ground: Ground, experiment: Experiment) -> None:
     """Make each searcher: that shows whether its hyper-parameters, the constraint and the benchmark go together."""
-    from nasbench_evs.search.objective import Objective
-    from nasbench_evs.search.registry import make
-
     objective = Objective(ground.load(), constraint=ground.limits)
     for each in experiment.searchers:
         try:

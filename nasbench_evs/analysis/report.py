@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
+import lzma
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ from nasbench_evs.analysis.statistics import (
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.files import replacing
 
-RESULTS = "results.csv.gz"
+RESULTS = "results.csv.xz"  # half of what gzip makes of it
 SUMMARY = "summary.csv"
 PAGE = "results.md"
 _AGAINST = "regret-against"
@@ -39,7 +39,7 @@ def write_report(experiment: Experiment, runs: Sequence[Run], folder: Path, comm
     if not regrets.seeds:
         raise InvalidQuery("no seed has ended for every searcher on every benchmark yet: let the experiment go on")
     kept = sorted(regrets.runs.values(), key=lambda run: run[:3])
-    with replacing(folder / RESULTS, force=True) as scratch, gzip.GzipFile(scratch, "wb", mtime=0) as out:
+    with replacing(folder / RESULTS, force=True) as scratch, lzma.open(scratch, "wb") as out:
         out.write(tidy(kept).to_csv(index=False).encode())
     with replacing(folder / SUMMARY, force=True) as scratch:
         scratch.write_text(_summary(regrets), encoding="utf-8")
@@ -141,9 +141,7 @@ def _recommendations(regrets: Regrets) -> list[str]:
         f"| --- | {' | '.join('---' for _ in names)} |",
     ]
     for benchmark in regrets.benchmarks:
-        cells = []
-        for searcher in names:
-            cells.append(_cell(regrets.recommended(benchmark, searcher)))
+        cells = [_cell(regrets.recommended(benchmark, searcher)) for searcher in names]
         lines.append(f"| {benchmark} | {' | '.join(cells)} |")
     return lines
 

@@ -69,6 +69,11 @@ class Regrets:
         """The regret at the end of each seed's run, (seeds,); NaN where nothing feasible was found."""
         return np.array([self._regret(benchmark, searcher, seed)[-1] for seed in self.seeds])
 
+    def finals(self, benchmark: str) -> np.ndarray:
+        """`final` of every searcher, (searchers, seeds); a run that found nothing feasible counts as the worst seen there."""
+        found = np.array([self.final(benchmark, searcher) for searcher in self.searchers])
+        return np.where(np.isnan(found), np.nanmax(found) if np.isfinite(found).any() else 0.0, found)
+
     def recommended(self, benchmark: str, searcher: str) -> np.ndarray:
         """The regret of the best (by validation) of the up to three architectures each run recommends, (seeds,)."""
         sign = self.ground(benchmark).load().metric.sign
@@ -105,13 +110,9 @@ class Regrets:
         return float(np.mean([run.own_seconds for run in runs]))
 
     def table(self) -> np.ndarray:
-        """Mean final regrets, (benchmarks, searchers). A run that found nothing feasible counts as the worst one seen there."""
-        found = np.empty((len(self.benchmarks), len(self.searchers)))
-        for i, benchmark in enumerate(self.benchmarks):
-            finals = np.array([self.final(benchmark, searcher) for searcher in self.searchers])
-            finals = np.where(np.isnan(finals), np.nanmax(finals) if np.isfinite(finals).any() else 0.0, finals)
-            found[i] = finals.mean(axis=1).round(9)  # so that equal ones tie, in whatever order they were added
-        return found
+        """Mean final regrets, (benchmarks, searchers), of `finals`."""
+        # Rounded, so that equal ones tie in whatever order they were added.
+        return np.array([self.finals(benchmark).mean(axis=1).round(9) for benchmark in self.benchmarks])
 
 
 class Fidelity(NamedTuple):
@@ -200,9 +201,7 @@ def wins(regrets: Regrets) -> np.ndarray:
     n = len(regrets.searchers)
     found = np.zeros((n, n), int)
     for benchmark in regrets.benchmarks:
-        finals = np.array([regrets.final(benchmark, searcher) for searcher in regrets.searchers])
-        worst = np.nanmax(finals) if np.isfinite(finals).any() else 0.0
-        finals = np.where(np.isnan(finals), worst, finals)
+        finals = regrets.finals(benchmark)
         for (a, b), p in pairwise(finals.T).items():
             if p < SIGNIFICANT and len(regrets.seeds) > 1:
                 better, worse = (a, b) if finals[a].mean() < finals[b].mean() else (b, a)

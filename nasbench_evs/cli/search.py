@@ -133,7 +133,7 @@ def _row(bench: Benchmark, result: Result) -> dict[str, Any]:
 def experiment_command(file: Path, out: Path | None, processes: int | None, report_only: bool) -> None:
     """Compare search algorithms as an experiment file says: many seeds, in parallel, resumable.
 
-    Writes results.csv.gz (one row for each evaluation), summary.csv, a page and figures. The same command goes on where it was
+    Writes results.csv.xz (one row for each evaluation), summary.csv, a page and figures. The same command goes on where it was
     stopped. It needs matplotlib (the `plots` extra).
 
     \b

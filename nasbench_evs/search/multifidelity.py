@@ -38,13 +38,9 @@ class ASHA(MultiFidelitySearcher):
             for score, key in results[: len(results) // self.eta]:
                 if key not in self._promoted[level] and score > -np.inf:
                     self._promoted[level].add(key)
-                    return self._step(key, level + 1)
+                    return self._step(key, self.rungs[level + 1])
         drawn = self.new(self.random, 1)
-        return self._step(drawn[0].tobytes(), 0) if len(drawn) else None
-
-    def _step(self, key: bytes, level: int) -> Step:
-        row = np.frombuffer(key, np.int8)[None]
-        return Step(self.space.architectures(row)[0], self.rungs[level])
+        return self._step(drawn[0].tobytes(), self.rungs[0]) if len(drawn) else None
 
     def _reached(self, step: Step, score: float) -> None:
         if step.epoch in self.rungs:
@@ -127,7 +123,7 @@ class Hyperband(MultiFidelitySearcher):
         else:
             key = bracket.waiting[bracket.begun]
         bracket.begun += 1
-        return Step(self.space.architectures(np.frombuffer(key, np.int8)[None])[0], bracket.rungs[bracket.level])
+        return self._step(key, bracket.rungs[bracket.level])
 
     def _draw(self, n: int) -> np.ndarray:
         """New architectures for a bracket."""

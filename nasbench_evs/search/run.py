@@ -6,7 +6,7 @@ import heapq
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -61,7 +61,7 @@ class Result:
     trials: list[Trial]
     recommended: list[Architecture]
     own_seconds: float
-    timed: bool = field(default=True)  # whether simulated seconds are those of trainings
+    timed: bool = True  # whether simulated seconds are those of trainings
 
     @property
     def best(self) -> Best:
@@ -261,9 +261,7 @@ class _Loop:
     def _record(self, ended: _Running, spent: float) -> None:
         step = ended.asked
         architecture, epoch = (step.architecture, step.epoch) if isinstance(step, Step) else (step, None)
-        feasible = True
-        if self.domain.limits:
-            feasible = bool(self.domain.feasible(np.frombuffer(architecture.key, np.int8)[None])[0])
+        feasible = bool(self.domain.feasible(self.domain.space.stack([architecture]))[0])
         value = self.objective.sign * ended.score
         self.trials.append(Trial(architecture, epoch, value, feasible, spent, ended.started, ended.finished))
 

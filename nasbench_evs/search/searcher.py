@@ -196,6 +196,10 @@ class MultiFidelitySearcher(Searcher):
     def _propose(self, n: int) -> np.ndarray:
         return self.new(self.random, n)
 
+    def _step(self, key: bytes, epoch: int) -> Step:
+        """The step of the architecture with this key."""
+        return Step(self.space.architectures(np.frombuffer(key, np.int8)[None])[0], epoch)
+
     @abstractmethod
     def _next(self) -> Step | None:
         """The next step; None if there is none now."""

@@ -241,24 +241,23 @@ class TabNAS(Factorised):
 
 
 class _Shaped(Factorised):
-    """A reward that prices the cost T against the target T0, which is the constraint's limit. `beta` <= 0.
+    """A reward that prices the cost T against the target T0, which is the constraint's limit. `beta` <= 0; None: `usual_beta`."""
 
-    Rewards that multiply mean something only for positive scores.
-    """
+    usual_beta: float
 
     def __init__(
         self,
         space: SearchSpace | Domain,
         seed: int = 0,
         *,
-        beta: float,
-        learning_rate: float,
-        steps: int,
-        patience: int,
-        choose: str,
+        beta: float | None = None,
+        learning_rate: float = 0.03,
+        steps: int = 3_000,
+        patience: int = 2_000,
+        choose: str = "params",
     ) -> None:
         super().__init__(space, seed, learning_rate=learning_rate, steps=steps, patience=patience, choose=choose)
-        self.beta = number("beta", beta, high=0)
+        self.beta = number("beta", self.usual_beta if beta is None else beta, high=0)
         if len(self.domain.limits) > 1:
             raise InvalidQuery(
                 f"{type(self).__name__} prices one cost: expected one constraint, got {len(self.domain.limits)}"
@@ -279,20 +278,7 @@ class _Shaped(Factorised):
 class TuNASAbs(_Shaped):
     """The absolute reward of TuNAS: Q + beta |T / T0 - 1|."""
 
-    def __init__(
-        self,
-        space: SearchSpace | Domain,
-        seed: int = 0,
-        *,
-        beta: float = -1.0,
-        learning_rate: float = 0.03,
-        steps: int = 3_000,
-        patience: int = 2_000,
-        choose: str = "params",
-    ) -> None:
-        super().__init__(
-            space, seed, beta=beta, learning_rate=learning_rate, steps=steps, patience=patience, choose=choose
-        )
+    usual_beta = -1.0
 
     def reward(self, score: float, ratio: float) -> float:
         return score + self.beta * abs(ratio - 1)
@@ -301,20 +287,7 @@ class TuNASAbs(_Shaped):
 class MnasNetSoft(_Shaped):
     """The soft reward of MnasNet: Q (T / T0)^beta, with its beta = -0.07."""
 
-    def __init__(
-        self,
-        space: SearchSpace | Domain,
-        seed: int = 0,
-        *,
-        beta: float = -0.07,
-        learning_rate: float = 0.03,
-        steps: int = 3_000,
-        patience: int = 2_000,
-        choose: str = "params",
-    ) -> None:
-        super().__init__(
-            space, seed, beta=beta, learning_rate=learning_rate, steps=steps, patience=patience, choose=choose
-        )
+    usual_beta = -0.07
 
     def reward(self, score: float, ratio: float) -> float:
         return _positive(score) * max(ratio, _SMALLEST) ** self.beta
@@ -327,20 +300,7 @@ class MnasNetHard(MnasNetSoft):
     (Tan et al. 2019, equation 3 with alpha = 0).
     """
 
-    def __init__(
-        self,
-        space: SearchSpace | Domain,
-        seed: int = 0,
-        *,
-        beta: float = -1.0,
-        learning_rate: float = 0.03,
-        steps: int = 3_000,
-        patience: int = 2_000,
-        choose: str = "params",
-    ) -> None:
-        super().__init__(
-            space, seed, beta=beta, learning_rate=learning_rate, steps=steps, patience=patience, choose=choose
-        )
+    usual_beta = -1.0
 
     def reward(self, score: float, ratio: float) -> float:
         return _positive(score) * min(1.0, max(ratio, _SMALLEST) ** self.beta)

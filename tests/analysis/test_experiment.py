@@ -1,6 +1,6 @@
 """Experiments: files, resuming, statistics, and what is written."""
 
-import gzip
+import lzma
 import re
 import sqlite3
 
@@ -142,7 +142,7 @@ def test_the_command_writes_everything(file, tmp_path, in_this_process):
     assert "mean rank" in page
     assert "Regret of what is recommended" in page
     assert re.search(r"\| age \| -?[\d.]+ \| \d+ of \d+ \|", page)  # surrogate against table
-    frame = pd.read_csv(folder / "results.csv.gz")
+    frame = pd.read_csv(folder / "results.csv.xz")
     assert len(frame) == 3 * 3 * (12 + 12 + 8 + 8)
     summary = pd.read_csv(folder / "summary.csv")
     assert (summary.regret >= -1e-9).all()
@@ -154,7 +154,7 @@ def test_the_command_writes_everything(file, tmp_path, in_this_process):
     assert again.exit_code == 0
     after = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".sqlite"}
     assert {name for name in before if before[name] != after[name]} == set()
-    with gzip.open(folder / "results.csv.gz", "rt") as lines:
+    with lzma.open(folder / "results.csv.xz", "rt") as lines:
         assert next(lines).startswith("benchmark,searcher,seed,evaluation,spent,seconds,rank,epoch,value,valid,test")
 
 
