@@ -134,7 +134,7 @@ def ten_thousand():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["evolution", "local", "bananas"])
+@pytest.mark.parametrize("name", ["evolution", "local", "bananas", "pnasm"])
 def test_searchers_beat_random_search_where_the_optimum_is_known(name):
     from scipy.stats import t
 

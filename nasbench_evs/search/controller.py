@@ -46,6 +46,7 @@ class Controller:
         counts = np.array([len(choice.options) for choice in space.choices])
         self._first = torch.as_tensor(np.cumsum(counts) - counts)  # of each choice's options among all options
         self._network = _Network(int(counts.sum()), seed)
+        self._options = [(int(last - count), int(last)) for count, last in zip(counts, np.cumsum(counts), strict=True)]
         # A choice's logits are those of its own options only.
         allowed = torch.zeros(len(counts), int(counts.sum()), dtype=torch.bool)
         for column, (first, count) in enumerate(zip(self._first.tolist(), counts.tolist(), strict=True)):
@@ -56,23 +57,18 @@ class Controller:
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n architectures, choice indices (n, C), with repeats."""
-        network = self._network
+        steps = _Steps(self._network, n)
         choices = np.full((len(self.space.choices), n), -1, np.int8).T
-        with one_thread(), torch.inference_mode():
-            token = torch.zeros(n, dtype=torch.long)
-            state = network.start(n)
-            for column, first in enumerate(self._first.tolist()):
-                rows = np.flatnonzero(self.space.is_active(column, choices))
-                if not len(rows):
-                    continue
-                at = torch.as_tensor(rows)
-                logits, new = network.step(token[at], [part[:, at] for part in state])
-                odds = torch.softmax(logits[:, self._allowed[column]].double(), dim=1).numpy()
-                drawn = (odds.cumsum(axis=1)[:, :-1] < rng.random((len(rows), 1))).sum(axis=1)
-                choices[rows, column] = drawn
-                token[at] = torch.as_tensor(drawn) + first + 1
-                for part, update in zip(state, new, strict=True):
-                    part[:, at] = update
+        token = np.zeros(n, np.intp)
+        for column, (first, last) in enumerate(self._options):
+            rows = np.flatnonzero(self.space.is_active(column, choices))
+            if not len(rows):
+                continue
+            logits = steps.take(token[rows], rows)[:, first:last].astype(np.float64)
+            odds = np.exp(logits - logits.max(axis=1, keepdims=True)).cumsum(axis=1)
+            drawn = (odds[:, :-1] < rng.random((len(rows), 1)) * odds[:, -1:]).sum(axis=1)
+            choices[rows, column] = drawn
+            token[rows] = drawn + first + 1
         return np.ascontiguousarray(choices)
 
     def log_probabilities(self, choices: np.ndarray) -> np.ndarray:
@@ -132,14 +128,37 @@ class _Network(nn.Module):
         """Tokens (N, T) to logits (N, T, options)."""
         return self._squashed(self.lstm(self.embedding(tokens))[0])
 
-    def start(self, n: int) -> list[torch.Tensor]:
-        return [torch.zeros(2, n, _UNITS), torch.zeros(2, n, _UNITS)]
-
-    def step(self, tokens: torch.Tensor, state: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """One decision of each row: logits (N, options), and the new state."""
-        out, new = self.lstm(self.embedding(tokens)[:, None], (state[0].contiguous(), state[1].contiguous()))
-        return self._squashed(out[:, 0]), list(new)
-
     def _squashed(self, hidden: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.logits(self.output(hidden))
         return _TANH * torch.tanh(logits / _TEMPERATURE)
+
+
+class _Steps:
+    """The network one decision after another, in NumPy: PyTorch takes most of a millisecond to call so little."""
+
+    def __init__(self, network: _Network, n: int) -> None:
+        weights = {name: weight.detach().numpy() for name, weight in network.named_parameters()}
+        self._recurrent = [weights[f"lstm.weight_hh_l{layer}"].T for layer in (0, 1)]
+        biases = [weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"] for layer in (0, 1)]
+        self._tokens = weights["embedding.weight"] @ weights["lstm.weight_ih_l0"].T + biases[0]
+        self._input, self._bias = weights["lstm.weight_ih_l1"].T, biases[1]
+        self._out = weights["logits.weight"] @ weights["output.weight"] / _TEMPERATURE
+        self._shift = (weights["logits.weight"] @ weights["output.bias"] + weights["logits.bias"]) / _TEMPERATURE
+        self._hidden, self._cell = (np.zeros((2, n, _UNITS), np.float32) for _ in range(2))
+
+    def take(self, tokens: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """One decision of these rows, each after its token: logits (N, options)."""
+        gates = self._tokens[tokens] + self._hidden[0, rows] @ self._recurrent[0]
+        below = self._update(0, rows, gates)
+        gates = below @ self._input + self._hidden[1, rows] @ self._recurrent[1] + self._bias
+        logits: np.ndarray = _TANH * np.tanh(self._update(1, rows, gates) @ self._out.T + self._shift)
+        return logits
+
+    def _update(self, layer: int, rows: np.ndarray, gates: np.ndarray) -> np.ndarray:
+        """The new hidden state of these rows from the input, forget, cell and output gates (N, 4 units)."""
+        # sigmoid(x) = (1 + tanh(x / 2)) / 2, which overflows nowhere.
+        entered, kept, opened = (0.5 + 0.5 * np.tanh(0.5 * gates[:, i * _UNITS : (i + 1) * _UNITS]) for i in (0, 1, 3))
+        cell = kept * self._cell[layer, rows] + entered * np.tanh(gates[:, 2 * _UNITS : 3 * _UNITS])
+        hidden: np.ndarray = opened * np.tanh(cell)
+        self._cell[layer, rows], self._hidden[layer, rows] = cell, hidden
+        return hidden

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
-_VAIN = 50  # suggestions already scored, one after another, before a random architecture is asked for instead
-
 
 def suggest(trial: optuna.Trial, space: SearchSpace) -> Architecture:
     """The architecture of a trial: every active choice is one categorical parameter.
@@ -67,7 +65,8 @@ def objective(bench: Evaluable, *, seed: int = 0, prune: bool = False) -> Callab
 class OptunaSampler(Searcher):
     """Any Optuna sampler as a searcher, by default TPE. `sampler` is a sampler, or the name of a class of `optuna.samplers`.
 
-    A suggestion that was scored before is told again at no cost and another one is taken, so nothing is asked for twice.
+    A suggestion that was scored before is told again at no cost and another one is taken, so nothing is asked for twice. What
+    another architecture took the place of (see `Domain`) fails; the study gets that one as a trial of its own.
     """
 
     def __init__(
@@ -79,31 +78,26 @@ class OptunaSampler(Searcher):
         self._cache: dict[bytes, float] = {}
 
     def _propose(self, n: int) -> np.ndarray:
-        found: list[np.ndarray] = []
-        for _ in range(n):
-            row = self._suggested()
-            if row is None:
-                drawn = self.new(self.random, 1)
-                if not len(drawn):
-                    break
-                row = drawn[0]
-            found.append(row)
-        return self._stack(found)
+        return self.new(self._suggested, n)
 
-    def _suggested(self) -> np.ndarray | None:
-        for _ in range(_VAIN):
+    def _suggested(self, n: int) -> np.ndarray:
+        rows = []
+        for _ in range(n):
             trial = self._study.ask()
-            architecture = _allowed(suggest(trial, self.space), self.domain, self.rng)
-            row = np.frombuffer(architecture.key, np.int8)
+            architecture = suggest(trial, self.space)
+            rows.append(np.frombuffer(architecture.key, np.int8))
             if architecture.key in self._cache:
                 _tell(self._study, trial, self._cache[architecture.key])
-            elif architecture.key in self._asked or not self.domain.feasible(row[None])[0]:
-                self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            elif architecture.key in self._asked or architecture.key in self._trials or not self._allowed(rows[-1]):
+                _tell(self._study, trial, np.nan)
             else:
-                self._mark(row[None])
                 self._trials[architecture.key] = trial
-                return row
-        return None
+        return self._stack(rows)
+
+    def _allowed(self, row: np.ndarray) -> bool:
+        if self.domain.pool is not None:
+            return self.domain.position(row) is not None
+        return bool(self.domain.feasible(row[None])[0])
 
     def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:
         for row, score in zip(choices, scores, strict=True):
@@ -111,11 +105,25 @@ class OptunaSampler(Searcher):
             trial = self._trials.pop(row.tobytes(), None)
             if trial is not None:
                 _tell(self._study, trial, float(score))
+            elif not np.isnan(score):
+                self._study.add_trial(self._finished(row, float(score)))
+
+    def _finished(self, row: np.ndarray, score: float) -> optuna.trial.FrozenTrial:
+        """A finished trial of this architecture, which the study did not suggest."""
+        active = [(choice, row[i]) for i, choice in enumerate(self.space.choices) if row[i] >= 0]
+        return optuna.trial.create_trial(
+            params={choice.name: choice.options[option] for choice, option in active},
+            distributions={
+                choice.name: optuna.distributions.CategoricalDistribution(choice.options) for choice, _ in active
+            },
+            value=score,
+        )
 
 
 class OptunaPruning(MultiFidelitySearcher):
     """An Optuna sampler with an Optuna pruner, by default TPE with Hyperband: trainings go on epoch by epoch until pruned.
 
+    Where another architecture takes the place of a suggestion (see `Domain`), its scores count as the suggestion's.
     `sampler` and `pruner` are Optuna's objects, or names of classes in `optuna.samplers` and `optuna.pruners`.
     """
 
@@ -133,34 +141,34 @@ class OptunaPruning(MultiFidelitySearcher):
             pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=self.epochs, reduction_factor=3)
         self._study = _study(self.seed, _sampler(sampler, self.seed), _named(optuna.pruners, "pruner", pruner))
         self._going: list[Step] = []
+        self._trial: optuna.Trial | None = None  # of the newest suggestion
         self._trials: dict[bytes, optuna.Trial] = {}
 
     def _next(self) -> Step | None:
         if self._going:
             return self._going.pop(0)
-        for _ in range(_VAIN):
-            trial = self._study.ask()
-            architecture = _allowed(suggest(trial, self.space), self.domain, self.rng)
-            row = np.frombuffer(architecture.key, np.int8)
-            if architecture.key not in self._asked and self.domain.feasible(row[None])[0]:
-                self._mark(row[None])
-                break
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        else:
-            drawn = self.new(self.random, 1)
-            if not len(drawn):
-                return None
-            architecture = self.space.architectures(drawn)[0]
-            trial = self._study.ask({})
-        self._trials[architecture.key] = trial
-        return Step(architecture, 1)
+        drawn = self.new(self._suggested, 1)
+        trial, self._trial = self._trial, None
+        if not len(drawn):
+            if trial is not None:
+                _tell(self._study, trial, np.nan)
+            return None
+        self._trials[drawn[0].tobytes()] = trial or self._study.ask({})
+        return self._step(drawn[0].tobytes(), 1)
+
+    def _suggested(self, n: int) -> np.ndarray:
+        """One suggestion; the one before it led to nothing new."""
+        if self._trial is not None:
+            _tell(self._study, self._trial, np.nan)
+        self._trial = self._study.ask()
+        return self.space.stack([suggest(self._trial, self.space)])
 
     def _reached(self, step: Step, score: float) -> None:
         trial = self._trials.get(step.architecture.key)
         if trial is None:
             return
         if score == -np.inf:
-            self._study.tell(self._trials.pop(step.architecture.key), state=optuna.trial.TrialState.FAIL)
+            _tell(self._study, self._trials.pop(step.architecture.key), np.nan)
             return
         trial.report(score, step.epoch)
         if step.epoch == self.epochs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +22,23 @@ class Bound(NamedTuple):
     policy_shift: float  # the divergence of the policy before the update from that after it
 
 
+@dataclass
+class _Batch:
+    """A mixed batch under way."""
+
+    imagined: np.ndarray  # architectures that the predictor alone scores
+    predictions: np.ndarray  # their scores
+    size: int  # how many are evaluated
+    arrived: list[tuple[np.ndarray, float]] = field(default_factory=list)  # these, and their scores
+    errors: list[float] = field(default_factory=list)  # of the predictions of these
+
+
 class PNASM(Reinforce):
     """Mixed batches: `k` of `n` samples of the controller are evaluated, the others are scored by the predictor.
 
-    `initial` architectures of the untrained controller are evaluated first; predictor and controller learn from them.
+    `initial` architectures of the untrained controller are evaluated first; predictor and controller learn from them. How
+    often the controller goes through them the paper does not say: `passes` times, in shuffled batches of `n`; once moves
+    a learning rate of 0.001 nowhere. With several workers as many batches are under way as keep all of them busy.
     `k = 0` is the ablation without truth: after `predicted` samples that only the predictor scored, the architectures it
     likes best are evaluated, best first. `k = n` is the one without predictions. With `adaptive` (PNASM-A) the number
     evaluated is n times the divergence between the last two policies (equation 12). `predictor` is a name of
@@ -41,8 +55,9 @@ class PNASM(Reinforce):
         n: int = 20,
         k: int = 5,
         adaptive: bool = False,
-        predictor: str = "xgboost",
+        predictor: str = "single-xgboost",
         predicted: int = 2000,
+        passes: int = 50,
         learning_rate: float = 1e-3,
         entropy: float = 1e-4,
         baseline: float = 0.9,
@@ -53,15 +68,12 @@ class PNASM(Reinforce):
         self.adaptive = truth("adaptive", adaptive)
         self.predictor = one_of("predictor", predictor, PREDICTORS)
         self.predicted = whole("predicted", predicted, 1)
+        self.passes = whole("passes", passes, 1)
         self.bounds: list[Bound] = []
-        self._begun = 0  # of the initial architectures
         self._fitted: Predictor | None = None
         self._divergence = 0.0
         self._queue: list[np.ndarray] = []  # to be evaluated
-        self._awaited: dict[bytes, float] = {}  # evaluated in this iteration -> what was predicted
-        self._arrived: list[tuple[np.ndarray, float]] = []  # their true scores
-        self._errors: list[float] = []  # of the predictions of these
-        self._imagined: tuple[np.ndarray, np.ndarray] | None = None  # architectures and their predicted scores
+        self._awaited: dict[bytes, tuple[_Batch, float]] = {}  # evaluated now: of which batch, and what was predicted
 
     def _propose(self, n: int) -> np.ndarray:
         found: list[np.ndarray] = []
@@ -69,13 +81,11 @@ class PNASM(Reinforce):
             if self._queue:
                 found.append(self._queue.pop(0))
                 continue
-            ready = self._fitted is not None and not self._awaited
-            if ready and self._iterate():
+            if self._fitted is not None and self._iterate():
                 continue
-            drawn = self.new(self.policy, 1)  # the initial ones; later where workers would wait for a batch
+            drawn = self.new(self.policy, 1)
             if not len(drawn):
                 break
-            self._begun += 1
             found += list(drawn)
         return self._stack(found)
 
@@ -91,9 +101,9 @@ class PNASM(Reinforce):
             return False
         rest = self.policy(self.batch - len(true)) if len(true) < self.batch else true[:0]
         predictions = self._predict(np.concatenate([true, rest]))
-        self._awaited = {row.tobytes(): float(p) for row, p in zip(true, predictions, strict=False)}
-        self._arrived = []
-        self._imagined = rest, predictions[len(true) :]
+        batch = _Batch(rest, predictions[len(true) :], size=len(true))
+        for row, prediction in zip(true, predictions, strict=False):
+            self._awaited[row.tobytes()] = batch, float(prediction)
         self._queue = list(true)
         return True
 
@@ -114,28 +124,30 @@ class PNASM(Reinforce):
         return self._fitted.predict(choices).mean if self._fitted else np.zeros(len(choices))
 
     def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:
-        _known, values = self.known
+        known, values = self.known
         if self._fitted is None:
-            if len(values) >= min(self.initial, self.domain.size or self.initial) and len(values) >= 2:
-                super()._learn(choices, scores)
-                self._refit()
+            if len(values) >= max(2, min(self.initial, self.domain.size or self.initial)):
+                self._initialise(known, values)
             return
-        if not len(values):
-            return
-        worst = values.min()
         for row, score in zip(choices, scores, strict=True):
-            predicted = self._awaited.pop(row.tobytes(), None)
-            if predicted is None:
+            if row.tobytes() not in self._awaited:
                 continue
-            self._arrived.append((row, worst if np.isnan(score) else float(score)))
-            self._errors.append(abs(self._arrived[-1][1] - predicted))
-        if self._arrived and not self._awaited and self._imagined is not None:
-            rest, predictions = self._imagined
-            rows = np.concatenate([self._stack([row for row, _ in self._arrived]), rest])
-            rewards = np.concatenate([[score for _, score in self._arrived], predictions])
-            self._update(rows, rewards, max(self._errors))
-            self._arrived, self._imagined, self._errors = [], None, []
-            self._refit()
+            batch, predicted = self._awaited.pop(row.tobytes())
+            true = values.min() if np.isnan(score) else float(score)
+            batch.arrived.append((row, true))
+            batch.errors.append(abs(true - predicted))
+            if len(batch.arrived) == batch.size:
+                rows = np.concatenate([self._stack([row for row, _ in batch.arrived]), batch.imagined])
+                rewards = np.concatenate([[true for _, true in batch.arrived], batch.predictions])
+                self._update(rows, rewards, max(batch.errors))
+                self._refit()
+
+    def _initialise(self, choices: np.ndarray, scores: np.ndarray) -> None:
+        for _ in range(self.passes):
+            order = self.rng.permutation(len(scores))
+            for part in np.array_split(order, math.ceil(len(order) / self.batch)):
+                self.controller.update(choices[part], scores[part])
+        self._refit()
 
     def _update(self, rows: np.ndarray, rewards: np.ndarray, error: float) -> None:
         before = self.controller.log_probabilities(rows)

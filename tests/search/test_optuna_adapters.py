@@ -6,7 +6,8 @@ import pytest
 import nasbench_evs as nb
 from nasbench_evs import search, spaces
 from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.search.optuna_adapters import objective, suggest
+from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.optuna_adapters import OptunaSampler, objective, suggest
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -43,6 +44,18 @@ def test_any_sampler_is_a_searcher(sampler):
     bench = nb.load("credit-default", "ffn-3", source="table")
     result = search.run("tpe", bench, budget=12, seed=0, sampler=sampler)
     assert len({trial.architecture for trial in result.trials}) == 12
+
+
+def test_a_study_learns_what_was_trained_in_place_of_its_suggestion():
+    bench = nb.load("credit-default", source="table")
+    searcher = OptunaSampler(Domain(bench.space, pool=bench.pool), 0)
+    for _ in range(15):
+        (architecture,) = searcher.ask()
+        searcher.tell([architecture], [bench.query(architecture).value])
+    trials = [trial for trial in searcher._study.trials if trial.state.name == "COMPLETE"]
+    known = dict.fromkeys(suggest(optuna.trial.FixedTrial(trial.params), bench.space) for trial in trials)
+    assert list(known) == bench.space.architectures(searcher.told[0])
+    assert len(searcher._study.trials) <= 2 * 15 + 1
 
 
 def test_pruned_trainings_are_paused_forever():

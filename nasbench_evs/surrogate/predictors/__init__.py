@@ -13,6 +13,7 @@ __all__ = ["PREDICTORS", "Predictor", "predictor"]
 PREDICTORS = {
     "catboost": "trees.CatBoost",
     "xgboost": "trees.XGBoost",
+    "single-xgboost": "trees.SingleXGBoost",
     "mlp": "networks.MLP",
     "gcn": "networks.GCN",
     "nao": "networks.NAO",

@@ -11,8 +11,6 @@ from nasbench_evs.surrogate.ensemble import Ensemble, Estimate
 from nasbench_evs.surrogate.features import Features
 from nasbench_evs.surrogate.predictors.predictor import Predictor
 
-_MEMBERS = 5
-
 
 class CatBoost(Predictor):
     """The surrogate's own ensemble."""
@@ -28,6 +26,8 @@ class CatBoost(Predictor):
 
 class XGBoost(Predictor):
     """An ensemble of XGBoost regressors, each on other rows and columns."""
+
+    members = 5
 
     def _fit(self, choices: np.ndarray, scores: np.ndarray) -> None:
         try:
@@ -45,13 +45,19 @@ class XGBoost(Predictor):
                 learning_rate=0.05,
                 subsample=0.8,
                 colsample_bytree=0.3,
-                random_state=self.seed * _MEMBERS + i,
+                random_state=self.seed * self.members + i,
                 n_jobs=1,
             ).fit(features, scores)
-            for i in range(_MEMBERS)
+            for i in range(self.members)
         ]
 
     def _predict(self, choices: np.ndarray) -> Estimate:
         features = self._features.many(choices, False)
         members = np.array([model.predict(features) for model in self._models], np.float64)
-        return Estimate(members.mean(axis=0), members.std(axis=0, ddof=1))
+        return Estimate(members.mean(axis=0), members.std(axis=0, ddof=min(1, self.members - 1)))
+
+
+class SingleXGBoost(XGBoost):
+    """One XGBoost regressor, which claims to know everything: its standard deviations are zero (as in paper 004)."""
+
+    members = 1

@@ -28,7 +28,7 @@ def test_it_learns(name, space):
     assert np.abs(found.mean - truth).mean() < truth.std() * 1.5
     assert found.spread.shape == (200,)
     assert (found.spread >= 0).all()
-    assert found.spread.max() > 0
+    assert (found.spread.max() > 0) == (name != "single-xgboost")
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
