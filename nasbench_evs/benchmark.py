@@ -599,7 +599,7 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     """
     if source not in SOURCES:
         raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
-    path = _find(name, space)
+    path = find_table(name, space)
     if source == "train":
         return TrainingBenchmark(read(path).header, device)
     fitted = locations.surrogate_of(path)
@@ -618,8 +618,8 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     return predicted if table is None else AutoBenchmark(table, predicted)
 
 
-def _find(name: str | Path, space: str | None) -> Path:
-    """The table file of that name or at that path."""
+def find_table(name: str | Path, space: str | None = None) -> Path:
+    """The file that `load` opens for this name or path, and this space."""
     if not isinstance(name, str | Path):
         raise UnknownBenchmark(f"{name!r} is a {type(name).__name__}: expected a name of nasbench-evs list, or a path")
     path = Path(name)

@@ -8,6 +8,7 @@ import lzma
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 
@@ -24,12 +25,13 @@ from nasbench_evs.analysis.statistics import (
     search_fidelity,
     wins,
 )
-from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.errors import InvalidQuery, OutputError, one_line
 from nasbench_evs.files import replacing
 
 RESULTS = "results.csv.xz"  # half of what gzip makes of it
 SUMMARY = "summary.csv"
 PAGE = "results.md"
+FIDELITY = "search-fidelity.csv"
 _AGAINST = "regret-against"
 
 
@@ -50,8 +52,10 @@ def write_report(experiment: Experiment, runs: Sequence[Run], folder: Path, comm
         plots.critical_difference(regrets.searchers, mean_ranks(table), pairwise(table), folder / "ranks")
     if experiment.against:
         _against(regrets, folder)
+    if fidelity := search_fidelity(regrets):
+        write_fidelity(fidelity, folder / FIDELITY)
     with replacing(folder / PAGE, force=True) as scratch:
-        scratch.write_text(_page(regrets, table, command, folder), encoding="utf-8")
+        scratch.write_text(_page(regrets, table, fidelity, command, folder), encoding="utf-8")
     return regrets
 
 
@@ -76,7 +80,7 @@ def _summary(regrets: Regrets) -> str:
     return buffer.getvalue()
 
 
-def _page(regrets: Regrets, table: np.ndarray, command: str, folder: Path) -> str:
+def _page(regrets: Regrets, table: np.ndarray, fidelity: Sequence[Fidelity], command: str, folder: Path) -> str:
     experiment = regrets.experiment
     names = regrets.searchers
     lines = [f"# {experiment.title}", ""]
@@ -105,7 +109,7 @@ def _page(regrets: Regrets, table: np.ndarray, command: str, folder: Path) -> st
         lines += ["", *_recommendations(regrets)]
     if len(names) > 1:
         lines += ["", *_comparison(regrets, table)]
-    if fidelity := search_fidelity(regrets):
+    if fidelity:
         lines += ["", *_fidelity(fidelity)]
     lines += ["", "## Figures", "", "![regret over evaluations](regret-over-evaluations.svg)"]
     if (folder / "regret-over-seconds.svg").exists():
@@ -150,13 +154,39 @@ def _fidelity(found: Sequence[Fidelity]) -> list[str]:
     lines = [
         "## Does a surrogate rank searchers as recorded trainings do?",
         "",
-        "Kendall's tau between the searchers' mean regrets on the surrogate and on the table of a dataset; and of the pairs that "
-        "differ significantly on both, how many differ in the same direction.",
+        "Kendall's tau between the searchers' mean regrets on the surrogate and on the table of a dataset, [95 % interval over "
+        "resampled seeds]; and of the pairs that differ significantly on both, how many differ in the same direction.",
         "",
         "| dataset | tau | same direction |",
         "| --- | --- | --- |",
     ]
-    return lines + [f"| {each.dataset} | {each.tau:.2f} | {each.agree} of {each.pairs} |" for each in found]
+    for each in found:
+        tau = f"{each.tau:.2f} [{each.low:.2f}, {each.high:.2f}]"
+        lines.append(f"| {each.dataset} | {tau} | {each.agree} of {each.pairs} |")
+    return lines
+
+
+def write_fidelity(found: Sequence[Fidelity], path: Path) -> None:
+    """One row for each dataset."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(Fidelity._fields)
+    writer.writerows([round(value, 4) if isinstance(value, float) else value for value in each] for each in found)
+    with replacing(path, force=True) as scratch:
+        scratch.write_text(buffer.getvalue(), encoding="utf-8")
+
+
+def read_fidelity(path: Path) -> list[Fidelity]:
+    """What `write_fidelity` wrote; OutputError for anything else."""
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), strict=True))
+        kinds = get_type_hints(Fidelity)
+        return [Fidelity(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]
+    except (OSError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise OutputError(
+            f"{path} does not say how searchers rank on surrogates ({one_line(error)}): nasbench-evs experiment writes it for "
+            "an experiment on both the surrogate and the table of a dataset"
+        ) from None
 
 
 def _comparison(regrets: Regrets, table: np.ndarray) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from nasbench_evs.analysis.experiment import Experiment, Ground, Run, best_known
 
 SIGNIFICANT = 0.05
+_RESAMPLED = 1000  # times, for an interval
 
 
 class Mean(NamedTuple):
@@ -118,37 +119,54 @@ class Regrets:
 class Fidelity(NamedTuple):
     """Whether searchers rank alike on a dataset's surrogate and among its recorded trainings.
 
-    `tau` is Kendall's tau between their mean final regrets; `agree` of `pairs` that differ significantly on both (Wilcoxon over
-    seeds, Holm) differ in the same direction.
+    `dataset` and `space` are those of the experiment file (space "": the dataset's default). `tau` is Kendall's tau between their
+    mean final regrets, `low` and `high` its 95 % interval over resampled seeds; `agree` of `pairs` that differ significantly
+    on both (Wilcoxon over seeds, Holm) differ in the same direction.
     """
 
     dataset: str
+    space: str
+    searchers: int
+    seeds: int
     tau: float
+    low: float
+    high: float
     agree: int
     pairs: int
 
 
 def search_fidelity(regrets: Regrets) -> list[Fidelity]:
     """For every dataset of which both the surrogate and the table are benchmarks of the experiment."""
-    from scipy.stats import kendalltau
-
     sources: dict[tuple[str, str, str], dict[str, str]] = {}
     for ground in regrets.experiment.benchmarks:
-        key = ground.name, ground.space or "seqnas", str(sorted(ground.limits.items()))
+        key = ground.name, ground.space or "", str(sorted(ground.limits.items()))
         sources.setdefault(key, {})[ground.source] = ground.label
     found = []
-    for (dataset, *_), labels in sources.items():
+    for (dataset, space, _), labels in sources.items():
         if not {"surrogate", "table"} <= set(labels):
             continue
-        finals = [
-            np.array([regrets.final(labels[s], name) for name in regrets.searchers]) for s in ("surrogate", "table")
-        ]
-        tau = float(kendalltau(*(np.nanmean(each, axis=1) for each in finals)).statistic)
-        tests = [pairwise(each.T) for each in finals]
-        both = [pair for pair in tests[0] if tests[0][pair] < SIGNIFICANT and tests[1][pair] < SIGNIFICANT]
-        signs = [[np.sign(each[a].mean() - each[b].mean()) for a, b in both] for each in finals]
-        found.append(Fidelity(dataset, tau, sum(x == y for x, y in zip(*signs, strict=True)), len(both)))
+        pair = regrets.finals(labels["surrogate"]), regrets.finals(labels["table"])
+        tau, low, high = rank_agreement(*pair)
+        tests = [pairwise(each.T) for each in pair]
+        both = [two for two in tests[0] if tests[0][two] < SIGNIFICANT and tests[1][two] < SIGNIFICANT]
+        signs = [[np.sign(each[a].mean() - each[b].mean()) for a, b in both] for each in pair]
+        agree = sum(x == y for x, y in zip(*signs, strict=True))
+        searchers, seeds = pair[0].shape
+        found.append(Fidelity(dataset, space, searchers, seeds, tau, low, high, agree, len(both)))
     return found
+
+
+def rank_agreement(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
+    """Kendall's tau between the row means of two (searchers, seeds), and its interval over resampled seeds."""
+    from scipy.stats import kendalltau
+
+    rng = np.random.default_rng(0)
+    taus = []
+    for _ in range(_RESAMPLED):
+        means = [each[:, rng.integers(each.shape[1], size=each.shape[1])].mean(axis=1) for each in (first, second)]
+        taus.append(kendalltau(*means).statistic)
+    low, high = np.nanpercentile(taus, [2.5, 97.5]) if np.isfinite(taus).any() else (math.nan, math.nan)
+    return float(kendalltau(first.mean(axis=1), second.mean(axis=1)).statistic), float(low), float(high)
 
 
 def mean_ranks(table: np.ndarray) -> np.ndarray:

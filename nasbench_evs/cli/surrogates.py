@@ -61,7 +61,7 @@ def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) 
     """
     from nasbench_evs import locations
     from nasbench_evs.surrogate import Surrogate
-    from nasbench_evs.surrogate.card import SUMMARY, summary, write_card
+    from nasbench_evs.surrogate.card import SUMMARY, read_card, summary, write_card
     from nasbench_evs.surrogate.judge import judge
     from nasbench_evs.tables import read
 
@@ -90,9 +90,44 @@ def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) 
             "table_sha256": table.content_sha256,
             "splits": splits,
         }
+        before = read_card(folder) or {}
+        if "searches" in before and before.get("table_sha256") == table.content_sha256:
+            card["searches"] = before["searches"]
         write_card(folder, card)
         print("\n".join(summary(card)), flush=True)
         print(f"written to {folder}", file=sys.stderr)
+
+
+@surrogate.command("fidelity")
+@click.argument("experiment", type=click.Path(path_type=Path))
+def fidelity_command(experiment: Path) -> None:
+    """Say in the cards whether searchers rank on a surrogate as on recorded trainings.
+
+    EXPERIMENT is the folder that nasbench-evs experiment wrote, for searchers on both sources of a dataset. The cards must be
+    there: see surrogate card.
+
+    \b
+    Example:
+      nasbench-evs surrogate fidelity analysis/comparison
+    """
+    from nasbench_evs import locations
+    from nasbench_evs.analysis.report import FIDELITY, read_fidelity
+    from nasbench_evs.benchmark import find_table
+    from nasbench_evs.surrogate.card import SUMMARY, read_card, summary, write_card
+
+    cards = []
+    for found in read_fidelity(experiment / FIDELITY):
+        path = find_table(found.dataset, found.space or None)
+        folder = locations.surrogate_of(path)
+        card = read_card(folder)
+        if card is None:
+            raise UnknownBenchmark(f"the surrogate of {path} has no card yet: run nasbench-evs surrogate card {path}")
+        figures = {key: value for key, value in found._asdict().items() if key not in ("dataset", "space")}
+        cards.append((folder, {**card, "searches": {"experiment": experiment.as_posix(), **figures}}))
+    print("\n".join(SUMMARY))
+    for folder, card in cards:
+        write_card(folder, card)
+        print("\n".join(summary(card)))
 
 
 @surrogate.command("predictors")

@@ -14,6 +14,8 @@ from nasbench_evs.search.reinforce import Reinforce
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.predictors import PREDICTORS, Predictor, predictor
 
+_INITIAL_BATCH = 20
+
 
 class Bound(NamedTuple):
     """The two terms of theorem 1 in one iteration. NaN where no true score was predicted before."""
@@ -37,7 +39,7 @@ class PNASM(Reinforce):
     """Mixed batches: `k` of `n` samples of the controller are evaluated, the others are scored by the predictor.
 
     `initial` architectures of the untrained controller are evaluated first; predictor and controller learn from them. How
-    often the controller goes through them the paper does not say: `passes` times, in shuffled batches of `n`; once moves
+    often the controller goes through them the paper does not say: `passes` times, in shuffled batches of 20; once moves
     a learning rate of 0.001 nowhere. With several workers as many batches are under way as keep all of them busy.
     `k = 0` is the ablation without truth: after `predicted` samples that only the predictor scored, the architectures it
     likes best are evaluated, best first. `k = n` is the one without predictions. With `adaptive` (PNASM-A) the number
@@ -145,7 +147,7 @@ class PNASM(Reinforce):
     def _initialise(self, choices: np.ndarray, scores: np.ndarray) -> None:
         for _ in range(self.passes):
             order = self.rng.permutation(len(scores))
-            for part in np.array_split(order, math.ceil(len(order) / self.batch)):
+            for part in np.array_split(order, math.ceil(len(order) / _INITIAL_BATCH)):
                 self.controller.update(choices[part], scores[part])
         self._refit()
 

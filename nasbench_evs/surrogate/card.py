@@ -54,18 +54,37 @@ def page(card: Mapping[str, Any]) -> str:
         lines += _searchers(figures["searchers"])
         lines += _sizes(figures["sizes"])
         lines += _curves(figures["curves"])
+    if "searches" in card:
+        lines += _searches(card["searches"])
     return "\n".join(lines) + "\n"
 
 
+def _searches(figures: Mapping[str, Any]) -> list[str]:
+    return [
+        "",
+        "## Searchers",
+        "",
+        f"Kendall's tau between the mean regrets of {figures['searchers']} searchers on this surrogate and on the recorded "
+        f"trainings of the same dataset, {figures['seeds']} seeds each: {_tau(figures)} over resampled seeds. "
+        f"Of {figures['pairs']} pairs of searchers that differ significantly on both, {figures['agree']} differ in the same "
+        f"direction. From `{figures['experiment']}`.",
+    ]
+
+
+def _tau(figures: Mapping[str, Any]) -> str:
+    return f"{figures['tau']:.2f} [{figures['low']:.2f}, {figures['high']:.2f}]"
+
+
 SUMMARY = (
-    "| surrogate | split | tau | of a perfect predictor | reached | 80 % intervals cover | tau without a searcher's records |",
-    "| --- | --- | --- | --- | --- | --- | --- |",
+    "| surrogate | split | tau | of a perfect predictor | reached | 80 % intervals cover | tau without a searcher's records "
+    "| searchers' ranks: tau |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- |",
 )
 
 
 def summary(card: Mapping[str, Any]) -> list[str]:
     """A row of SUMMARY for each split."""
-    rows = []
+    rows, searches = [], card.get("searches")
     for split, figures in card["splits"].items():
         tau, perfect, part = figures["kendall_tau"], _perfect(figures), reached(figures)
         covered = figures["calibration"].get("noise_and_knowledge")
@@ -77,6 +96,7 @@ def summary(card: Mapping[str, Any]) -> list[str]:
             "-" if part is None else f"{part:.0%}",
             f"{covered['coverage']['80%']:.1%}" if covered else "-",
             ", ".join(f"{name} {each['kendall_tau']:.3f}" for name, each in figures["searchers"].items()) or "-",
+            _tau(searches) if searches else "-",
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return rows

@@ -106,7 +106,8 @@ class Surrogate:
     def card(self) -> dict[str, Any]:
         """What the surrogate was fitted to and how far to trust it.
 
-        "metrics" come from fitting; "judged" from `nasbench-evs surrogate card`, if it was run for this table.
+        "metrics" come from fitting; "judged" from `nasbench-evs surrogate card`, "searches" from `surrogate
+        fidelity`, if they were run for this table.
         """
         from nasbench_evs.surrogate.card import read_card
 
@@ -115,6 +116,7 @@ class Surrogate:
         judged = read_card(self._folder) if self._folder else None
         if judged is not None and judged.get("table_sha256") == card["table_sha256"]:
             card["judged"] = judged["splits"]
+            card["searches"] = judged.get("searches")
         return card
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import lzma
 import re
+import shutil
 import sqlite3
 
 import numpy as np
@@ -11,12 +12,15 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nasbench_evs import locations
 from nasbench_evs.analysis import experiment as module
 from nasbench_evs.analysis.experiment import read_experiment, run_experiment, tidy
-from nasbench_evs.analysis.report import write_report
-from nasbench_evs.analysis.statistics import Regrets, cliques, holm, mean, mean_ranks, pairwise
+from nasbench_evs.analysis.report import read_fidelity, write_fidelity, write_report
+from nasbench_evs.analysis.statistics import Regrets, cliques, holm, mean, mean_ranks, pairwise, rank_agreement
+from nasbench_evs.benchmark import find_table
 from nasbench_evs.cli import cli
-from nasbench_evs.errors import InvalidQuery, NasbenchError
+from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError
+from nasbench_evs.surrogate.card import read_card
 
 FILE = """
 title = "A small one"
@@ -123,6 +127,43 @@ def test_a_stopped_experiment_goes_on(file, tmp_path, in_this_process, monkeypat
     assert seen == [(36, 36)]  # nothing is run twice
 
 
+def test_search_fidelity_goes_into_the_card(file, tmp_path, in_this_process, monkeypatch):
+    folder = tmp_path / "small"
+    shipped = locations.surrogate_of(find_table("age"))
+    own = tmp_path / "surrogate"
+    shutil.copytree(shipped, own)
+    monkeypatch.setattr(locations, "surrogate_of", lambda path: own)
+    missing = CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)])
+    assert isinstance(missing.exception, OutputError)
+    assert "nasbench-evs experiment writes it" in str(missing.exception)
+    write_report(read_experiment(file), run_experiment(read_experiment(file), folder), folder, "")
+    assert CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)], catch_exceptions=False).exit_code == 0
+    (found,) = read_fidelity(folder / "search-fidelity.csv")
+    assert (found.dataset, found.searchers, found.seeds) == ("age", 3, 3)
+    assert -1 <= found.low <= found.tau <= found.high <= 1
+    card = read_card(own)
+    assert card["searches"]["tau"] == found.tau
+    assert (
+        f"of 3 searchers on this surrogate and on the recorded trainings of the same dataset, 3 seeds each: {found.tau:.2f}"
+        in (own / "card.md").read_text()
+    )
+    assert {**card, "searches": None} == {**read_card(shipped), "searches": None}  # all else stays
+    (folder / "search-fidelity.csv").write_text("dataset,tau\nage,much\n")
+    damaged = CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)])
+    assert "does not say how searchers rank" in str(damaged.exception)
+    (own / "card.json").unlink()
+    write_fidelity([found], folder / "search-fidelity.csv")
+    assert "has no card yet" in str(CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)]).exception)
+
+
+def test_agreement_of_ranks():
+    regrets = np.arange(8.0)[:, None] + np.random.default_rng(0).normal(0, 0.01, (8, 20))
+    assert rank_agreement(regrets, 3 * regrets) == pytest.approx((1, 1, 1))
+    assert rank_agreement(regrets, -regrets) == pytest.approx((-1, -1, -1))
+    tau, low, high = rank_agreement(regrets, np.random.default_rng(1).normal(size=(8, 20)))
+    assert low < tau < high
+
+
 @pytest.mark.slow
 def test_processes_give_the_same(file, tmp_path, in_this_process, monkeypatch):
     experiment = read_experiment(file)
@@ -141,7 +182,7 @@ def test_the_command_writes_everything(file, tmp_path, in_this_process):
     assert "| age surrogate | valid |" in page  # it has no test scores
     assert "mean rank" in page
     assert "Regret of what is recommended" in page
-    assert re.search(r"\| age \| -?[\d.]+ \| \d+ of \d+ \|", page)  # surrogate against table
+    assert re.search(r"\| age \| -?[\d.]+ \[-?[\d.]+, -?[\d.]+\] \| \d+ of \d+ \|", page)  # surrogate against table
     frame = pd.read_csv(folder / "results.csv.xz")
     assert len(frame) == 3 * 3 * (12 + 12 + 8 + 8)
     summary = pd.read_csv(folder / "summary.csv")
