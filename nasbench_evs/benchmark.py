@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -97,6 +98,15 @@ def _question(split: str, epoch: int | None, seed: int | None, distilled: bool) 
     return Question(split, epoch, seed, bool(distilled))
 
 
+def _seeds(seeds: Any, n: int) -> np.ndarray:
+    found = np.asarray(seeds)
+    if found.shape != (n,) or not np.issubdtype(found.dtype, np.integer) or (found < 0).any():
+        raise InvalidQuery(
+            f"seed {seeds!r}: expected an integer of 0 or more, or {n} of them, one for each architecture"
+        )
+    return found
+
+
 class Benchmark:
     """What all benchmarks share: a space, a dataset, a metric, and one query.
 
@@ -108,6 +118,7 @@ class Benchmark:
     space: SearchSpace
     dataset: str
     metric: Metric
+    instant = True  # answers take no training
 
     @property
     def epochs(self) -> int:
@@ -132,14 +143,18 @@ class Benchmark:
         *,
         split: str = "valid",
         epoch: int | None = None,
-        seed: int | None = None,
+        seed: int | Sequence[int] | np.ndarray | None = None,
         distilled: bool = False,
     ) -> Scores:
-        """The scores of many architectures, in their order."""
-        question = _question(split, epoch, seed, distilled)
+        """The scores of many architectures, in their order; of the training with this `seed`, or each with its own."""
         if isinstance(architectures, Architecture | str):
             raise InvalidQuery(f"query_many takes a sequence of architectures, got one: {architectures}; use query")
-        return self._query_many(self._choices(architectures), question)
+        if seed is None or isinstance(seed, int | np.integer):
+            question = _question(split, epoch, seed, distilled)
+            return self._query_many(self._choices(architectures), question)
+        question = _question(split, epoch, None, distilled)
+        choices = self._choices(architectures)
+        return self._query_each(choices, question, _seeds(seed, len(choices)))
 
     def _query(self, architecture: Architecture, question: Question) -> Score:
         raise NotImplementedError
@@ -147,6 +162,23 @@ class Benchmark:
     def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
         """Answers for valid choice indices."""
         raise NotImplementedError
+
+    def _query_each(self, choices: np.ndarray, question: Question, seeds: np.ndarray) -> Scores:
+        """Answers for valid choice indices, each with its seed (N,)."""
+        found, owner = np.unique(seeds, return_inverse=True)
+        groups = [np.flatnonzero(owner == i) for i in range(len(found))]
+        parts = [
+            self._query_many(choices[rows], question._replace(seed=int(seed)))
+            for seed, rows in zip(found, groups, strict=True)
+        ]
+        if not parts:
+            return self._query_many(choices, question)
+        back = np.argsort(np.concatenate(groups))
+        columns: Any = (
+            np.concatenate(column)[back] if isinstance(column[0], np.ndarray) else column[0]
+            for column in zip(*parts, strict=True)
+        )
+        return Scores(*columns)
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         """The seeds recorded for an architecture, in order; empty if its records name none."""
@@ -177,6 +209,13 @@ class _Answers(NamedTuple):
     seconds: np.ndarray
     matching: np.ndarray  # trainings that were asked for, scored or not
     rows: np.ndarray  # all of the above side by side, shape (M, 6): one architecture is one stretch of memory
+
+
+class _Trainings(NamedTuple):
+    """What every record says, for one (split, epoch): NaN where it has no score, or no seconds."""
+
+    value: np.ndarray
+    seconds: np.ndarray
 
 
 class TableBenchmark(Benchmark):
@@ -222,24 +261,26 @@ class TableBenchmark(Benchmark):
 
     def _query(self, architecture: Architecture, question: Question) -> Score:
         position = self._find(architecture)
-        if question.seed is None:
-            answers, at = self._means(question), position
-        else:
-            answers, at = self._answers(self._rows(position), question), 0
-        value, std, noise_std, trainings, seconds, matching = answers.rows[at].tolist()
+        name, direction = self.metric[:2]
+        split, epoch, seed, distilled = question
+        if seed is not None:
+            trained = self._trainings(split, epoch)
+            rows = self._rows(position)
+            for row in range(rows.start, rows.stop):
+                if self.table["seed"][row] == seed and (self.table["distilled"][row] == 1) == distilled:
+                    value, taken = float(trained.value[row]), float(trained.seconds[row])
+                    count, unknown = int(not math.isnan(value)), math.nan
+                    return Score(value, unknown, unknown, name, direction, split, epoch, "table", count, taken)
+            raise self._no_such_training(architecture, question)
+        value, std, noise_std, trainings, seconds, matching = self._means(question).rows[position].tolist()
         if not matching:
             raise self._no_such_training(architecture, question)
-        name, direction = self.metric[:2]
-        split, epoch = question[:2]
         return Score(value, std, noise_std, name, direction, split, epoch, "table", int(trainings), seconds)
 
     def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
-        whole = slice(0, len(self.table))
-        answers = self._means(question) if question.seed is None else self._answers(whole, question)
-        position, recorded = self.locate(choices)
-        if not recorded.all():
-            missing = self.space.architectures(choices[~recorded][:1])[0]
-            raise NotRecorded(f"{self._not_recorded(missing)} ({int((~recorded).sum())} of {len(choices)} asked for)")
+        if question.seed is not None:
+            return self._query_each(choices, question, np.full(len(choices), question.seed))
+        answers, position = self._means(question), self._positions(choices)
         matching = answers.matching[position] > 0
         if not matching.all():
             raise self._no_such_training(self.space.architectures(choices[~matching][:1])[0], question)
@@ -256,10 +297,47 @@ class TableBenchmark(Benchmark):
             answers.seconds[position],
         )
 
+    def _query_each(self, choices: np.ndarray, question: Question, seeds: np.ndarray) -> Scores:
+        split, epoch, _, distilled = question
+        trained, first = self._trainings(split, epoch), self._starts[self._positions(choices)]
+        found = np.full(len(choices), -1)
+        for offset in range(self._most_trainings if len(choices) else 0):
+            row = np.minimum(first + offset, len(self.table) - 1)
+            same = (self.table["seed"][row] == seeds) & ((self.table["distilled"][row] == 1) == distilled)
+            same &= self.table["rank"][row] == self.table["rank"][first]
+            found[same] = row[same]
+        if (found < 0).any():
+            wrong = int(np.flatnonzero(found < 0)[0])
+            asked = question._replace(seed=int(seeds[wrong]))
+            raise self._no_such_training(self.space.architectures(choices[wrong : wrong + 1])[0], asked)
+        value, unknown = trained.value[found], np.full(len(choices), np.nan)
+        return Scores(
+            value, unknown, unknown, *self.metric[:2], split, epoch, np.full(len(choices), "table"),
+            (~np.isnan(value)).astype(np.int64), trained.seconds[found],
+        )  # fmt: skip
+
+    def seeds_many(self, architectures: Architectures) -> tuple[np.ndarray, np.ndarray]:
+        """`seeds` of many architectures: all of them in one array, (M,), and how many each has, (N,)."""
+        position = self._positions(self._choices(architectures))
+        known = (self.table["seed"] != MISSING) & (self.table["distilled"] != 1)
+        counts = np.add.reduceat(known, self._starts, dtype=np.int64)
+        first = (np.cumsum(counts) - counts)[position]
+        counts = counts[position]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self.table["seed"][known][np.repeat(first, counts) + within], counts
+
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         rows = self._rows(self._find(architecture))
         seeds = self.table["seed"][rows][(self.table["distilled"][rows] == 1) == distilled]
         return tuple(seeds[seeds != MISSING].tolist())
+
+    def _positions(self, choices: np.ndarray) -> np.ndarray:
+        """Positions in `pool` of valid choice indices, all recorded."""
+        position, recorded = self.locate(choices)
+        if not recorded.all():
+            missing = self.space.architectures(choices[~recorded][:1])[0]
+            raise NotRecorded(f"{self._not_recorded(missing)} ({int((~recorded).sum())} of {len(choices)} asked for)")
+        return position
 
     def locate(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of valid choice indices (N, C): positions in `pool` and whether recorded at all, both of shape (N,)."""
@@ -341,6 +419,15 @@ class TableBenchmark(Benchmark):
     def _cache(self) -> dict[Question, _Answers]:
         return {}
 
+    @cached_property
+    def _trained(self) -> dict[tuple[str, int | None], _Trainings]:
+        return {}
+
+    @cached_property
+    def _most_trainings(self) -> int:
+        """Of one architecture."""
+        return int(np.diff(np.append(self._starts, len(self.table))).max())
+
     def __getstate__(self) -> dict[str, object]:
         # What was computed from the table does not travel with it.
         return {name: self.__dict__[name] for name in ("table", "space", "dataset", "metric")}
@@ -351,13 +438,19 @@ class TableBenchmark(Benchmark):
         if answers is None:
             if len(self._cache) >= _KEPT:
                 self._cache.clear()
-            answers = self._cache[question] = self._answers(slice(0, len(self.table)), question)
+            answers = self._cache[question] = self._answers(question)
         return answers
 
-    def _answers(self, rows: slice, question: Question) -> _Answers:
-        """What these records, which are all of some architectures, say about each of them."""
+    def _trainings(self, split: str, epoch: int | None) -> _Trainings:
+        """What every record says, kept for the next query."""
+        if (split, epoch) not in self._trained:
+            if len(self._trained) >= _KEPT:
+                self._trained.clear()
+            self._trained[split, epoch] = self._read(split, epoch)
+        return self._trained[split, epoch]
+
+    def _read(self, split: str, epoch: int | None) -> _Trainings:
         table = self.table
-        split, epoch, seed, distilled = question
         if epoch is not None:
             if table.header.curves == "best":
                 raise NotRecorded(f"the table of {self.dataset} holds the best epoch only: leave epoch out")
@@ -365,18 +458,19 @@ class TableBenchmark(Benchmark):
                 raise NotRecorded(f"epoch {epoch} is not recorded: expected 1 to {table.epochs}")
         if split == "test" and not self._has_test_scores:
             raise NotRecorded(f"the table of {self.dataset} has no test scores: use split='valid'")
-        first = int(rows.start)
-        read_at = table.best_epoch[rows] if epoch is None else np.full(rows.stop - first, epoch)
-        value = table[f"{split}_score"][rows][np.arange(len(read_at)), np.maximum(read_at, 1) - 1].astype(np.float64)
-        value[read_at == 0] = np.nan
-        spent = table["train_seconds"][rows, : epoch or table.epochs]
+        read_at = table.best_epoch if epoch is None else np.full(len(table), epoch)
+        value = table[f"{split}_score"][np.arange(len(table)), np.maximum(read_at, 1) - 1].astype(np.float64)
+        value[(read_at == 0) | (table["status"] == b"failed")] = np.nan
+        spent = table["train_seconds"][:, : epoch or table.epochs]
         seconds = np.where(np.isnan(spent).all(axis=1), np.nan, np.nansum(spent, axis=1, dtype=np.float64))
-        wanted = (table["distilled"][rows] == 1) == distilled
-        if seed is not None:
-            wanted &= table["seed"][rows] == seed
-        finished = wanted & (table["status"][rows] != b"failed")
-        scored = finished & ~np.isnan(value)
-        starts = self._starts if rows.stop - first == len(table) else np.zeros(1, np.intp)
+        return _Trainings(value, seconds)
+
+    def _answers(self, question: Question) -> _Answers:
+        """What the records say about each architecture."""
+        value, seconds = self._trainings(question.split, question.epoch)
+        wanted = (self.table["distilled"] == 1) == question.distilled
+        scored = wanted & ~np.isnan(value)
+        starts = self._starts
         owner = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(value))))
         matching = np.add.reduceat(wanted, starts, dtype=np.int64)
         trainings = np.add.reduceat(scored, starts, dtype=np.int64)
@@ -507,6 +601,7 @@ class TrainingBenchmark(Benchmark):
     `query(arch)` trains with seed 0, `query(arch, seed=s)` with that seed. Each training is kept for later queries.
     """
 
+    instant = False
     live = True  # every seed can be asked for, whatever `seeds` lists
 
     def __init__(self, header: Header, device: str = "cpu") -> None:

@@ -190,6 +190,33 @@ def test_trainings_with_teachers_are_never_mixed_in():
         bench.query_many([zero, one])
 
 
+def test_a_seed_for_each_architecture(seqnas_table, surrogate):
+    table = TableBenchmark(seqnas_table)
+    choices = np.repeat(table.pool, 2, axis=0)
+    seeds, counts = table.seeds_many(table.pool)
+    assert counts.sum() == len(seeds)
+    at = np.cumsum(counts) - counts
+    for i, architecture in enumerate(table.space.architectures(table.pool)):
+        assert tuple(seeds[at[i] : at[i] + counts[i]]) == table.seeds(architecture)
+    wanted = np.stack([seeds[at], seeds[at + counts - 1]], axis=1).ravel()
+    for bench in (table, SurrogateBenchmark(surrogate)):
+        many = bench.query_many(choices, seed=wanted, split="test")
+        assert len(many) == len(choices)
+        for i in (0, 1, 7, len(choices) - 1):
+            one = bench.query(bench.space.architectures(choices[i : i + 1])[0], seed=int(wanted[i]), split="test")
+            for name, value in one._asdict().items():
+                found = getattr(many, name)
+                assert value == pytest.approx(found[i] if isinstance(found, np.ndarray) else found, nan_ok=True)
+    wrong = wanted.copy()
+    wrong[3] = 77
+    with pytest.raises(NotRecorded, match="seed 77 of"):
+        table.query_many(choices, seed=wrong)
+    for seeds in ([0], [0.5] * len(choices), [-1] * len(choices), "3"):
+        with pytest.raises(InvalidQuery, match="one for each architecture"):
+            table.query_many(choices, seed=seeds)
+    assert len(table.query_many(choices[:0], seed=np.empty(0, int))) == 0
+
+
 def test_where_only_teachers_were_recorded_the_surrogate_answers(seqnas_table, surrogate):
     taught = seqnas_table["distilled"].copy()
     taught[:5] = 1

@@ -191,9 +191,9 @@ class Domain:
         """Architecture key -> position in the pool."""
         return {row.tobytes(): position for position, row in enumerate(np.ascontiguousarray(self._pool))}
 
-    def position(self, row: np.ndarray) -> int | None:
-        """The position of a row in `pool`, None if it is not there."""
-        return self._positions.get(row.astype(np.int8).tobytes())
+    def position(self, key: bytes) -> int | None:
+        """The position in `pool` of the architecture with this key, None if it is not there."""
+        return self._positions.get(key)
 
     def _impossible(self) -> InvalidQuery:
         limits = ", ".join(f"{name} <= {limit:,g}" for name, limit in self.limits.items())

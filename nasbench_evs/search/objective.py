@@ -65,6 +65,42 @@ class Objective:
         answer = self.bench.query(architecture, seed=self._training(architecture), epoch=epoch)
         return Observation(self.sign * answer.value, answer.seconds)
 
+    def observe_many(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`observe` of every row at its best epoch: scores and seconds, (N,)."""
+        return self._observed(self.bench, choices)
+
+    def _observed(self, bench: Any, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if hasattr(bench, "recorded"):
+            recorded = bench.recorded.holds(choices, False)
+            scores, seconds = np.empty((2, len(choices)))
+            for part, rows in ((bench.recorded, recorded), (bench.predicted, ~recorded)):
+                if rows.any():
+                    scores[rows], seconds[rows] = self._observed(part, choices[rows])
+            return scores, seconds
+        if not self.noise:
+            answers = bench.query_many(choices)
+        elif not hasattr(bench, "seeds_many"):
+            answers = bench.query_many(choices, seed=self.seed)
+        else:
+            return self._recorded(bench, choices)
+        return self.sign * answers.value, answers.seconds
+
+    def _recorded(self, bench: Any, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        seeds, counts = bench.seeds_many(choices)
+        seeded = counts > 0
+        scores, seconds = np.empty((2, len(choices)))
+        if not seeded.all():
+            answers = bench.query_many(choices[~seeded])
+            scores[~seeded], seconds[~seeded] = answers.value, answers.seconds
+        if seeded.any():
+            first, counts = (np.cumsum(counts) - counts)[seeded], counts[seeded]
+            turn = np.array([self.seed % max(1, count) for count in range(counts.max() + 1)])[counts]
+            rank = self.domain.space.rank_many(choices[seeded]) % counts.astype(np.uint64)
+            chosen = seeds[first + (rank.astype(np.int64) + turn) % counts]
+            answers = bench.query_many(choices[seeded], seed=chosen)
+            scores[seeded], seconds[seeded] = answers.value, answers.seconds
+        return self.sign * scores, seconds
+
     def _training(self, architecture: Architecture) -> int | None:
         if not self.noise:
             return None

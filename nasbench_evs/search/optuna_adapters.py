@@ -96,7 +96,7 @@ class OptunaSampler(Searcher):
 
     def _allowed(self, row: np.ndarray) -> bool:
         if self.domain.pool is not None:
-            return self.domain.position(row) is not None
+            return self.domain.position(row.tobytes()) is not None
         return bool(self.domain.feasible(row[None])[0])
 
     def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:

@@ -13,6 +13,8 @@ from nasbench_evs.spaces import SearchSpace
 class RandomSearch(Searcher):
     """Random architectures; with `replacement` the same one may be asked for again."""
 
+    blind = True
+
     def __init__(self, space: SearchSpace | Domain, seed: int = 0, *, replacement: bool = False) -> None:
         super().__init__(space, seed)
         self.replacement = truth("replacement", replacement)

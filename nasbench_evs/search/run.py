@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_AT_ONCE = 1000  # architectures that a blind searcher is asked for
 _IDLE = 10_000  # evaluations without any time, after which a budget of seconds counts as endless
 
 
@@ -187,10 +188,13 @@ class _Loop:
         self._begun = 0.0  # evaluations, ended or not
         self._count = 0
         self._reached: dict[bytes, int] = {}  # epochs an architecture was trained to
-        self._known: list[float] = []  # seconds of whole trainings
+        self._known, self._timings = 0.0, 0  # seconds of whole trainings so far, and of how many
         self._idle = 0  # evaluations in a row that took no time
 
     def run(self) -> None:
+        if getattr(self.searcher, "blind", False) and getattr(self.objective.bench, "instant", False):
+            self._run_blindly()
+            return
         now, spent = 0.0, 0.0
         self._fill(now)
         while self._running:
@@ -202,6 +206,33 @@ class _Loop:
             self._record(ended, spent)
             self._timed(self.searcher.tell, [ended.asked], [ended.score])
             self._fill(now)
+
+    def _run_blindly(self) -> None:
+        """The same for a searcher that need not wait for results: it asks for many at once, and is told many at once."""
+        free = [0.0] * self.workers  # when each worker is
+        ended: list[tuple[float, int, float, float, Architecture]] = []  # finished, order, started, score
+        while self._begun < self.most and free[0] <= self.limit:
+            wanted = _AT_ONCE if self.most == math.inf else min(_AT_ONCE, int(self.most - self._begun))
+            asked = self._timed(self.searcher.ask, _AT_ONCE)[:wanted]
+            if not asked:
+                break
+            choices = self.domain.space.stack(asked)
+            scores, seconds = self.objective.observe_many(choices)
+            for architecture, score, taken in zip(asked, scores.tolist(), seconds.tolist(), strict=True):
+                started = free[0]
+                taken = self._taken(taken, 1.0)
+                self._begun += 1
+                heapq.heapreplace(free, started + taken)
+                ended.append((started + taken, len(ended), started, score, architecture))
+        ended = [each for each in sorted(ended) if each[0] <= self.limit]
+        architectures = [each[-1] for each in ended]
+        fits = self.domain.feasible(self.domain.space.stack(architectures)).tolist()
+        sign = self.objective.sign
+        self.trials = [
+            Trial(architecture, None, sign * score, fit, spent, started, finished)
+            for spent, (fit, (finished, _, started, score, architecture)) in enumerate(zip(fits, ended, strict=True), 1)
+        ]
+        self._timed(self.searcher.tell, architectures, [each[3] for each in ended])
 
     def _fill(self, now: float) -> None:
         """Give work to every free worker."""
@@ -235,33 +266,39 @@ class _Loop:
             if before and not math.isnan(taken):
                 taken = max(0.0, taken - self.objective.observe(architecture, before).seconds)
             self._reached[architecture.key] = epoch
-        if math.isnan(taken):
-            taken = self._unknown(share)
-        elif taken > 0:
-            self._known.append(taken / share)
-        self._idle = 0 if taken > 0 else self._idle + 1
-        if self.most == math.inf and self._idle > _IDLE:
-            raise InvalidQuery(
-                "trainings of this benchmark take no time: give a budget of evaluations instead of seconds"
-            )
+        taken = self._taken(taken, share)
         self._begun += share
         self._count += 1
         heapq.heappush(self._running, _Running(now + taken, self._count, asked, seen.score, share, now))
         return True
 
+    def _taken(self, seconds: float, share: float) -> float:
+        """The simulated seconds of an evaluation, which is a share of a whole training."""
+        if math.isnan(seconds):
+            seconds = self._unknown(share)
+        elif seconds > 0:
+            self._known += seconds / share
+            self._timings += 1
+        self._idle = 0 if seconds > 0 else self._idle + 1
+        if self.most == math.inf and self._idle > _IDLE:
+            raise InvalidQuery(
+                "trainings of this benchmark take no time: give a budget of evaluations instead of seconds"
+            )
+        return seconds
+
     def _unknown(self, share: float) -> float:
         """Seconds of an evaluation that has none: as long as the mean of those known so far, for a whole training."""
-        if not self._known:
+        if not self._timings:
             if self.limit < math.inf:
                 raise InvalidQuery("this benchmark has no training seconds: give a budget of evaluations instead")
             self.timed = False
             return share
-        return share * sum(self._known) / len(self._known)
+        return share * self._known / self._timings
 
     def _record(self, ended: _Running, spent: float) -> None:
         step = ended.asked
         architecture, epoch = (step.architecture, step.epoch) if isinstance(step, Step) else (step, None)
-        feasible = bool(self.domain.feasible(self.domain.space.stack([architecture]))[0])
+        feasible = not self.domain.limits or bool(self.domain.feasible(self.domain.space.stack([architecture]))[0])
         value = self.objective.sign * ended.score
         self.trials.append(Trial(architecture, epoch, value, feasible, spent, ended.started, ended.finished))
 

@@ -25,8 +25,11 @@ class Searcher(ABC):
     and draws from its own generator. Scores: larger is better; NaN is an evaluation that failed. Results may be told in
     any order, late, or for architectures that were not asked for. No architecture is asked for twice.
 
-    A subclass says what to ask for in `_propose`, and learns in `_learn`.
+    A subclass says what to ask for in `_propose`, and learns in `_learn`. One with `blind = True` promises that what it is
+    told changes nothing of what it asks for, so that `run` may ask for many at once.
     """
+
+    blind = False
 
     def __init__(self, space: SearchSpace | Domain, seed: int = 0) -> None:
         self.domain = Domain.of(space)
@@ -72,9 +75,11 @@ class Searcher(ABC):
         order = np.argsort(-scores, kind="stable")
         found: dict[bytes, np.ndarray] = {}
         for row in choices[order[~np.isnan(scores[order])]]:
+            if len(found) == n:
+                break
             if self.domain.feasible(row[None])[0]:
                 found.setdefault(row.tobytes(), row)
-        return self.space.architectures(self._stack(list(found.values())[:n])) if found else []
+        return self.space.architectures(self._stack(list(found.values()))) if found else []
 
     # What a subclass defines
 
@@ -108,6 +113,8 @@ class Searcher(ABC):
         """
         found: list[np.ndarray] = []
         if self._skip is not None and self.domain.pool is not None:
+            if draw == self.random:
+                return self._fresh(n, self.domain.pool, self._skip)
             n = min(n, int((~self._skip).sum()))
             drawn = draw(n)[:n] if n else self._stack([])
             if len(drawn) < n:
@@ -139,23 +146,37 @@ class Searcher(ABC):
                 return self.domain.pool[self.rng.choice(fresh, size=n, replace=False)]
         return self.domain.sample_many(n, self.rng)
 
+    def _fresh(self, n: int, pool: np.ndarray, skip: np.ndarray) -> np.ndarray:
+        """Up to n random architectures of the pool, none of which `skip` names; counts them as asked."""
+        left = np.flatnonzero(~skip)
+        at = self.rng.choice(left, size=min(n, len(left)), replace=False)
+        skip[at] = True
+        self._asked.update(_keys(pool[at]))
+        return pool[at]
+
     def _unseen(self, choices: np.ndarray) -> list[np.ndarray]:
         fresh = []
-        for row in np.asarray(choices, np.int8):
-            if row.tobytes() not in self._asked:
-                self._mark(row[None])
+        for key, row in zip(_keys(choices), np.asarray(choices, np.int8), strict=True):
+            if key not in self._asked:
+                self._asked.add(key)
                 fresh.append(row)
         return fresh
 
     def _mark(self, choices: np.ndarray) -> None:
         """These count as asked for."""
-        for row in choices:
-            self._asked.add(row.tobytes())
-            if self._skip is not None and (position := self.domain.position(row)) is not None:
-                self._skip[position] = True
+        keys = _keys(choices)
+        self._asked.update(keys)
+        if self._skip is not None:
+            self._skip[[at for key in keys if (at := self.domain.position(key)) is not None]] = True
 
     def _stack(self, rows: list[np.ndarray]) -> np.ndarray:
         return np.array(rows, np.int8).reshape(-1, len(self.space.choices))
+
+
+def _keys(choices: np.ndarray) -> list[bytes]:
+    """The key of every row."""
+    data, width = np.ascontiguousarray(choices, np.int8).tobytes(), choices.shape[1]
+    return [data[start : start + width] for start in range(0, len(data), width)]
 
 
 class Step(NamedTuple):

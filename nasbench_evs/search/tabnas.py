@@ -148,7 +148,7 @@ class Factorised(Searcher):
         if not self._drawn:
             self._drawn = list(self.controller.sample(_BLOCK, self.rng))
         row = self._drawn.pop()
-        if self.domain.pool is None or self.domain.position(row) is not None:
+        if self.domain.pool is None or self.domain.position(row.astype(np.int8).tobytes()) is not None:
             return row
         nearest: np.ndarray = self.domain.pool[self.domain.nearest(row, self.rng)]
         return nearest

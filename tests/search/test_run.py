@@ -81,6 +81,64 @@ def test_the_clock(bench, name, workers, seconds, seed):
         assert trial.finished - trial.started == pytest.approx(taken, abs=1e-6)
 
 
+class InOrder(search.Searcher):
+    """All architectures of its pool in their order, whatever it is told."""
+
+    def _propose(self, n):
+        first = len(self._asked)
+        self._mark(self.domain.pool[first : first + n])
+        return self.domain.pool[first : first + n]
+
+
+class InOrderBlindly(InOrder):
+    blind = True
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    workers=st.integers(1, 9),
+    budget=st.none() | st.integers(1, 70),
+    seconds=st.none() | st.floats(0, 400),
+    timed=st.booleans(),
+    params=st.none() | st.integers(300, 1000),
+    seed=st.integers(0, 2**40),
+)
+def test_asking_for_many_at_once_changes_nothing(workers, budget, seconds, timed, params, seed):
+    if budget is None and seconds is None:
+        budget = 30
+    if not timed:
+        budget, seconds = budget or 30, None
+    bench = TableBenchmark(made_table(seconds=timed))
+    constraint = None if params is None else {"params": params}
+    one, many = (
+        search.run(cls, bench, budget=budget, seconds=seconds, workers=workers, constraint=constraint, seed=seed)
+        for cls in (InOrder, InOrderBlindly)
+    )
+    assert len(many.trials) == len(one.trials)
+    assert many.recommended == one.recommended
+    for a, b in zip(one.trials, many.trials, strict=True):
+        assert (a.architecture, a.epoch, a.value, a.feasible, a.spent) == (
+            b.architecture,
+            b.epoch,
+            b.value,
+            b.feasible,
+            b.spent,
+        )
+        assert (a.started, a.finished) == pytest.approx((b.started, b.finished))
+
+
+@pytest.mark.parametrize(("name", "source"), [("credit-default", "auto"), ("age", "table"), ("bpic2012", "surrogate")])
+@pytest.mark.parametrize("noise", [True, False])
+def test_many_observations_are_those_of_one(name, source, noise):
+    bench = nb.load(name, source=source)
+    recorded = nb.load(name, source="table").pool
+    choices = recorded[:80] if source == "table" else np.concatenate([bench.space.sample_many(20, 0), recorded[:60]])
+    objective = Objective(bench, seed=5, noise=noise)
+    scores, seconds = objective.observe_many(choices)
+    for architecture, score, taken in zip(bench.space.architectures(choices), scores, seconds, strict=True):
+        np.testing.assert_allclose(objective.observe(architecture), (score, taken))
+
+
 def test_more_workers_end_sooner(bench):
     ends = [search.run("random", bench, budget=30, seed=0, workers=w).trials[-1].finished for w in (1, 2, 6)]
     assert ends[0] > ends[1] > ends[2]
