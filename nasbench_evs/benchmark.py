@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SOURCES = ("auto", "table", "surrogate", "train")
 SPLITS = ("valid", "test")
 
-_KEPT = 128  # sets of answers a table keeps, one for each (split, epoch, distilled)
+_KEPT = 128  # sets of answers a table keeps, one for each (split, epoch, distilled); and of what records say
 
 
 class Score(NamedTuple):
@@ -99,7 +99,10 @@ def _question(split: str, epoch: int | None, seed: int | None, distilled: bool) 
 
 
 def _seeds(seeds: Any, n: int) -> np.ndarray:
-    found = np.asarray(seeds)
+    try:
+        found = np.asarray(seeds) if len(seeds) else np.empty(0, np.int64)
+    except (TypeError, ValueError):
+        found = np.empty((0, 0))
     if found.shape != (n,) or not np.issubdtype(found.dtype, np.integer) or (found < 0).any():
         raise InvalidQuery(
             f"seed {seeds!r}: expected an integer of 0 or more, or {n} of them, one for each architecture"
@@ -118,7 +121,9 @@ class Benchmark:
     space: SearchSpace
     dataset: str
     metric: Metric
-    instant = True  # answers take no training
+    # Whether answers are looked up or predicted, all of them by `query_many`: then a search may ask for many ahead of its
+    # clock. A subclass that says nothing is asked for one after another.
+    instant = False
 
     @property
     def epochs(self) -> int:
@@ -225,6 +230,8 @@ class TableBenchmark(Benchmark):
     reached. An architecture none of whose trainings has a score gets NaN.
     """
 
+    instant = True
+
     def __init__(self, table: Table) -> None:
         self.table = table
         self.space = table.header.space
@@ -264,11 +271,14 @@ class TableBenchmark(Benchmark):
         name, direction = self.metric[:2]
         split, epoch, seed, distilled = question
         if seed is not None:
-            trained = self._trainings(split, epoch)
             rows = self._rows(position)
             for row in range(rows.start, rows.stop):
                 if self.table["seed"][row] == seed and (self.table["distilled"][row] == 1) == distilled:
-                    value, taken = float(trained.value[row]), float(trained.seconds[row])
+                    if epoch is None:
+                        trained, at = self._trainings(split, None), row
+                    else:  # there are many epochs: those of all records are not worth reading
+                        trained, at = self._read(split, epoch, slice(row, row + 1)), 0
+                    value, taken = float(trained.value[at]), float(trained.seconds[at])
                     count, unknown = int(not math.isnan(value)), math.nan
                     return Score(value, unknown, unknown, name, direction, split, epoch, "table", count, taken)
             raise self._no_such_training(architecture, question)
@@ -446,10 +456,10 @@ class TableBenchmark(Benchmark):
         if (split, epoch) not in self._trained:
             if len(self._trained) >= _KEPT:
                 self._trained.clear()
-            self._trained[split, epoch] = self._read(split, epoch)
+            self._trained[split, epoch] = self._read(split, epoch, slice(0, len(self.table)))
         return self._trained[split, epoch]
 
-    def _read(self, split: str, epoch: int | None) -> _Trainings:
+    def _read(self, split: str, epoch: int | None, rows: slice) -> _Trainings:
         table = self.table
         if epoch is not None:
             if table.header.curves == "best":
@@ -458,10 +468,10 @@ class TableBenchmark(Benchmark):
                 raise NotRecorded(f"epoch {epoch} is not recorded: expected 1 to {table.epochs}")
         if split == "test" and not self._has_test_scores:
             raise NotRecorded(f"the table of {self.dataset} has no test scores: use split='valid'")
-        read_at = table.best_epoch if epoch is None else np.full(len(table), epoch)
-        value = table[f"{split}_score"][np.arange(len(table)), np.maximum(read_at, 1) - 1].astype(np.float64)
-        value[(read_at == 0) | (table["status"] == b"failed")] = np.nan
-        spent = table["train_seconds"][:, : epoch or table.epochs]
+        read_at = table.best_epoch[rows] if epoch is None else np.full(rows.stop - rows.start, epoch)
+        value = table[f"{split}_score"][rows][np.arange(len(read_at)), np.maximum(read_at, 1) - 1].astype(np.float64)
+        value[(read_at == 0) | (table["status"][rows] == b"failed")] = np.nan
+        spent = table["train_seconds"][rows, : epoch or table.epochs]
         seconds = np.where(np.isnan(spent).all(axis=1), np.nan, np.nansum(spent, axis=1, dtype=np.float64))
         return _Trainings(value, seconds)
 
@@ -498,6 +508,8 @@ class SurrogateBenchmark(Benchmark):
     `query(arch)` is the predicted mean; `query(arch, seed=s)` adds a draw from the predicted noise, the same for the
     same seed on any machine and in any batch.
     """
+
+    instant = True
 
     def __init__(self, surrogate: Surrogate) -> None:
         self.surrogate = surrogate
@@ -537,6 +549,14 @@ class SurrogateBenchmark(Benchmark):
             seconds,
         )
 
+    def _query_each(self, choices: np.ndarray, question: Question, seeds: np.ndarray) -> Scores:
+        means = self._query_many(choices, question)
+        noise = np.empty(len(choices))
+        for seed in np.unique(seeds):
+            rows = np.flatnonzero(seeds == seed)
+            noise[rows] = self.surrogate.noise(choices[rows], question.split, int(seed), distilled=question.distilled)
+        return Scores(**{**means._asdict(), "value": means.value + means.noise_std * noise})
+
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         raise NotRecorded("a surrogate records no seeds: every seed can be asked for, with query(arch, seed=...)")
 
@@ -549,6 +569,8 @@ class SurrogateBenchmark(Benchmark):
 
 class AutoBenchmark(Benchmark):
     """Recorded architectures from the table, all others from the surrogate; every answer says which."""
+
+    instant = True
 
     def __init__(self, table: TableBenchmark, surrogate: SurrogateBenchmark) -> None:
         self.recorded = table
@@ -587,8 +609,9 @@ class AutoBenchmark(Benchmark):
         return Scores(**fields)
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
-        if not self.recorded.locate(self.space.stack([architecture]))[1][0]:
-            raise NotRecorded(f"{architecture} was not trained on {self.dataset}: a surrogate answers for it")
+        self.space.stack([architecture])  # says what is wrong with it
+        if not self.recorded.holds_one(architecture, distilled):
+            raise NotRecorded(f"{architecture} was not trained so on {self.dataset}: a surrogate answers for it")
         return self.recorded.seeds(architecture, distilled=distilled)
 
     def cost_many(self, architectures: Architectures) -> Cost:
@@ -601,7 +624,6 @@ class TrainingBenchmark(Benchmark):
     `query(arch)` trains with seed 0, `query(arch, seed=s)` with that seed. Each training is kept for later queries.
     """
 
-    instant = False
     live = True  # every seed can be asked for, whatever `seeds` lists
 
     def __init__(self, header: Header, device: str = "cpu") -> None:

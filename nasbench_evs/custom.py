@@ -145,8 +145,6 @@ def _metric(name: str, direction: str) -> Metric:
 class FunctionBenchmark(Benchmark):
     """Answers by calling a function; each architecture (with each seed) is evaluated once."""
 
-    instant = False
-
     def __init__(self, space: SearchSpace, function: Callable[..., float], metric: Metric, dataset: str) -> None:
         self.space, self.function, self.metric, self.dataset = space, function, metric, dataset
         try:

@@ -214,7 +214,10 @@ def test_a_seed_for_each_architecture(seqnas_table, surrogate):
     for seeds in ([0], [0.5] * len(choices), [-1] * len(choices), "3"):
         with pytest.raises(InvalidQuery, match="one for each architecture"):
             table.query_many(choices, seed=seeds)
-    assert len(table.query_many(choices[:0], seed=np.empty(0, int))) == 0
+    with pytest.raises(InvalidQuery, match="one for each architecture"):
+        table.query_many(choices, seed=[[1], [2, 3]])
+    for bench in (table, SurrogateBenchmark(surrogate)):
+        assert len(bench.query_many(choices[:0], seed=[])) == 0
 
 
 def test_where_only_teachers_were_recorded_the_surrogate_answers(seqnas_table, surrogate):

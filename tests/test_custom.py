@@ -49,7 +49,8 @@ def test_named_seeds_and_directions():
     made = frame().assign(seed=[7, 3, 9, 1], accuracy=[0.5, 0.75, 0.25, 0.9])
     bench = nb.from_frame(SPACE, made, score="accuracy", direction="min")
     assert bench.seeds(SPACE.parse("op=attention,heads=2,norm=False")) == (3, 9)
-    assert search.run("random", bench, budget=5, seed=0).best.value <= 0.5
+    result = search.run("random", bench, budget=5, seed=0)
+    assert result.best.value == min(trial.value for trial in result.trials) > 0
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,11 @@ def write_report(experiment: Experiment, runs: Sequence[Run], folder: Path, comm
         plots.critical_difference(regrets.searchers, mean_ranks(table), pairwise(table), folder / "ranks")
     if experiment.against:
         _against(regrets, folder)
-    if fidelity := search_fidelity(regrets):
+    fidelity = search_fidelity(regrets)
+    if fidelity:
         write_fidelity(fidelity, folder / FIDELITY)
+    else:
+        (folder / FIDELITY).unlink(missing_ok=True)
     with replacing(folder / PAGE, force=True) as scratch:
         scratch.write_text(_page(regrets, table, fidelity, command, folder), encoding="utf-8")
     return regrets
@@ -179,10 +182,12 @@ def write_fidelity(found: Sequence[Fidelity], path: Path) -> None:
 def read_fidelity(path: Path) -> list[Fidelity]:
     """What `write_fidelity` wrote; OutputError for anything else."""
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), strict=True))
-        kinds = get_type_hints(Fidelity)
-        return [Fidelity(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]
-    except (OSError, csv.Error, KeyError, TypeError, ValueError) as error:
+        names, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines(), strict=True)
+        kinds = list(get_type_hints(Fidelity).values())
+        if tuple(names) != Fidelity._fields or not rows:
+            raise ValueError("another header, or no rows")
+        return [Fidelity(*(kind(value) for kind, value in zip(kinds, row, strict=True))) for row in rows]
+    except (OSError, csv.Error, ValueError) as error:
         raise OutputError(
             f"{path} does not say how searchers rank on surrogates ({one_line(error)}): nasbench-evs experiment writes it for "
             "an experiment on both the surrogate and the table of a dataset"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from nasbench_evs.analysis.experiment import Experiment, Ground, Run, best_known
+from nasbench_evs.benchmark import find_table
 
 SIGNIFICANT = 0.05
 _RESAMPLED = 1000  # times, for an interval
@@ -119,7 +121,7 @@ class Regrets:
 class Fidelity(NamedTuple):
     """Whether searchers rank alike on a dataset's surrogate and among its recorded trainings.
 
-    `dataset` and `space` are those of the experiment file (space "": the dataset's default). `tau` is Kendall's tau between their
+    `dataset` and `space` as in the experiment file (space "": the dataset's default). `tau` is Kendall's tau between their
     mean final regrets, `low` and `high` its 95 % interval over resampled seeds; `agree` of `pairs` that differ significantly
     on both (Wilcoxon over seeds, Holm) differ in the same direction.
     """
@@ -136,23 +138,29 @@ class Fidelity(NamedTuple):
 
 
 def search_fidelity(regrets: Regrets) -> list[Fidelity]:
-    """For every dataset of which both the surrogate and the table are benchmarks of the experiment."""
-    sources: dict[tuple[str, str, str], dict[str, str]] = {}
+    """For every dataset of which the experiment has both the surrogate and the table, without a constraint.
+
+    Empty for searchers of which none can be ranked before another.
+    """
+    sources: dict[Path, dict[str, Ground]] = {}
     for ground in regrets.experiment.benchmarks:
-        key = ground.name, ground.space or "", str(sorted(ground.limits.items()))
-        sources.setdefault(key, {})[ground.source] = ground.label
+        if not ground.limits:
+            sources.setdefault(find_table(ground.name, ground.space), {})[ground.source] = ground
     found = []
-    for (dataset, space, _), labels in sources.items():
-        if not {"surrogate", "table"} <= set(labels):
+    for grounds in sources.values():
+        if not {"surrogate", "table"} <= set(grounds):
             continue
-        pair = regrets.finals(labels["surrogate"]), regrets.finals(labels["table"])
+        pair = regrets.finals(grounds["surrogate"].label), regrets.finals(grounds["table"].label)
         tau, low, high = rank_agreement(*pair)
+        if math.isnan(tau):
+            continue
         tests = [pairwise(each.T) for each in pair]
         both = [two for two in tests[0] if tests[0][two] < SIGNIFICANT and tests[1][two] < SIGNIFICANT]
         signs = [[np.sign(each[a].mean() - each[b].mean()) for a, b in both] for each in pair]
         agree = sum(x == y for x, y in zip(*signs, strict=True))
+        ground = grounds["surrogate"]
         searchers, seeds = pair[0].shape
-        found.append(Fidelity(dataset, space, searchers, seeds, tau, low, high, agree, len(both)))
+        found.append(Fidelity(ground.name, ground.space or "", searchers, seeds, tau, low, high, agree, len(both)))
     return found
 
 

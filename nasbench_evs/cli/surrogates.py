@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from nasbench_evs.cli.output import FORCE, TABLE, with_progress
-from nasbench_evs.errors import InvalidQuery, OutputError, UnknownBenchmark
+from nasbench_evs.errors import InvalidQuery, OutputError, SurrogateError, UnknownBenchmark
 
 
 @click.group()
@@ -114,6 +114,7 @@ def fidelity_command(experiment: Path) -> None:
     from nasbench_evs.analysis.report import FIDELITY, read_fidelity
     from nasbench_evs.benchmark import find_table
     from nasbench_evs.surrogate.card import SUMMARY, read_card, summary, write_card
+    from nasbench_evs.tables.hdf5 import read_content_sha256
 
     cards = []
     for found in read_fidelity(experiment / FIDELITY):
@@ -122,6 +123,10 @@ def fidelity_command(experiment: Path) -> None:
         card = read_card(folder)
         if card is None:
             raise UnknownBenchmark(f"the surrogate of {path} has no card yet: run nasbench-evs surrogate card {path}")
+        if card.get("table_sha256") != read_content_sha256(path):
+            raise SurrogateError(
+                f"the card of the surrogate of {path} is about another table: run nasbench-evs surrogate card {path}"
+            )
         figures = {key: value for key, value in found._asdict().items() if key not in ("dataset", "space")}
         cards.append((folder, {**card, "searches": {"experiment": experiment.as_posix(), **figures}}))
     print("\n".join(SUMMARY))

@@ -66,7 +66,7 @@ class Objective:
         return Observation(self.sign * answer.value, answer.seconds)
 
     def observe_many(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`observe` of every row at its best epoch: scores and seconds, (N,)."""
+        """`observe` of every row at its best epoch, of an instant benchmark: scores and seconds, (N,)."""
         return self._observed(self.bench, choices)
 
     def _observed(self, bench: Any, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

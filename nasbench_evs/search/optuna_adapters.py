@@ -62,68 +62,81 @@ def objective(bench: Evaluable, *, seed: int = 0, prune: bool = False) -> Callab
     return evaluate
 
 
-class OptunaSampler(Searcher):
+class _Suggestions(Searcher):
+    """What searchers share that ask a study. Where another architecture takes the place of a suggestion (see `Domain`), the
+    trial of the suggestion fails, and the study gets one for that architecture."""
+
+    def _begin(self, sampler: str | BaseSampler, pruner: BasePruner | None = None) -> None:
+        self._study = _study(self.seed, _sampler(sampler, self.seed), pruner)
+        self._trials: dict[bytes, optuna.Trial] = {}  # of what is evaluated now
+        self._ended: dict[bytes, float] = {}  # the scores of what was
+        self._newest: optuna.Trial | None = None
+
+    def _suggestion(self) -> tuple[Architecture, optuna.Trial] | None:
+        """An architecture to evaluate, and the suggestion that led to it; None if nothing is left."""
+        drawn = self.new(self._suggested, 1)
+        trial, self._newest = self._newest, None
+        if len(drawn) and trial is not None:
+            return self.space.architectures(drawn)[0], trial
+        if trial is not None:
+            _tell(self._study, trial, np.nan)
+        return None
+
+    def _suggested(self, n: int) -> np.ndarray:
+        """One suggestion; the one before it led to nothing new, and is told what is known of it."""
+        if self._newest is not None:
+            key = suggest(self._newest, self.space).key
+            _tell(self._study, self._newest, self._ended.get(key, np.nan))
+        self._newest = self._study.ask()
+        return self.space.stack([suggest(self._newest, self.space)])
+
+
+class OptunaSampler(_Suggestions):
     """Any Optuna sampler as a searcher, by default TPE. `sampler` is a sampler, or the name of a class of `optuna.samplers`.
 
-    A suggestion that was scored before is told again at no cost and another one is taken, so nothing is asked for twice. What
-    another architecture took the place of (see `Domain`) fails; the study gets that one as a trial of its own.
+    A suggestion that was scored before is told again at no cost and another one is taken, so nothing is asked for twice.
     """
 
     def __init__(
         self, space: SearchSpace | Domain, seed: int = 0, *, sampler: str | BaseSampler = "TPESampler"
     ) -> None:
         super().__init__(space, seed)
-        self._study = _study(self.seed, _sampler(sampler, self.seed))
-        self._trials: dict[bytes, optuna.Trial] = {}
-        self._cache: dict[bytes, float] = {}
+        self._begin(sampler)
 
     def _propose(self, n: int) -> np.ndarray:
-        return self.new(self._suggested, n)
-
-    def _suggested(self, n: int) -> np.ndarray:
-        rows = []
-        for _ in range(n):
-            trial = self._study.ask()
-            architecture = suggest(trial, self.space)
-            rows.append(np.frombuffer(architecture.key, np.int8))
-            if architecture.key in self._cache:
-                _tell(self._study, trial, self._cache[architecture.key])
-            elif architecture.key in self._asked or architecture.key in self._trials or not self._allowed(rows[-1]):
-                _tell(self._study, trial, np.nan)
-            else:
-                self._trials[architecture.key] = trial
-        return self._stack(rows)
-
-    def _allowed(self, row: np.ndarray) -> bool:
-        if self.domain.pool is not None:
-            return self.domain.position(row.tobytes()) is not None
-        return bool(self.domain.feasible(row[None])[0])
+        found: list[Architecture] = []
+        while len(found) < n and (suggestion := self._suggestion()) is not None:
+            architecture, self._trials[architecture.key] = suggestion
+            found.append(architecture)
+        return self.space.stack(found)
 
     def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:
-        for row, score in zip(choices, scores, strict=True):
-            self._cache[row.tobytes()] = float(score)
-            trial = self._trials.pop(row.tobytes(), None)
-            if trial is not None:
-                _tell(self._study, trial, float(score))
-            elif not np.isnan(score):
-                self._study.add_trial(self._finished(row, float(score)))
+        for architecture, score in zip(self.space.architectures(choices), scores.tolist(), strict=True):
+            self._ended[architecture.key] = score
+            trial = self._trials.pop(architecture.key, None)
+            if trial is None:
+                continue
+            if trial.params == architecture.options:
+                _tell(self._study, trial, score)
+                continue
+            failed = _tell(self._study, trial, np.nan)
+            if not np.isnan(score):
+                self._study.add_trial(self._finished(architecture, score, failed.system_attrs))
 
-    def _finished(self, row: np.ndarray, score: float) -> optuna.trial.FrozenTrial:
-        """A finished trial of this architecture, which the study did not suggest."""
-        active = [(choice, row[i]) for i, choice in enumerate(self.space.choices) if row[i] >= 0]
+    def _finished(self, architecture: Architecture, score: float, notes: dict[str, Any]) -> optuna.trial.FrozenTrial:
+        """A trial of this architecture, with the notes that the sampler made on the suggestion."""
+        options = {choice.name: choice.options for choice in self.space.choices}
+        kinds: dict[str, optuna.distributions.BaseDistribution] = {
+            name: optuna.distributions.CategoricalDistribution(options[name]) for name in architecture.options
+        }
         return optuna.trial.create_trial(
-            params={choice.name: choice.options[option] for choice, option in active},
-            distributions={
-                choice.name: optuna.distributions.CategoricalDistribution(choice.options) for choice, _ in active
-            },
-            value=score,
+            params=dict(architecture.options), distributions=kinds, value=score, system_attrs=notes
         )
 
 
-class OptunaPruning(MultiFidelitySearcher):
+class OptunaPruning(_Suggestions, MultiFidelitySearcher):
     """An Optuna sampler with an Optuna pruner, by default TPE with Hyperband: trainings go on epoch by epoch until pruned.
 
-    Where another architecture takes the place of a suggestion (see `Domain`), its scores count as the suggestion's.
     `sampler` and `pruner` are Optuna's objects, or names of classes in `optuna.samplers` and `optuna.pruners`.
     """
 
@@ -139,29 +152,23 @@ class OptunaPruning(MultiFidelitySearcher):
         super().__init__(space, seed, epochs=epochs)
         if pruner == "HyperbandPruner":
             pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=self.epochs, reduction_factor=3)
-        self._study = _study(self.seed, _sampler(sampler, self.seed), _named(optuna.pruners, "pruner", pruner))
+        self._begin(sampler, _named(optuna.pruners, "pruner", pruner))
         self._going: list[Step] = []
-        self._trial: optuna.Trial | None = None  # of the newest suggestion
-        self._trials: dict[bytes, optuna.Trial] = {}
 
     def _next(self) -> Step | None:
         if self._going:
             return self._going.pop(0)
-        drawn = self.new(self._suggested, 1)
-        trial, self._trial = self._trial, None
-        if not len(drawn):
-            if trial is not None:
-                _tell(self._study, trial, np.nan)
+        suggestion = self._suggestion()
+        if suggestion is None:
             return None
-        self._trials[drawn[0].tobytes()] = trial or self._study.ask({})
-        return self._step(drawn[0].tobytes(), 1)
-
-    def _suggested(self, n: int) -> np.ndarray:
-        """One suggestion; the one before it led to nothing new."""
-        if self._trial is not None:
-            _tell(self._study, self._trial, np.nan)
-        self._trial = self._study.ask()
-        return self.space.stack([suggest(self._trial, self.space)])
+        architecture, trial = suggestion
+        if trial.params != architecture.options:
+            _tell(self._study, trial, np.nan)
+            self._study.enqueue_trial(architecture.options)
+            trial = self._study.ask()
+            suggest(trial, self.space)
+        self._trials[architecture.key] = trial
+        return Step(architecture, 1)
 
     def _reached(self, step: Step, score: float) -> None:
         trial = self._trials.get(step.architecture.key)
@@ -187,11 +194,10 @@ def _allowed(architecture: Architecture, domain: Domain, rng: np.random.Generato
     return domain.space.architectures(domain.pool[[domain.nearest(row, rng)]])[0]
 
 
-def _tell(study: optuna.Study, trial: optuna.Trial, score: float) -> None:
+def _tell(study: optuna.Study, trial: optuna.Trial, score: float) -> optuna.trial.FrozenTrial:
     if np.isnan(score):
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
-    else:
-        study.tell(trial, score)
+        return study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    return study.tell(trial, score)
 
 
 def _study(seed: int, sampler: BaseSampler, pruner: BasePruner | None = None) -> optuna.Study:

@@ -40,7 +40,8 @@ class PNASM(Reinforce):
 
     `initial` architectures of the untrained controller are evaluated first; predictor and controller learn from them. How
     often the controller goes through them the paper does not say: `passes` times, in shuffled batches of 20; once moves
-    a learning rate of 0.001 nowhere. With several workers as many batches are under way as keep all of them busy.
+    a learning rate of 0.001 nowhere. With several workers as many batches are under way as keep all of them
+    busy: their samples are of somewhat older policies than the one that learns from them.
     `k = 0` is the ablation without truth: after `predicted` samples that only the predictor scored, the architectures it
     likes best are evaluated, best first. `k = n` is the one without predictions. With `adaptive` (PNASM-A) the number
     evaluated is n times the divergence between the last two policies (equation 12). `predictor` is a name of
@@ -155,7 +156,8 @@ class PNASM(Reinforce):
         before = self.controller.log_probabilities(rows)
         self.controller.update(rows, rewards)
         change = self.controller.log_probabilities(rows) - before
-        # KL(before | after) from samples of `before`: exp(x) - 1 - x has the mean of -x, and is never negative.
+        # KL(before | after) from samples of `before` (of a policy some updates older, with several workers):
+        # exp(x) - 1 - x has the mean of -x, and is never negative.
         self._divergence = float(np.mean(np.expm1(change) - change))
         self.bounds.append(Bound(error, self._divergence))
 

@@ -164,6 +164,11 @@ def run_with(
     return Result(name, seed, bench.metric, loop.trials, recommended, loop.own, loop.timed)
 
 
+def _says(thing: Any, name: str) -> bool:
+    """Whether the class itself promises it: what inherits from it may not keep the promise."""
+    return bool(type(thing).__dict__.get(name, False))
+
+
 class _Running(NamedTuple):
     """An evaluation that will end at `finished`; `order` breaks ties."""
 
@@ -192,7 +197,7 @@ class _Loop:
         self._idle = 0  # evaluations in a row that took no time
 
     def run(self) -> None:
-        if getattr(self.searcher, "blind", False) and getattr(self.objective.bench, "instant", False):
+        if _says(self.searcher, "blind") and _says(self.objective.bench, "instant"):
             self._run_blindly()
             return
         now, spent = 0.0, 0.0
@@ -212,8 +217,7 @@ class _Loop:
         free = [0.0] * self.workers  # when each worker is
         ended: list[tuple[float, int, float, float, Architecture]] = []  # finished, order, started, score
         while self._begun < self.most and free[0] <= self.limit:
-            wanted = _AT_ONCE if self.most == math.inf else min(_AT_ONCE, int(self.most - self._begun))
-            asked = self._timed(self.searcher.ask, _AT_ONCE)[:wanted]
+            asked = self._asked(_AT_ONCE if self.most == math.inf else min(_AT_ONCE, int(self.most - self._begun)))
             if not asked:
                 break
             choices = self.domain.space.stack(asked)
@@ -225,6 +229,8 @@ class _Loop:
                 heapq.heapreplace(free, started + taken)
                 ended.append((started + taken, len(ended), started, score, architecture))
         ended = [each for each in sorted(ended) if each[0] <= self.limit]
+        if not ended:
+            return
         architectures = [each[-1] for each in ended]
         fits = self.domain.feasible(self.domain.space.stack(architectures)).tolist()
         sign = self.objective.sign
@@ -237,15 +243,21 @@ class _Loop:
     def _fill(self, now: float) -> None:
         """Give work to every free worker."""
         while len(self._running) < self.workers and self._begun < self.most - 1e-9:
-            asked = self._timed(self.searcher.ask, 1)
-            if asked is None or len(asked) == 0:
+            asked = self._asked(1)
+            if not asked or not self._start(asked[0], now):
                 return
-            if not isinstance(asked, list | tuple) or len(asked) > 1 or not isinstance(asked[0], Architecture | Step):
-                raise InvalidQuery(
-                    f"the searcher answered ask(1) with {asked!r}: expected a list of at most one architecture"
-                )
-            if not self._start(asked[0], now):
-                return
+
+    def _asked(self, n: int) -> list[Any]:
+        """What the searcher asks for, at most n."""
+        asked = self._timed(self.searcher.ask, n)
+        if asked is None or len(asked) == 0:
+            return []
+        kinds = (Architecture,) if n > 1 else (Architecture, Step)
+        if not isinstance(asked, list | tuple) or len(asked) > n or not all(isinstance(each, kinds) for each in asked):
+            raise InvalidQuery(
+                f"the searcher answered ask({n}) with {asked!r}: expected a list of at most {n} architectures"
+            )
+        return list(asked)
 
     def _start(self, asked: Architecture | Step, now: float) -> bool:
         """Begin an evaluation; False if the budget does not allow the whole of it, which ends the search."""

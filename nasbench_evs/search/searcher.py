@@ -25,8 +25,9 @@ class Searcher(ABC):
     and draws from its own generator. Scores: larger is better; NaN is an evaluation that failed. Results may be told in
     any order, late, or for architectures that were not asked for. No architecture is asked for twice.
 
-    A subclass says what to ask for in `_propose`, and learns in `_learn`. One with `blind = True` promises that what it is
-    told changes nothing of what it asks for, so that `run` may ask for many at once.
+    A subclass says what to ask for in `_propose`, and learns in `_learn`. One that says
+    `blind = True` promises that what it is told changes nothing of what it asks for, and that asking for many is asking for one
+    after another, so that `run` may ask for many at once; its subclasses must say so themselves.
     """
 
     blind = False
@@ -113,8 +114,6 @@ class Searcher(ABC):
         """
         found: list[np.ndarray] = []
         if self._skip is not None and self.domain.pool is not None:
-            if draw == self.random:
-                return self._fresh(n, self.domain.pool, self._skip)
             n = min(n, int((~self._skip).sum()))
             drawn = draw(n)[:n] if n else self._stack([])
             if len(drawn) < n:
@@ -145,14 +144,6 @@ class Searcher(ABC):
             if len(fresh) >= n:  # the same as drawing until they are new, without the waiting
                 return self.domain.pool[self.rng.choice(fresh, size=n, replace=False)]
         return self.domain.sample_many(n, self.rng)
-
-    def _fresh(self, n: int, pool: np.ndarray, skip: np.ndarray) -> np.ndarray:
-        """Up to n random architectures of the pool, none of which `skip` names; counts them as asked."""
-        left = np.flatnonzero(~skip)
-        at = self.rng.choice(left, size=min(n, len(left)), replace=False)
-        skip[at] = True
-        self._asked.update(_keys(pool[at]))
-        return pool[at]
 
     def _unseen(self, choices: np.ndarray) -> list[np.ndarray]:
         fresh = []

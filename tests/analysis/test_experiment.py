@@ -20,7 +20,7 @@ from nasbench_evs.analysis.statistics import Regrets, cliques, holm, mean, mean_
 from nasbench_evs.benchmark import find_table
 from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError
-from nasbench_evs.surrogate.card import read_card
+from nasbench_evs.surrogate.card import read_card, write_card
 
 FILE = """
 title = "A small one"
@@ -148,12 +148,33 @@ def test_search_fidelity_goes_into_the_card(file, tmp_path, in_this_process, mon
         in (own / "card.md").read_text()
     )
     assert {**card, "searches": None} == {**read_card(shipped), "searches": None}  # all else stays
-    (folder / "search-fidelity.csv").write_text("dataset,tau\nage,much\n")
-    damaged = CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)])
-    assert "does not say how searchers rank" in str(damaged.exception)
+    good = (folder / "search-fidelity.csv").read_text()
+    for text in (
+        "dataset,tau\nage,much\n",
+        "",
+        "hello world\n",
+        good.replace("age,", "age,none,"),
+        good[: good.index("age,")],
+    ):
+        (folder / "search-fidelity.csv").write_text(text)
+        damaged = CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)])
+        assert "does not say how searchers rank" in str(damaged.exception)
+    write_card(own, {**card, "table_sha256": "another"})
+    (folder / "search-fidelity.csv").write_text(good)
+    assert "is about another table" in str(CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)]).exception)
     (own / "card.json").unlink()
     write_fidelity([found], folder / "search-fidelity.csv")
     assert "has no card yet" in str(CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)]).exception)
+
+
+def test_which_benchmarks_are_a_pair(file, tmp_path, in_this_process):
+    text = FILE[: FILE.index("[[benchmark]]")].replace("seeds = 3", "seeds = 2")
+    for space, params, pairs in (("", "", 1), ('space = "seqnas"', "", 1), ("", "params = 50000", 0)):
+        surrogate = f'[[benchmark]]\nname = "bpic2012"\nsource = "surrogate"\n{params}\n'
+        file.write_text(f'{text}{surrogate}[[benchmark]]\nname = "bpic2012"\nsource = "table"\n{space}\n{params}\n')
+        folder = tmp_path / f"{space}{params}"
+        write_report(read_experiment(file), run_experiment(read_experiment(file), folder), folder, "")
+        assert (folder / "search-fidelity.csv").exists() == bool(pairs)
 
 
 def test_agreement_of_ranks():

@@ -7,29 +7,33 @@ from hypothesis import strategies as st
 
 import nasbench_evs as nb
 from nasbench_evs import search, spaces
-from nasbench_evs.benchmark import TableBenchmark
+from nasbench_evs.benchmark import AutoBenchmark, TableBenchmark
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.metrics import metric
 from nasbench_evs.search.objective import Objective
+from nasbench_evs.search.random import RandomSearch
 from nasbench_evs.tables import Header, Table
 from tests.contracts import SearcherContract
 
 EPOCHS = 4
 
 
-def made_table(n=60, seeds=2, seconds=True, metric_name="accuracy"):
+def made_table(n=60, seeds=2, seconds=True, metric_name="accuracy", failed=False):
     """Made records of a small space: curves, seeds, seconds that differ."""
     space = spaces.SearchSpace.from_choices({"a": [0, 1, 2, 3], "b": [0, 1, 2, 3], "c": ["x", "y", "z", "w"]})
     rng = np.random.default_rng(0)
     ranks = np.repeat(rng.permutation(space.size)[:n], seeds)
     header = Header(space=space, dataset="made", fingerprint="none", protocol={}, metric=metric(metric_name))
     curves = np.sort(rng.random((len(ranks), EPOCHS)), axis=1)
+    status = np.where(failed & (np.arange(len(ranks)) % 7 == 0), "failed", "ok")
+    curves[status == "failed"] = np.nan
     return Table.build(
         header,
         choices=space.unrank_many(ranks.astype(np.uint64)),
         seed=np.tile(np.arange(seeds), n),
         sampler="random",
         distilled=0,
+        status=status,
         epochs_run=EPOCHS,
         valid_score=curves,
         test_score=curves / 2,
@@ -81,50 +85,91 @@ def test_the_clock(bench, name, workers, seconds, seed):
         assert trial.finished - trial.started == pytest.approx(taken, abs=1e-6)
 
 
-class InOrder(search.Searcher):
-    """All architectures of its pool in their order, whatever it is told."""
-
-    def _propose(self, n):
-        first = len(self._asked)
-        self._mark(self.domain.pool[first : first + n])
-        return self.domain.pool[first : first + n]
+class OneByOne(RandomSearch):
+    """Random search that does not say that it is blind."""
 
 
-class InOrderBlindly(InOrder):
-    blind = True
-
-
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
+    bench=st.sampled_from(["table", "untimed", "losses", "surrogate"]),
     workers=st.integers(1, 9),
     budget=st.none() | st.integers(1, 70),
     seconds=st.none() | st.floats(0, 400),
-    timed=st.booleans(),
-    params=st.none() | st.integers(300, 1000),
+    params=st.none() | st.integers(300, 30_000),
     seed=st.integers(0, 2**40),
+    replacement=st.booleans(),
+    noise=st.booleans(),
 )
-def test_asking_for_many_at_once_changes_nothing(workers, budget, seconds, timed, params, seed):
-    if budget is None and seconds is None:
-        budget = 30
-    if not timed:
+def test_asking_for_many_at_once_changes_nothing(bench, workers, budget, seconds, params, seed, replacement, noise):
+    if bench == "untimed" or (budget is None and seconds is None):
         budget, seconds = budget or 30, None
-    bench = TableBenchmark(made_table(seconds=timed))
-    constraint = None if params is None else {"params": params}
+    if replacement and budget is None:
+        budget = 70
+    if bench == "surrogate":
+        loaded = nb.load("credit-default", source="surrogate")
+        budget = budget or 40
+    else:
+        metric_name = "log_loss" if bench == "losses" else "accuracy"
+        loaded = TableBenchmark(
+            made_table(seconds=bench != "untimed", metric_name=metric_name, failed=bench == "losses")
+        )
     one, many = (
-        search.run(cls, bench, budget=budget, seconds=seconds, workers=workers, constraint=constraint, seed=seed)
-        for cls in (InOrder, InOrderBlindly)
-    )
+        search.run(
+            cls, loaded, budget=budget, seconds=seconds, workers=workers, noise=noise, seed=seed, replacement=replacement,
+            constraint=None if params is None else {"params": params},
+        )
+        for cls in (OneByOne, RandomSearch)
+    )  # fmt: skip
     assert len(many.trials) == len(one.trials)
     assert many.recommended == one.recommended
     for a, b in zip(one.trials, many.trials, strict=True):
-        assert (a.architecture, a.epoch, a.value, a.feasible, a.spent) == (
-            b.architecture,
-            b.epoch,
-            b.value,
-            b.feasible,
-            b.spent,
-        )
-        assert (a.started, a.finished) == pytest.approx((b.started, b.finished))
+        assert (a.architecture, a.epoch, a.feasible, a.spent) == (b.architecture, b.epoch, b.feasible, b.spent)
+        assert (a.value, a.started, a.finished) == pytest.approx((b.value, b.started, b.finished), nan_ok=True)
+
+
+def test_a_searcher_that_is_made_goes_on_where_it_was(bench):
+    made, other = RandomSearch(bench.space, 0), RandomSearch(bench.space, 0)
+    parts = [trial.architecture for _ in range(2) for trial in search.run(made, bench, budget=20).trials]
+    assert parts == [trial.architecture for trial in search.run(other, bench, budget=40).trials]
+
+
+def test_what_inherits_from_random_search_is_told(bench):
+    class Learner(RandomSearch):
+        def _propose(self, n):
+            heard.append(len(self.told[1]))
+            return super()._propose(n)
+
+    heard = []
+    search.run(Learner, bench, budget=10, seed=0)
+    assert heard == list(range(10))
+
+
+def test_a_benchmark_that_says_nothing_is_asked_one_by_one(bench):
+    class Wrapped:
+        def __getattr__(self, name):
+            return getattr(bench, name)
+
+        def query(self, architecture, **question):
+            asked.append(architecture)
+            return bench.query(architecture, **question)
+
+    class Overridden(TableBenchmark):
+        query = Wrapped.query
+
+    asked = []
+    for each in (Wrapped(), Overridden(bench.table)):
+        asked.clear()
+        assert len(search.run("random", each, budget=7, seed=0).trials) == len(asked) == 7
+
+
+def test_what_only_teachers_trained_is_predicted_alike():
+    recorded, predicted = nb.load("credit-default", source="table"), nb.load("credit-default", source="surrogate")
+    taught = recorded.table.select(np.flatnonzero(recorded.table["distilled"] == 1))
+    objective = Objective(AutoBenchmark(TableBenchmark(taught), predicted), seed=3)
+    choices = TableBenchmark(taught).pool[:20]
+    one = [objective.observe(architecture) for architecture in recorded.space.architectures(choices)]
+    np.testing.assert_allclose(np.transpose(one), objective.observe_many(choices))
+    assert one[0].score == pytest.approx(predicted.query_many(choices[:1], seed=3).value[0])
 
 
 @pytest.mark.parametrize(("name", "source"), [("credit-default", "auto"), ("age", "table"), ("bpic2012", "surrogate")])
