@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 
+_PATIENCE = 20  # suggestions of what was asked for before, each as slow as the study is long
+
+
 def suggest(trial: optuna.Trial, space: SearchSpace) -> Architecture:
     """The architecture of a trial: every active choice is one categorical parameter.
 
@@ -74,7 +77,7 @@ class _Suggestions(Searcher):
 
     def _suggestion(self) -> tuple[Architecture, optuna.Trial] | None:
         """An architecture to evaluate, and the suggestion that led to it; None if nothing is left."""
-        drawn = self.new(self._suggested, 1)
+        drawn = self.new(self._suggested, 1, _PATIENCE)
         trial, self._newest = self._newest, None
         if len(drawn) and trial is not None:
             return self.space.architectures(drawn)[0], trial

@@ -106,11 +106,11 @@ class Searcher(ABC):
             return choices[:0], scores[:0]
         return choices, np.where(np.isnan(scores), np.nanmin(scores), scores)
 
-    def new(self, draw: Callable[[int], np.ndarray], n: int) -> np.ndarray:
+    def new(self, draw: Callable[[int], np.ndarray], n: int, patience: int = _VAIN) -> np.ndarray:
         """Up to n architectures that were not asked for, as often as necessary drawn by `draw(m)`; counts them as asked.
 
-        On a pool a proposal is replaced by the nearest architecture that was not asked for. Where proposals give nothing
-        new for long, random architectures take their place; fewer than n only if nothing is left.
+        On a pool a proposal is replaced by the nearest architecture that was not asked for. Where `patience` proposals in a
+        row give nothing new, random architectures take their place; fewer than n only if nothing is left.
         """
         found: list[np.ndarray] = []
         if self._skip is not None and self.domain.pool is not None:
@@ -124,7 +124,7 @@ class Searcher(ABC):
                 self._mark(found[-1][None])
             return self._stack(found)
         vain = 0
-        while len(found) < n and vain < _VAIN:
+        while len(found) < n and vain < patience:
             before = len(found)
             drawn = draw(n - len(found))[: n - len(found)]
             drawn = drawn[self.domain.feasible(drawn)] if self.domain.limits else drawn
