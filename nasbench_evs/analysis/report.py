@@ -27,6 +27,7 @@ from nasbench_evs.analysis.statistics import (
 )
 from nasbench_evs.errors import InvalidQuery, OutputError, one_line
 from nasbench_evs.files import replacing
+from nasbench_evs.surrogate.card import tau_interval
 
 RESULTS = "results.csv.xz"  # half of what gzip makes of it
 SUMMARY = "summary.csv"
@@ -164,8 +165,7 @@ def _fidelity(found: Sequence[Fidelity]) -> list[str]:
         "| --- | --- | --- |",
     ]
     for each in found:
-        tau = f"{each.tau:.2f} [{each.low:.2f}, {each.high:.2f}]"
-        lines.append(f"| {each.dataset} | {tau} | {each.agree} of {each.pairs} |")
+        lines.append(f"| {each.dataset} | {tau_interval(each._asdict())} | {each.agree} of {each.pairs} |")
     return lines
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
-
 _PATIENCE = 20  # suggestions of what was asked for before, each as slow as the study is long
 
 

@@ -65,13 +65,14 @@ def _searches(figures: Mapping[str, Any]) -> list[str]:
         "## Searchers",
         "",
         f"Kendall's tau between the mean regrets of {figures['searchers']} searchers on this surrogate and on the recorded "
-        f"trainings of the same dataset, {figures['seeds']} seeds each: {_tau(figures)} over resampled seeds. "
+        f"trainings of the same dataset, {figures['seeds']} seeds each: {tau_interval(figures)} over resampled seeds. "
         f"Of {figures['pairs']} pairs of searchers that differ significantly on both, {figures['agree']} differ in the same "
         f"direction. From `{figures['experiment']}`.",
     ]
 
 
-def _tau(figures: Mapping[str, Any]) -> str:
+def tau_interval(figures: Mapping[str, Any]) -> str:
+    """Search fidelity with its interval, as documents show it."""
     return f"{figures['tau']:.2f} [{figures['low']:.2f}, {figures['high']:.2f}]"
 
 
@@ -96,7 +97,7 @@ def summary(card: Mapping[str, Any]) -> list[str]:
             "-" if part is None else f"{part:.0%}",
             f"{covered['coverage']['80%']:.1%}" if covered else "-",
             ", ".join(f"{name} {each['kendall_tau']:.3f}" for name, each in figures["searchers"].items()) or "-",
-            _tau(searches) if searches else "-",
+            tau_interval(searches) if searches else "-",
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
