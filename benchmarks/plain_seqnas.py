@@ -4,11 +4,15 @@ It serves two purposes: tests hold the faster network against it, and `benchmark
 that is. The parameters have the same names.
 """
 
+import math
+
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from nasbench_evs.models import seqnas
 from nasbench_evs.models.dropout import Dropout
+from nasbench_evs.models.gru import GRU
 from nasbench_evs.spaces import Architecture, SequenceShape
 
 
@@ -28,6 +32,14 @@ def _make_plain(module: nn.Module) -> None:
             setattr(module, name, NormedConvolution(child))
         elif isinstance(child, seqnas.Convolution):
             setattr(module, name, Convolution(child))
+        elif isinstance(child, GRU):
+            setattr(module, name, PlainGRU(child))
+        elif isinstance(child, seqnas.CrossAttention):
+            setattr(module, name, CrossAttention(child))
+        elif isinstance(child, seqnas.Head):
+            setattr(module, name, Head(child))
+        elif isinstance(child, seqnas.TimeEncoding):
+            setattr(module, name, TimeEncoding(child))
         else:
             _make_plain(child)
 
@@ -55,3 +67,66 @@ class Convolution(nn.Module):
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         inside = x.masked_fill(~mask[..., None], 0.0)
         return self.convolution(inside.transpose(1, 2)).transpose(1, 2)
+
+
+class PlainGRU(nn.Module):
+    """PyTorch's GRU."""
+
+    def __init__(self, fast: GRU) -> None:
+        super().__init__()
+        self.gru = fast.gru
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return self.gru(x)[0]
+
+
+class CrossAttention(nn.Module):
+    """Keys and values of every event of the memory."""
+
+    def __init__(self, fast: seqnas.CrossAttention) -> None:
+        super().__init__()
+        self.heads = fast.heads
+        self.query, self.key, self.value, self.norm, self.out = fast.query, fast.key, fast.value, fast.norm, fast.out
+
+    def forward(self, x: torch.Tensor, memory: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        query, key, value = (
+            projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projected in (self.query(x), self.key(memory), self.value(memory))
+        )
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        return self.out(self.norm(mixed.transpose(1, 2).flatten(-2)))
+
+
+class TimeEncoding(nn.Module):
+    """Sines and cosines, side by side."""
+
+    def __init__(self, fast: seqnas.TimeEncoding) -> None:
+        super().__init__()
+        self.width = len(fast.rate)
+
+    def forward(self, time: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        low = time.masked_fill(~mask, math.inf).amin(dim=1, keepdim=True)
+        high = time.masked_fill(~mask, -math.inf).amax(dim=1, keepdim=True)
+        unit = torch.where(mask, (time - low) / (high - low).clamp(min=torch.finfo(time.dtype).tiny), 0.0)
+        angle = unit[..., None] * torch.exp(-math.log(10_000.0) * torch.arange(0, self.width, 2) / self.width)
+        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)[..., : self.width]
+
+
+class Head(nn.Module):
+    """Padding filled with what the pooling ignores."""
+
+    def __init__(self, fast: seqnas.Head) -> None:
+        super().__init__()
+        self.rate, self.pool, self.linear = fast.rate, fast.pool, fast.linear
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        x = F.mish(x)
+        if self.rate and self.training:
+            x = F.dropout1d(x, self.rate)  # of (B, L, W): whole time steps
+        inside = mask[..., None]
+        pooled = []
+        if "mean" in self.pool:
+            pooled.append(x.masked_fill(~inside, 0.0).sum(dim=1) / inside.sum(dim=1))
+        if "max" in self.pool:
+            pooled.append(x.masked_fill(~inside, -math.inf).amax(dim=1))
+        return self.linear(torch.stack(pooled).mean(dim=0))

@@ -130,7 +130,8 @@ def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str
         if check.difference == 0:
             how = "every loss and score comes out exactly"
         else:
-            where = "on the same machine type" if check.same_machine else f"elsewhere, tolerance {tolerance:.2g}"
+            elsewhere = f"other machine or versions, tolerance {tolerance:.2g}"
+            where = "on the same machine type" if check.same_machine else elsewhere
             how = f"recorded {check.recorded:.5f}, now {check.repeated:.5f} ({where})"
         print(f"{'ok' if check.passed else 'NO'}  {check.training}: {how}")
     if not all(check.passed for check in checks):

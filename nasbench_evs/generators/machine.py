@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import nasbench_evs
+from nasbench_evs.generators.protocol import ROUNDING, TRAINER
 
 
 def cpu_name() -> str:
@@ -28,5 +29,5 @@ def machine(device: str) -> dict[str, Any]:
 
     gpu = torch.cuda.get_device_name(torch.device(device)) if torch.device(device).type == "cuda" else ""
     versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": nasbench_evs.__version__}
-    versions["python"] = platform.python_version()
+    versions |= {"python": platform.python_version(), "trainer": f"{TRAINER}.{ROUNDING}"}
     return {"cpu": cpu_name(), "gpu": gpu, "threads": 1, "versions": json.dumps(versions, sort_keys=True)}

@@ -8,7 +8,8 @@ from typing import Any
 
 from nasbench_evs.errors import RecipeError
 
-TRAINER = 1  # version of what the trainer computes; a change of any recorded curve is a new one
+TRAINER = 1  # version of the function a training computes; tables of different ones never merge
+ROUNDING = 2  # version of how it is computed: the same function, so that only the last digits of a curve differ
 
 OPTIMISERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "cosine", "constant")

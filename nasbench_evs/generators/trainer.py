@@ -29,7 +29,8 @@ CURVES = (
     "train_loss", "valid_loss", "test_loss", "valid_score", "test_score", "train_seconds", "eval_seconds",
 )  # fmt: skip
 EXPLODED = 100.0  # nats: a mean loss beyond it is divergence
-_EVALUATION_BATCH = 512
+_EVALUATION_BATCH = {"cpu": 128}  # what its caches hold; other devices take _LARGE_BATCH
+_LARGE_BATCH = 512
 
 
 @dataclass
@@ -150,10 +151,11 @@ def predict(network: nn.Module, protocol: Protocol, inputs: Inputs, rows: np.nda
     """Logits of these sequences, float32 (N, outputs), in their order, on the device."""
     network.eval()
     order = np.argsort(inputs.lengths[rows], kind="stable")
+    size = _EVALUATION_BATCH.get(inputs.device.type, _LARGE_BATCH)
     parts = []
     with torch.inference_mode(), _autocast(protocol, inputs.device):
-        for start in range(0, len(rows), _EVALUATION_BATCH):
-            parts.append(network(*inputs.arguments(rows[order[start : start + _EVALUATION_BATCH]])).float())
+        for start in range(0, len(rows), size):
+            parts.append(network(*inputs.arguments(rows[order[start : start + size]])).float())
     logits = torch.cat(parts)
     back = torch.empty_like(logits)
     back[torch.from_numpy(order).to(inputs.device)] = logits

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from nasbench_evs.models.dropout import Dropout
+from nasbench_evs.models.gru import GRU
 from nasbench_evs.spaces import Architecture, SequenceShape
 from nasbench_evs.spaces.seqnas import chunks, wide_kernel
 
@@ -100,43 +101,48 @@ class Stem(nn.Module):
         if self.numerical is not None:
             with torch.autocast(numerical.device.type, enabled=False):  # moments want full precision, and it is cheap
                 parts.append(self.dropout(self.numerical(numerical, mask)))
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        return _beside(parts)
 
 
 class NormedConvolution(nn.Module):
     """Batch norm over valid events, then for each field a convolution of its own along time, which reads zeros outside.
 
     The norm's scale g and shift b are folded into the weights w: conv(g x + b) = (g w) * x + (b w) * mask, so that no
-    gradient flows back to the inputs, which are data. A short kernel is one addition a tap: on a CPU, PyTorch's grouped
-    convolution takes several times as long.
+    gradient flows back to the inputs, which are data; the mask is one more field. PyTorch's convolution of one field a
+    group takes several times as long as one of GROUP fields, most of whose weights are zero.
     """
+
+    GROUP = 15  # and the mask: sixteen, which is what vector units like
 
     def __init__(self, fields: int, channels: int, kernel: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(fields)
         self.convolution = nn.Conv1d(fields, fields * channels, kernel, padding=kernel // 2, groups=fields)
+        self.groups = -(-fields // self.GROUP)
+        self.size = -(-fields // self.groups)  # fields a group; the last may have some that do not exist
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """`x` (B, L, R) and `mask` (B, L) to (B, L, R * channels)."""
-        norm, (kernel,) = self.norm, self.convolution.kernel_size
-        batch, length, fields = x.shape
-        inside = mask.to(x.dtype)
+        fields, inside = x.shape[-1], mask.to(x.dtype)
         mean, variance = self._moments(x, inside)
-        rate = torch.rsqrt(variance + norm.eps)
+        rate = torch.rsqrt(variance + self.norm.eps)
         x = torch.addcmul(-mean * rate, x, rate) * inside[..., None]
-        weight = self.convolution.weight.view(fields, -1, kernel)  # (R, channels, kernel)
-        half = kernel // 2
-        scaled, shifted = weight * norm.weight[:, None, None], weight * norm.bias[:, None, None]
-        seen = F.pad(inside, (half, half)).unfold(1, kernel, 1)  # (B, L, kernel): which taps read an event
-        y = F.linear(seen, shifted.flatten(0, 1), self.convolution.bias).view(batch, length, fields, -1)
-        x = F.pad(x, (0, 0, half, half))
-        if kernel <= 5:
-            for tap in range(kernel):
-                y = torch.addcmul(y, x[:, tap : tap + length, :, None], scaled[..., tap])
-        else:
-            windows = x.permute(2, 0, 1).unfold(2, kernel, 1).reshape(fields, batch * length, kernel)
-            y = y + torch.bmm(windows, scaled.transpose(1, 2)).view(fields, batch, length, -1).permute(1, 2, 0, 3)
-        return y.flatten(-2)
+        x = F.pad(x, (0, self.groups * self.size - fields)).unflatten(-1, (self.groups, self.size))
+        x = torch.cat([x, inside[..., None, None].expand(-1, -1, self.groups, 1)], dim=-1).flatten(-2)
+        weight, bias = self._grouped(fields)
+        y = _along_time(x, weight, bias, self.groups)
+        return y[..., : self.convolution.out_channels]
+
+    def _grouped(self, fields: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights (groups * size * channels, size + 1, kernel) of fields and mask, and biases; 0 for missing fields."""
+        groups, size, missing = self.groups, self.size, self.groups * self.size - fields
+        scale, shift = (F.pad(each, (0, missing)).view(groups, size, 1) for each in (self.norm.weight, self.norm.bias))
+        factors = torch.cat([torch.eye(size, device=scale.device) * scale, shift], dim=-1)  # (groups, size, size + 1)
+        weight = self.convolution.weight.unflatten(0, (fields, -1))  # (R, channels, 1, kernel)
+        weight = F.pad(weight, (0,) * 7 + (missing,)).unflatten(0, (groups, size))
+        weight = (weight * factors[:, :, None, :, None]).flatten(0, 2)
+        bias = F.pad(self.convolution.bias, (0, len(weight) - self.convolution.out_channels))  # type: ignore[arg-type]
+        return weight, bias
 
     def _moments(self, x: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance of each field over the valid events of the batch, or the running ones: both (R,)."""
@@ -161,16 +167,17 @@ class TimeEncoding(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.rate: torch.Tensor
-        pairs = torch.arange(0, width, 2)
-        self.register_buffer("rate", torch.exp(-math.log(10_000.0) * pairs / width), persistent=False)
-        self.width = width
+        self.phase: torch.Tensor
+        features = torch.arange(width)
+        rate = torch.exp(-math.log(10_000.0) * (features - features % 2) / width)
+        self.register_buffer("rate", rate, persistent=False)
+        self.register_buffer("phase", math.pi / 2 * (features % 2), persistent=False)  # cos x = sin(x + pi / 2)
 
     def forward(self, time: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         low = time.masked_fill(~mask, math.inf).amin(dim=1, keepdim=True)
         high = time.masked_fill(~mask, -math.inf).amax(dim=1, keepdim=True)
         unit = torch.where(mask, (time - low) / (high - low).clamp(min=torch.finfo(time.dtype).tiny), 0.0)
-        angle = unit[..., None] * self.rate
-        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)[..., : self.width]
+        return torch.addcmul(self.phase, unit[..., None], self.rate).sin_()
 
 
 class EncoderLayer(nn.Module):
@@ -195,9 +202,12 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         parts = self.norm(x).split(self.widths, dim=-1)
-        mixed = torch.cat([op(part, mask) for op, part in zip(self.ops, parts, strict=True)], dim=-1)
-        x = x + self.dropout(mixed)
+        x = x + self.dropout(_beside([op(part, mask) for op, part in zip(self.ops, parts, strict=True)]))
         return x + self.feed_forward(self.feed_norm(x))
+
+
+def _beside(parts: list[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
 
 class DecoderLayer(nn.Module):
@@ -206,17 +216,17 @@ class DecoderLayer(nn.Module):
     def __init__(self, self_heads: int, cross_heads: int, shape: SequenceShape, dropout: float) -> None:
         super().__init__()
         self.self_norm = nn.LayerNorm(shape.width)
-        self.self_attention = Attention(shape.width, self_heads, shape.hidden)
+        self.self_attention = SelfAttention(shape.width, self_heads, shape.hidden)
         self.query_norm = nn.LayerNorm(shape.width)
         self.memory_norm = nn.LayerNorm(shape.width)
-        self.cross_attention = Attention(shape.width, cross_heads, shape.hidden)
+        self.cross_attention = CrossAttention(shape.width, cross_heads, shape.hidden)
         self.dropout = Dropout(dropout)
         self.feed_norm = nn.LayerNorm(shape.width)
         self.feed_forward = FeedForward(shape.width, shape.hidden, dropout)
 
     def forward(self, x: torch.Tensor, memory: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         normed = self.self_norm(x)
-        x = x + self.dropout(self.self_attention(normed, normed, None))
+        x = x + self.dropout(self.self_attention(normed))
         x = x + self.dropout(self.cross_attention(self.query_norm(x), self.memory_norm(memory), mask))
         return x + self.feed_forward(self.feed_norm(x))
 
@@ -233,15 +243,43 @@ class Attention(nn.Module):
         self.norm = nn.LayerNorm(heads * hidden)
         self.out = nn.Linear(heads * hidden, width)
 
-    def forward(self, x: torch.Tensor, memory: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """`x` (B, Q, width) attends to `memory` (B, L, width) where `mask` (B, L) is true."""
+
+class SelfAttention(Attention):
+    """Attention of the elements of a sequence to each other."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """`x` (B, L, width), attended to where `mask` (B, L) is true."""
         query, key, value = (
-            projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for projected in (self.query(x), self.key(memory), self.value(memory))
+            projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection in (self.query, self.key, self.value)
         )
-        allowed = None if mask is None else mask[:, None, None, :]
-        mixed = _attend(query, key, value, allowed)
+        mixed = _attend(query, key, value, None if mask is None else mask[:, None, None, :])
         return self.out(self.norm(mixed.transpose(1, 2).flatten(-2)))
+
+
+class CrossAttention(Attention):
+    """Attention of a few queries to a long memory.
+
+    Neither keys nor values of the memory m are made: q (K m + b) = (q K) m + q b, and the weighted mean of the values is
+    the value of the weighted mean. That is the same function, with a product for every query instead of every event.
+    """
+
+    def forward(self, x: torch.Tensor, memory: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """`x` (B, Q, width) attends to `memory` (B, L, width) where `mask` (B, L) is true."""
+        heads, (batch, queries, width) = self.heads, x.shape
+        query = self.query(x).view(batch * queries, heads, -1).transpose(0, 1)  # (heads, B Q, hidden)
+        hidden = query.shape[-1]
+        lifted = torch.bmm(query, self.key.weight.view(heads, hidden, width))  # (heads, B Q, width)
+        constant = torch.bmm(query, self.key.bias.view(heads, hidden, 1))
+        lifted, constant = (
+            each.view(heads, batch, queries, -1).transpose(0, 1).flatten(1, 2) for each in (lifted, constant)
+        )
+        scores = torch.baddbmm(constant, lifted, memory.transpose(1, 2))
+        weights = (scores * hidden**-0.5 + _closed(mask, x.dtype)[:, None]).softmax(dim=-1)  # (B, heads Q, L)
+        mixed = torch.bmm(weights, memory).view(batch, heads, queries, width).transpose(0, 1).flatten(1, 2)
+        mixed = torch.bmm(mixed, self.value.weight.view(heads, hidden, width).transpose(1, 2))  # (heads, B Q, hidden)
+        mixed = mixed.transpose(0, 1).reshape(batch, queries, -1) + self.value.bias
+        return self.out(self.norm(mixed))
 
 
 def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, allowed: torch.Tensor | None) -> torch.Tensor:
@@ -252,24 +290,6 @@ def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, allowed
     return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
 
 
-class SelfAttention(Attention):
-    """Attention of the events to each other."""
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        return super().forward(x, x, mask)
-
-
-class GRU(nn.Module):
-    """All states of a one-layer GRU as wide as its input."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.gru = nn.GRU(width, width, batch_first=True)
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return self.gru(x)[0]
-
-
 class Convolution(nn.Module):
     """A convolution of kernel 3 along time that reads zeros outside the sequence."""
 
@@ -278,12 +298,17 @@ class Convolution(nn.Module):
         self.convolution = nn.Conv1d(width, width, 3, padding=1)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        inside = x.masked_fill(~mask[..., None], 0.0)
-        # (B, L, W) is what a two-dimensional convolution calls channels last: no copy before it and none after it.
-        image = inside[:, None].permute(0, 3, 1, 2)
-        weight = self.convolution.weight[:, :, None]
-        mixed = F.conv2d(image, weight, self.convolution.bias, padding=(0, 1))
-        return mixed.permute(0, 2, 3, 1)[:, 0]
+        return _along_time(x * mask.to(x.dtype)[..., None], self.convolution.weight, self.convolution.bias)
+
+
+def _along_time(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, groups: int = 1) -> torch.Tensor:
+    """The convolution of `x` (B, L, W) along L, with zeros outside: F.conv1d, but (B, L, W) again.
+
+    That is what a two-dimensional convolution calls channels last: no copy before it and none after it.
+    """
+    image = x[:, None].permute(0, 3, 1, 2)
+    mixed = F.conv2d(image, weight[:, :, None], bias, padding=(0, weight.shape[-1] // 2), groups=groups)
+    return mixed.permute(0, 2, 3, 1)[:, 0]
 
 
 class FeedForward(nn.Module):
@@ -313,13 +338,20 @@ class Head(nn.Module):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         x = F.mish(x)
+        share = mask.to(x.dtype) / mask.sum(dim=1, keepdim=True)  # (B, L): what the mean takes of each event
+        kept = None
         if self.rate and self.training:
-            kept = torch.rand(x.shape[:2], device=x.device) >= self.rate
-            x = x * (kept / (1 - self.rate))[..., None].to(x.dtype)
-        inside = mask[..., None]
+            kept = (torch.rand(x.shape[:2], device=x.device) >= self.rate).to(x.dtype) / (1 - self.rate)
+            share = share * kept
         pooled = []
         if "mean" in self.pool:
-            pooled.append(x.masked_fill(~inside, 0.0).sum(dim=1) / inside.sum(dim=1))
+            pooled.append(torch.bmm(share[:, None], x)[:, 0])
         if "max" in self.pool:
-            pooled.append(x.masked_fill(~inside, -math.inf).amax(dim=1))
-        return self.linear(torch.stack(pooled).mean(dim=0))
+            seen = x if kept is None else x * kept[..., None]
+            pooled.append((seen + _closed(mask, x.dtype)[..., None]).max(dim=1).values)
+        return self.linear(pooled[0] if len(pooled) == 1 else torch.stack(pooled).mean(dim=0))
+
+
+def _closed(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """0 where the mask is true, minus infinity where it is not."""
+    return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -math.inf)

@@ -123,7 +123,10 @@ class SeqNASSpace(SearchSpace):
         return self._from_indices(indices)
 
     def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
-        """Parameters and FLOPs of the network in `models/seqnas.py`, on one sequence of `shape.length` events."""
+        """Parameters and FLOPs of the network, on one sequence of `shape.length` events.
+
+        FLOPs are those of the layers as the paper has them; `models/seqnas.py` computes some of them with fewer.
+        """
         if not isinstance(shape, SequenceShape):
             raise InvalidArchitecture(f"seqnas reads event sequences: expected a SequenceShape, got {shape}")
         if (shape.numerical > 0) != self.numerical:

@@ -14,7 +14,8 @@ from nasbench_evs.spaces import SearchSpace, SeqNASSpace, SequenceShape, VectorS
 MIXED = SequenceShape(((20, 8), (7, 5)), 3, 4, 16, 2, 30)
 CATEGORICAL = SequenceShape(((20, 8), (7, 5)), 0, 0, 16, 3, 30)
 NUMERICAL = SequenceShape((), 5, 3, 8, 2, 12)
-SHAPES = [MIXED, CATEGORICAL, NUMERICAL]
+WIDE = SequenceShape(((5, 3),), 37, 2, 8, 3, 20)  # more fields than one group of the stem's convolution holds
+SHAPES = [MIXED, CATEGORICAL, NUMERICAL, WIDE]
 
 
 def make_batch(shape, lengths, padded_to=None, seed=0):
@@ -71,7 +72,8 @@ def test_it_computes_what_pytorchs_own_layers_compute(shape, training, monkeypat
             network.zero_grad()
             answer.square().sum().backward()
         for name, parameter in plain.named_parameters():
-            assert torch.allclose(parameter.grad, expected[name].grad, atol=1e-4, rtol=1e-3), name
+            size = max(1.0, float(parameter.grad.abs().max()))  # what one entry's rounding errors are a share of
+            assert torch.allclose(parameter.grad, expected[name].grad, atol=1e-4 * size, rtol=1e-3), name
         buffers = dict(fast.named_buffers())
         for name, buffer in plain.named_buffers():
             if "running" in name:
