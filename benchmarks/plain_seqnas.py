@@ -103,12 +103,14 @@ class TimeEncoding(nn.Module):
     def __init__(self, fast: seqnas.TimeEncoding) -> None:
         super().__init__()
         self.width = len(fast.rate)
+        rate = torch.exp(-math.log(10_000.0) * torch.arange(0, self.width, 2) / self.width)
+        self.register_buffer("rate", rate, persistent=False)
 
     def forward(self, time: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         low = time.masked_fill(~mask, math.inf).amin(dim=1, keepdim=True)
         high = time.masked_fill(~mask, -math.inf).amax(dim=1, keepdim=True)
         unit = torch.where(mask, (time - low) / (high - low).clamp(min=torch.finfo(time.dtype).tiny), 0.0)
-        angle = unit[..., None] * torch.exp(-math.log(10_000.0) * torch.arange(0, self.width, 2) / self.width)
+        angle = unit[..., None] * self.rate
         return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)[..., : self.width]
 
 

@@ -29,12 +29,28 @@ _LINE_EVERY = 60.0  # seconds between two lines of progress where there is no te
 @click.option("--device", default="cpu", help="Where to train: cpu, cuda:0, or cuda:0,cuda:1.  [default: cpu]")
 @click.option("--shard", default="1/1", help="Which part of the plan, such as 3/16.  [default: 1/1]")
 @click.option("--from", "known", type=click.Path(path_type=Path), help="A table of the same protocol to go on from.")
-def generate_command(recipe: Path, out: Path, workers: int, device: str, shard: str, known: Path | None) -> None:
+@click.option(
+    "--executor", type=click.Choice(["local", "ray"]), default="local", help="Where workers live.  [default: local]"
+)
+@click.option("--address", help="With --executor ray: of a running cluster.  [default: where Ray finds one]")
+@click.option("--per-device", type=int, default=1, help="With --executor ray: workers that share a GPU.  [default: 1]")
+def generate_command(
+    recipe: Path,
+    out: Path,
+    workers: int,
+    device: str,
+    shard: str,
+    known: Path | None,
+    executor: str,
+    address: str | None,
+    per_device: int,
+) -> None:
     """Train and record what a recipe plans; killed, the same command goes on where it was.
 
     \b
-    Example:
+    Examples:
       nasbench-evs generate generators/credit-default.toml --out runs/credit-default --workers 2
+      nasbench-evs generate recipe.toml --out runs/all --workers 32 --executor ray --device cuda --per-device 4
     """
     from nasbench_evs.generators.generate import generate
     from nasbench_evs.generators.recipe import Recipe
@@ -52,6 +68,9 @@ def generate_command(recipe: Path, out: Path, workers: int, device: str, shard: 
             device=device,
             shard=(int(part[1]), int(part[2])),
             known=None if known is None else read_table(known),
+            executor=executor,
+            address=address,
+            per_device=per_device,
             report=screen.show,
         )
     print(target)

@@ -123,15 +123,15 @@ def verify_command(table: Path, sample: int, sample_seed: int, device: str) -> N
 def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str) -> None:
     from nasbench_evs.generators.retrain import verify_sample
 
-    checks, tolerance = with_progress(
+    checks = with_progress(
         "training", lambda report: verify_sample(table, sample, seed=seed, device=device, report=report)
     )
     for check in checks:
         if check.difference == 0:
             how = "every loss and score comes out exactly"
         else:
-            elsewhere = f"other machine or versions, tolerance {tolerance:.2g}"
-            where = "on the same machine type" if check.same_machine else elsewhere
+            where = f"other machine or versions, tolerance {check.tolerance:.2g}"
+            where = where if check.tolerance else "on the same machine type and versions"
             how = f"recorded {check.recorded:.5f}, now {check.repeated:.5f} ({where})"
         print(f"{'ok' if check.passed else 'NO'}  {check.training}: {how}")
     if not all(check.passed for check in checks):

@@ -6,15 +6,11 @@ Killed at any instant, it loses at most the trainings in flight; started again, 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +18,7 @@ import numpy as np
 
 from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import OutputError, RecipeError, TrainingError
+from nasbench_evs.generators.executor import Executor, Hand, LocalExecutor
 from nasbench_evs.generators.inputs import prepare_inputs, usable
 from nasbench_evs.generators.journal import NAME as JOURNAL
 from nasbench_evs.generators.journal import Entry, Journal
@@ -30,9 +27,10 @@ from nasbench_evs.generators.plan import Job, Planner, Scored
 from nasbench_evs.generators.protocol import trainer_name
 from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.generators.shard import header_of, records_of, table_of
-from nasbench_evs.generators.worker import Order, Setting, work
+from nasbench_evs.generators.worker import Order, Setting
 from nasbench_evs.tables import Header, Table, write
 
+EXECUTORS = ("local", "ray")
 SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard
 _SAME_FAILURES = 5  # failed trainings without a single success, after which something else is wrong
 
@@ -48,15 +46,6 @@ class Progress(NamedTuple):
     seconds_left: float
 
 
-@dataclass
-class _Worker:
-    process: SpawnProcess
-    pipe: Connection
-    device: str
-    ready: bool = False
-    job: int | None = None
-
-
 def generate(
     recipe: Recipe,
     out: str | Path,
@@ -65,21 +54,31 @@ def generate(
     device: str = "cpu",
     shard: tuple[int, int] = (1, 1),
     known: Table | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    per_device: int = 1,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> Path:
     """Train what the recipe (or the `shard` (i, n) of it) plans, and return the path of the table.
 
-    `device` may name several, separated by commas: workers share them evenly. `out` is a folder of this run's own:
-    journal, logits of teachers, shard. What a new run plans and `known` (a table by the same protocol) holds is taken
-    from there. Interrupted by SIGINT or SIGTERM it writes what is finished and raises KeyboardInterrupt. RecipeError,
-    DatasetError, TrainingError, OutputError.
+    `out` is a folder of this run's own: journal, logits of teachers, shard. What a new run plans and `known` (a table by
+    the same protocol) holds is taken from there. `executor` says where workers live: "local", processes of this machine,
+    which share the devices evenly if `device` names several, separated by commas; or "ray", on the cluster at `address`
+    (see RayExecutor), `per_device` of them on one GPU. Interrupted by SIGINT or SIGTERM it writes what is finished and
+    raises KeyboardInterrupt. RecipeError, DatasetError, TrainingError, OutputError.
     """
     if workers < 1:
         raise RecipeError(f"{workers} workers: expected at least 1")
     if not 1 <= shard[0] <= shard[1]:
         raise RecipeError(f"shard {shard[0]}/{shard[1]}: expected i/n with i from 1 to n")
+    if executor not in EXECUTORS:
+        raise RecipeError(f"executor {executor!r}: expected one of {', '.join(EXECUTORS)}")
+    if per_device < 1:
+        raise RecipeError(f"{per_device} workers per device: expected at least 1")
+    if executor == "local" and (address is not None or per_device != 1):
+        raise RecipeError("an address and workers per device are for the executor ray; local workers share all devices")
     out = Path(out)
-    devices = [str(usable(name.strip())) for name in device.split(",")]
+    devices = [str(usable(name.strip())) for name in device.split(",")] if executor == "local" else [device]
     dataset = open_dataset(recipe.dataset)
     space = recipe.search_space(dataset)
     inputs = prepare_inputs(space, dataset, recipe.subset, recipe.protocol)
@@ -100,20 +99,31 @@ def generate(
         raise OutputError(
             f"{target} exists, but the journal of its run does not: choose another --out, or go on from it with --from"
         )
-    with Journal(out) as journal:
+    setting = Setting(
+        trainer_name(),
+        recipe.dataset,
+        dataset.fingerprint,
+        recipe.subset,
+        recipe.protocol.to_dict(),
+        space,
+        devices[0],
+        out.absolute() / "logits",
+    )
+    with (
+        contextlib.closing(_executor(executor, setting, devices, address, per_device)) as hired,
+        Journal(out) as journal,
+    ):
         journal.start(identity, planner.first, records)
-        setting = Setting(
-            recipe.dataset,
-            dataset.fingerprint,
-            recipe.subset,
-            recipe.protocol.to_dict(),
-            space,
-            devices[0],
-            out / "logits",
-        )
-        run = _Run(journal, planner, header, setting, devices, target, report)
-        run.go(workers)
+        _Run(journal, planner, header, recipe.protocol.epochs, hired, target, report).go(workers)
     return target
+
+
+def _executor(name: str, setting: Setting, devices: list[str], address: str | None, per_device: int) -> Executor:
+    if name == "local":
+        return LocalExecutor(setting, devices)
+    from nasbench_evs.generators.cluster import RayExecutor
+
+    return RayExecutor(setting, address, per_device)
 
 
 def _records(known: Table | None, header: Header) -> dict[Job, dict[str, Any]]:
@@ -134,13 +144,13 @@ class _Run:
         journal: Journal,
         planner: Planner,
         header: Header,
-        setting: Setting,
-        devices: Sequence[str],
+        epochs: int,
+        executor: Executor,
         target: Path,
         report: Callable[[Progress], None],
     ) -> None:
-        self.journal, self.planner, self.header = journal, planner, header
-        self.setting, self.devices, self.target, self.report = setting, devices, target, report
+        self.journal, self.planner, self.header, self.epochs = journal, planner, header, epochs
+        self.executor, self.target, self.report = executor, target, report
         self.jobs: dict[int, Job] = {}
         self.scores: dict[int, float] = {}  # of jobs that ended; NaN without a score
         self.best = -np.inf
@@ -161,10 +171,10 @@ class _Run:
         self.done_before = len(self.scores)
         self._plan()
         written = time.monotonic()
-        team: list[_Worker] = []
+        team: list[Hand] = []
         try:
             with _interruptible():
-                while self.waiting or self.urgent or any(worker.job is not None for worker in team):
+                while self.waiting or self.urgent or any(hand.job is not None for hand in team):
                     self._staff(team, workers)
                     self._hand_out(team)
                     self.report(self._progress())
@@ -176,11 +186,6 @@ class _Run:
             with contextlib.suppress(Exception):  # what stopped the run is the news
                 self._write()
             raise
-        finally:
-            for worker in team:
-                worker.process.kill()
-                worker.process.join()
-                worker.pipe.close()
         self._write()
         self.report(self._progress())
         if self.stuck is not None:
@@ -221,66 +226,52 @@ class _Run:
         except RecipeError as error:  # the rest of the plan is trained first
             self.stuck = error
 
-    def _staff(self, team: list[_Worker], workers: int) -> None:
+    def _staff(self, team: list[Hand], workers: int) -> None:
         """As many workers as there is work for, at most `workers`."""
-        needed = min(workers, len(self.waiting) + len(self.urgent) + sum(worker.job is not None for worker in team))
-        context = multiprocessing.get_context("spawn")
+        needed = min(workers, len(self.waiting) + len(self.urgent) + sum(hand.job is not None for hand in team))
         while len(team) < needed:
-            ours, theirs = context.Pipe()
-            busy = [worker.device for worker in team]
-            device = min(self.devices, key=busy.count)
-            process = context.Process(target=work, args=(replace(self.setting, device=device), theirs), daemon=True)
-            with _deaf():
-                process.start()
-            theirs.close()
-            team.append(_Worker(process, ours, device))
+            team.append(self.executor.hire())
 
-    def _hand_out(self, team: list[_Worker]) -> None:
-        free = [worker for worker in team if worker.ready and worker.job is None]
-        for worker in free:
+    def _hand_out(self, team: list[Hand]) -> None:
+        for hand in team:
+            if not hand.ready or hand.job is not None:
+                continue
             if not (self.urgent or self.waiting):
                 return
-            worker.job = (self.urgent or self.waiting).popleft()
-            job = self.jobs[worker.job]
-            self.journal.claim([worker.job])
-            with contextlib.suppress(OSError):  # it died meanwhile: _listen finds out
-                worker.pipe.send(Order(job.rank, job.seed, job.teachers, self.planner.teaches(job), self._lineage(job)))
+            hand.job = (self.urgent or self.waiting).popleft()
+            job = self.jobs[hand.job]
+            self.journal.claim([hand.job])
+            order = Order(job.rank, job.seed, job.teachers, self.planner.teaches(job), self._lineage(job))
+            self.executor.send(hand, order)
 
     def _lineage(self, job: Job) -> dict[int, tuple[int, ...]]:
         """Who taught whom, for a job with teachers: a worker may have to train one of them again."""
         return {each.job.rank: each.job.teachers for each in self.leading.values()} if job.teachers else {}
 
-    def _listen(self, team: list[_Worker]) -> None:
+    def _listen(self, team: list[Hand]) -> None:
         """Wait until some worker says something or dies."""
-        wait([*(worker.pipe for worker in team), *(worker.process.sentinel for worker in team)], timeout=1.0)
-        for worker in list(team):
-            answer: dict[str, Any] | None = None
-            with contextlib.suppress(EOFError, OSError):
-                if worker.pipe.poll():
-                    answer = worker.pipe.recv()
-            if answer is not None:
-                self._hear(worker, answer)
-            elif not worker.process.is_alive():
-                team.remove(worker)
-                worker.pipe.close()
-                reason = f"the worker died ({_exit(worker.process.exitcode)})"
-                if not worker.ready:
+        for hand, answer in self.executor.listen(1.0):
+            if "death" in answer:
+                team.remove(hand)
+                reason = f"the worker died ({answer['death']})"
+                if not hand.ready:
                     raise TrainingError(f"{reason} before it trained anything: run it again, or with fewer workers")
-                if worker.job is None:  # another will take its place when there is work
-                    continue
-                self._fail(worker.job, reason, worker.device)
+                if hand.job is not None:  # without one, another will take its place when there is work
+                    self._fail(hand.job, reason, hand.device)
+            else:
+                self._hear(hand, answer)
 
-    def _hear(self, worker: _Worker, answer: dict[str, Any]) -> None:
+    def _hear(self, hand: Hand, answer: dict[str, Any]) -> None:
         if answer.get("fatal"):
             raise TrainingError(answer["error"])
-        if not worker.ready:
-            worker.ready = True
+        if not hand.ready:
+            hand.ready = True
             return
-        job, worker.job = worker.job, None
+        job, hand.job = hand.job, None
         if job is None:
             return
         if "error" in answer:
-            self._fail(job, answer["error"], worker.device)
+            self._fail(job, answer["error"], hand.device)
             return
         self.journal.finish(job, answer["record"])
         self._ended(job, self._score(answer["record"]))
@@ -305,7 +296,7 @@ class _Run:
     def _write(self) -> None:
         ended = [entry for entry in self.journal.entries() if entry.state in ("finished", "failed")]
         if ended:
-            write(table_of(self.header, ended, self.setting.protocol["epochs"]), self.target, force=True)
+            write(table_of(self.header, ended, self.epochs), self.target, force=True)
 
     def _progress(self) -> Progress:
         done, total = len(self.scores), self.planner.total
@@ -315,25 +306,6 @@ class _Run:
         best = self.best * self.header.metric.sign if self.best > -np.inf else float("nan")
         left = (total - done) / per_hour * 3600 if per_hour else float("nan")
         return Progress(done, total, self.failed, best, per_hour, left)
-
-
-def _exit(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"signal {signal.Signals(-code).name}" + (", out of memory?" if code == -signal.SIGKILL else "")
-    return f"exit code {code}"
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """What is started here never hears Ctrl-C: the driver decides what an interrupt means."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,9 @@ from typing import Any
 from nasbench_evs.errors import RecipeError
 
 TRAINER = 1  # version of the function a training computes; tables of different ones never merge
-ROUNDING = 2  # version of how it is computed: the same function, so that only the last digits of a curve differ
+# Version of how it is computed. The same function, rounded differently: curves of two versions part slowly, and seconds and
+# latency change. Records that do not say are of version 1.
+ROUNDING = 2
 
 OPTIMISERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "cosine", "constant")

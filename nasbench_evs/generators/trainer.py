@@ -1,6 +1,6 @@
 """Train one architecture by a protocol and say everything about it, epoch by epoch.
 
-The same architecture, seed, protocol and machine type give the same curves.
+The same architecture, seed, protocol, machine type and versions give the same curves.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ CURVES = (
     "train_loss", "valid_loss", "test_loss", "valid_score", "test_score", "train_seconds", "eval_seconds",
 )  # fmt: skip
 EXPLODED = 100.0  # nats: a mean loss beyond it is divergence
-_EVALUATION_BATCH = {"cpu": 128}  # what its caches hold; other devices take _LARGE_BATCH
-_LARGE_BATCH = 512
+_EVALUATION_BATCH = 512
+_CPU_EVALUATION_BATCH = 128  # what its caches hold
 
 
 @dataclass
@@ -151,7 +151,7 @@ def predict(network: nn.Module, protocol: Protocol, inputs: Inputs, rows: np.nda
     """Logits of these sequences, float32 (N, outputs), in their order, on the device."""
     network.eval()
     order = np.argsort(inputs.lengths[rows], kind="stable")
-    size = _EVALUATION_BATCH.get(inputs.device.type, _LARGE_BATCH)
+    size = _CPU_EVALUATION_BATCH if inputs.device.type == "cpu" else _EVALUATION_BATCH
     parts = []
     with torch.inference_mode(), _autocast(protocol, inputs.device):
         for start in range(0, len(rows), size):
@@ -232,12 +232,19 @@ def _autocast(protocol: Protocol, device: torch.device) -> contextlib.AbstractCo
     return contextlib.nullcontext()
 
 
+def _gpu_arithmetic(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """cuDNN as exact as everything else (by default its convolutions round their inputs to ten bits), and reproducible."""
+    if device.type != "cuda":
+        return contextlib.nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+
+
 @contextlib.contextmanager
 def _reproducible(name: str, device: torch.device) -> Iterator[None]:
     """Random numbers decided by the name alone, one thread, and everything as it was before afterwards."""
     threads = torch.get_num_threads()
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng(devices), _gpu_arithmetic(device):
         torch.manual_seed(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "little"))
         torch.set_num_threads(1)
         try:

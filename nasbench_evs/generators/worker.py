@@ -1,30 +1,32 @@
-"""A worker: a long-lived process that trains one job after another, with one thread and the dataset mapped."""
+"""A worker: what trains one job after another, with one thread and the dataset mapped, in whatever process it lives."""
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs.errors import NasbenchError, OutputError, TrainingError, one_line
+from nasbench_evs.errors import OutputError, TrainingError, one_line
 from nasbench_evs.files import replacing
 from nasbench_evs.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from nasbench_evs.generators.trainer import Training
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all jobs of a worker share; it travels to the process."""
+    """What all jobs of a worker share; it travels to the process.
 
+    `trainer` is the driver's, `fingerprint` that of the dataset which the driver saw.
+    """
+
+    trainer: str
     dataset: str
-    fingerprint: str  # of the dataset that the driver saw
+    fingerprint: str
     subset: int | None
     protocol: dict[str, Any]
     space: SearchSpace
@@ -48,90 +50,76 @@ def logits_file(folder: Path, rank: int) -> Path:
     return folder / f"{rank}.npy"
 
 
-def work(setting: Setting, pipe: Connection) -> None:
-    """Answer orders until the driver hangs up; an answer is a record, or the text of an error that a retry may cure."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
-    _die_with_parent()
-    import torch
+class Worker:
+    """Trains what it is ordered to. TrainingError, DatasetError or RecipeError if it cannot train by this setting here."""
 
-    from nasbench_evs.datasets.store import open_dataset
-    from nasbench_evs.generators.inputs import prepare_inputs
-    from nasbench_evs.generators.machine import machine
-    from nasbench_evs.generators.protocol import Protocol
-    from nasbench_evs.generators.shard import record_of
-    from nasbench_evs.generators.trainer import train
+    def __init__(self, setting: Setting) -> None:
+        import torch
 
-    torch.set_num_threads(1)
-    protocol = Protocol.from_dict(setting.protocol)
-    try:
+        from nasbench_evs.datasets.store import open_dataset
+        from nasbench_evs.generators.inputs import prepare_inputs
+        from nasbench_evs.generators.machine import machine
+        from nasbench_evs.generators.protocol import Protocol, trainer_name
+
+        torch.set_num_threads(1)
+        if setting.trainer != trainer_name():
+            raise TrainingError(
+                f"the driver's trainer is {setting.trainer}, a worker's {trainer_name()}: install the same"
+            )
+        self.setting = setting
+        self.protocol = Protocol.from_dict(setting.protocol)
         dataset = open_dataset(setting.dataset)
         if dataset.fingerprint != setting.fingerprint:
-            raise TrainingError(f"{setting.dataset} was prepared anew while it was trained on: start the run again")
-        inputs = prepare_inputs(setting.space, dataset, setting.subset, protocol, setting.device)
-        hardware = machine(setting.device)
-    except NasbenchError as error:
-        pipe.send({"error": str(error), "fatal": True})
-        return
+            raise TrainingError(
+                f"{setting.dataset} is not the dataset that the driver saw: prepare it again, and start again"
+            )
+        self.inputs = prepare_inputs(setting.space, dataset, setting.subset, self.protocol, setting.device)
+        self.machine = machine(setting.device)
 
-    def mean_logits(teachers: tuple[int, ...], lineage: Mapping[int, tuple[int, ...]]) -> np.ndarray | None:
-        """The teachers' logits, averaged; those that are not on disk are trained again, which gives the same."""
+    def answer(self, order: Order) -> dict[str, Any]:
+        """{"record"} of the training, or the {"error"} that stopped it; {"fatal": True} if no training is to blame."""
+        from nasbench_evs.generators.shard import record_of
+
+        try:
+            architecture = self.setting.space.unrank(order.rank)
+            result = self._train(order.rank, order.seed, order.teachers, order.lineage, order.keep_logits)
+            self._keep(order.rank, result.logits)
+            return {"record": record_of(result, architecture, self.protocol, self.inputs, self.machine)}
+        except OutputError as error:
+            return {"error": str(error), "fatal": True}
+        except Exception as error:  # whatever it is, the driver writes it down and decides
+            return {"error": f"{type(error).__name__}: {one_line(error)}"[:500]}
+
+    def _train(
+        self, rank: int, seed: int, teachers: tuple[int, ...], lineage: Mapping[int, tuple[int, ...]], keep: bool
+    ) -> Training:
+        from nasbench_evs.generators.trainer import train
+
+        taught = self._mean_logits(teachers, lineage)
+        architecture = self.setting.space.unrank(rank)
+        return train(architecture, seed, self.protocol, self.inputs, teacher_logits=taught, keep_logits=keep)
+
+    def _mean_logits(self, teachers: tuple[int, ...], lineage: Mapping[int, tuple[int, ...]]) -> np.ndarray | None:
+        """The teachers' logits, averaged; those that are not on disk are trained again."""
         if not teachers:
             return None
         logits = []
         for rank in teachers:
-            known = load(rank)
+            known = self._load(rank)
             if known is None:
-                taught = mean_logits(lineage[rank], lineage)
-                again = train(setting.space.unrank(rank), 0, protocol, inputs, teacher_logits=taught, keep_logits=True)
-                keep(rank, again.logits)
-                known = again.logits
+                known = self._train(rank, 0, lineage[rank], lineage, True).logits
+                self._keep(rank, known)
             logits.append(known)
         return np.mean([each for each in logits if each is not None], axis=0)
 
-    def load(rank: int) -> np.ndarray | None:
+    def _load(self, rank: int) -> np.ndarray | None:
         try:
-            logits = np.load(logits_file(setting.logits, rank), allow_pickle=False)
+            logits = np.load(logits_file(self.setting.logits, rank), allow_pickle=False)
         except (OSError, ValueError, EOFError):  # missing or damaged
             return None
-        return logits if logits.shape == (len(inputs.rows["train"]), inputs.shape.outputs) else None
+        return logits if logits.shape == (len(self.inputs.rows["train"]), self.inputs.shape.outputs) else None
 
-    def keep(rank: int, logits: np.ndarray | None) -> None:
+    def _keep(self, rank: int, logits: np.ndarray | None) -> None:
         if logits is not None:
-            with replacing(logits_file(setting.logits, rank), force=True) as scratch, scratch.open("wb") as file:
+            with replacing(logits_file(self.setting.logits, rank), force=True) as scratch, scratch.open("wb") as file:
                 np.save(file, logits)
-
-    pipe.send({})
-    while True:
-        try:
-            order: Order = pipe.recv()
-        except EOFError:
-            return
-        try:
-            architecture = setting.space.unrank(order.rank)
-            result = train(
-                architecture,
-                order.seed,
-                protocol,
-                inputs,
-                teacher_logits=mean_logits(order.teachers, order.lineage),
-                keep_logits=order.keep_logits,
-            )
-            keep(order.rank, result.logits)
-            pipe.send({"record": record_of(result, architecture, protocol, inputs, hardware)})
-        except OutputError as error:  # no training is to blame
-            pipe.send({"error": str(error), "fatal": True})
-        except Exception as error:  # whatever it is, the driver writes it down and decides
-            pipe.send({"error": f"{type(error).__name__}: {one_line(error)}"[:500]})
-
-
-def _die_with_parent() -> None:
-    """A driver that was killed cannot tell its workers."""
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

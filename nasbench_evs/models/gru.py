@@ -1,4 +1,4 @@
-"""All states of a GRU, several times faster on a CPU than PyTorch's where batches and widths are small."""
+"""All states of a GRU: on a CPU, training takes up to half as long as PyTorch's where batches and widths are small."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CACHED = 2**17  # numbers: what is computed ahead of the steps that use it shou
 class GRU(nn.Module):
     """All states of a one-layer GRU as wide as its input.
 
-    Elsewhere than on a CPU, and in half precision, PyTorch's own.
+    Elsewhere than on a CPU, under autocast, and for a single sequence, PyTorch's own.
     """
 
     def __init__(self, width: int) -> None:
@@ -23,7 +23,7 @@ class GRU(nn.Module):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """(B, L, width) to (B, L, width); causal, so that what `mask` hides changes no state before it."""
-        if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        if x.device.type != "cpu" or torch.is_autocast_enabled("cpu") or len(x) == 1:
             return self.gru(x)[0]
         gru = self.gru
         return _States.apply(x, gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0)
@@ -74,7 +74,7 @@ class _States(torch.autograd.Function):
         flat = delta.view(length, 4 * width, batch)
         d_in, d_state, back = torch.zeros_like(w_in), torch.zeros_like(w_state), w_state.t()
         d_h = torch.zeros_like(grad[0])
-        ahead = max(1, _CACHED // q[0].numel())
+        ahead = max(1, _CACHED // max(1, q[0].numel()))
         for end in range(length, 0, -ahead):
             steps = slice(max(0, end - ahead), end)
             new = 1 - z[steps]

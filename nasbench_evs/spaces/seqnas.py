@@ -125,7 +125,8 @@ class SeqNASSpace(SearchSpace):
     def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
         """Parameters and FLOPs of the network, on one sequence of `shape.length` events.
 
-        FLOPs are those of the layers as the paper has them; `models/seqnas.py` computes some of them with fewer.
+        FLOPs are those of the layers as the paper has them; `models/seqnas.py` computes some with fewer, and the stem's
+        convolution with more, on zeros.
         """
         if not isinstance(shape, SequenceShape):
             raise InvalidArchitecture(f"seqnas reads event sequences: expected a SequenceShape, got {shape}")

@@ -193,7 +193,7 @@ def test_data_prepared_anew_during_a_run_is_noticed(values, tmp_path, dataset, m
     """The workers find another dataset than the driver did."""
     monkeypatch.setattr("nasbench_evs.generators.generate.open_dataset", lambda name: dataset.subset(300))
     values["plan"] = {"random": 2}
-    with pytest.raises(TrainingError, match="was prepared anew"):
+    with pytest.raises(TrainingError, match="is not the dataset that the driver saw"):
         generate(Recipe.from_dict(values), tmp_path)
 
 

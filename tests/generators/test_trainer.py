@@ -10,7 +10,7 @@ from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.inputs import prepare_inputs
 from nasbench_evs.generators.latency import latency
 from nasbench_evs.generators.protocol import Protocol
-from nasbench_evs.generators.trainer import CURVES, _shuffled, predict, train
+from nasbench_evs.generators.trainer import CURVES, _gpu_arithmetic, _shuffled, predict, train
 from nasbench_evs.metrics import score
 from nasbench_evs.models import build
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace
@@ -200,6 +200,14 @@ def test_half_precision_scores_nearly_the_same(inputs):
         exact, rounded = (train(SPACE.parse(text), 0, protocol, inputs) for protocol in (PROTOCOL, half))
         assert curves(rounded) != curves(exact)
         assert np.allclose(rounded.curves["valid_loss"], exact.curves["valid_loss"], atol=0.02)
+
+
+def test_gpus_compute_as_exactly_as_asked_and_are_left_as_they_were():
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
+    with _gpu_arithmetic(torch.device("cuda")):
+        assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == (False, True)
+        assert torch.backends.cudnn.enabled
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == before
 
 
 def test_latency_grows_with_the_batch(inputs):
