@@ -131,8 +131,8 @@ def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str
             how = "every loss and score comes out exactly"
         else:
             where = f"other machine or versions, tolerance {check.tolerance:.2g}"
-            where = where if check.tolerance else "on the same machine type and versions"
-            how = f"recorded {check.recorded:.5f}, now {check.repeated:.5f} ({where})"
+            where = "on the same machine type and versions" if check.same_machine else where
+            how = f"recorded {check.recorded:.5f}, now {check.repeated:.5f}, first losses {check.begun:.1g} apart ({where})"
         print(f"{'ok' if check.passed else 'NO'}  {check.training}: {how}")
     if not all(check.passed for check in checks):
         wrong = sum(not check.passed for check in checks)

@@ -21,15 +21,18 @@ from nasbench_evs.generators.worker import Order, Setting, Worker
 
 @dataclass(eq=False)
 class Hand:
-    """A worker as the driver sees it; `job` is what it was ordered to do."""
+    """A worker as the driver sees it; `machine` is what it said when it was ready, `job` what it was ordered to do."""
 
-    device: str
-    ready: bool = False
+    machine: dict[str, Any] | None = None
     job: int | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.machine is not None
 
 
 class Heard(NamedTuple):
-    """`answer`: of `Worker.answer`, or {} from a worker that is ready, or the {"death"} of one that is no more."""
+    """`answer`: of `Worker.answer`, or the {"machine"} of a worker that is ready, or the {"death"} of one that is no more."""
 
     hand: Hand
     answer: dict[str, Any]
@@ -52,11 +55,12 @@ class Executor(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Stop all workers, whatever they do."""
+        """Stop all workers, whatever they do; again does nothing."""
 
 
 @dataclass(eq=False)
 class _Process(Hand):
+    device: str = ""
     process: SpawnProcess = None  # type: ignore[assignment]
     pipe: Connection = None  # type: ignore[assignment]
 
@@ -77,7 +81,7 @@ class LocalExecutor(Executor):
         with _deaf():
             process.start()
         theirs.close()
-        self._team.append(_Process(device, process=process, pipe=ours))
+        self._team.append(_Process(device=device, process=process, pipe=ours))
         return self._team[-1]
 
     def send(self, hand: Hand, order: Order) -> None:
@@ -88,11 +92,12 @@ class LocalExecutor(Executor):
         wait([*(hand.pipe for hand in self._team), *(hand.process.sentinel for hand in self._team)], timeout=seconds)
         heard = []
         for hand in list(self._team):
+            alive = hand.process.is_alive()  # asked first: what it said before it died counts
             answer = None
             with contextlib.suppress(EOFError, OSError):
                 if hand.pipe.poll():
                     answer = hand.pipe.recv()
-            if answer is None and not hand.process.is_alive():
+            if answer is None and not alive:
                 self._team.remove(hand)
                 hand.pipe.close()
                 answer = {"death": _exit(hand.process.exitcode)}
@@ -105,6 +110,7 @@ class LocalExecutor(Executor):
             hand.process.kill()
             hand.process.join()
             hand.pipe.close()
+        self._team.clear()
 
 
 def _work(setting: Setting, pipe: Connection) -> None:
@@ -116,7 +122,7 @@ def _work(setting: Setting, pipe: Connection) -> None:
     except NasbenchError as error:
         pipe.send({"error": str(error), "fatal": True})
         return
-    pipe.send({})
+    pipe.send({"machine": worker.machine})
     while True:
         try:
             order: Order = pipe.recv()

@@ -22,7 +22,6 @@ from nasbench_evs.generators.executor import Executor, Hand, LocalExecutor
 from nasbench_evs.generators.inputs import prepare_inputs, usable
 from nasbench_evs.generators.journal import NAME as JOURNAL
 from nasbench_evs.generators.journal import Entry, Journal
-from nasbench_evs.generators.machine import machine
 from nasbench_evs.generators.plan import Job, Planner, Scored
 from nasbench_evs.generators.protocol import trainer_name
 from nasbench_evs.generators.recipe import Recipe
@@ -32,7 +31,7 @@ from nasbench_evs.tables import Header, Table, write
 
 EXECUTORS = ("local", "ray")
 SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard
-_SAME_FAILURES = 5  # failed trainings without a single success, after which something else is wrong
+_SAME_FAILURES = 5  # failed trainings, or workers, without a single success, after which something else is wrong
 
 
 class Progress(NamedTuple):
@@ -161,6 +160,7 @@ class _Run:
         self.done_before = 0
         self.trained = 0
         self.failed_here: list[int] = []
+        self.stillborn = 0  # workers that died before they were ready, since the last record
         self.stuck: RecipeError | None = None
         self.started = time.monotonic()
 
@@ -186,6 +186,8 @@ class _Run:
             with contextlib.suppress(Exception):  # what stopped the run is the news
                 self._write()
             raise
+        finally:
+            self.executor.close()
         self._write()
         self.report(self._progress())
         if self.stuck is not None:
@@ -253,34 +255,40 @@ class _Run:
         for hand, answer in self.executor.listen(1.0):
             if "death" in answer:
                 team.remove(hand)
-                reason = f"the worker died ({answer['death']})"
-                if not hand.ready:
-                    raise TrainingError(f"{reason} before it trained anything: run it again, or with fewer workers")
-                if hand.job is not None:  # without one, another will take its place when there is work
-                    self._fail(hand.job, reason, hand.device)
+                self._mourn(hand, f"the worker died ({answer['death']})", any(other.ready for other in team))
             else:
                 self._hear(hand, answer)
+
+    def _mourn(self, hand: Hand, reason: str, others: bool) -> None:
+        """Another will take its place when there is work, unless it is the place that kills."""
+        if hand.machine is None:
+            self.stillborn += 1
+            if not others or self.stillborn >= _SAME_FAILURES:
+                raise TrainingError(f"{reason} before it trained anything: run it again, or with fewer workers")
+        elif hand.job is not None:
+            self._fail(hand.job, reason, hand.machine)
 
     def _hear(self, hand: Hand, answer: dict[str, Any]) -> None:
         if answer.get("fatal"):
             raise TrainingError(answer["error"])
-        if not hand.ready:
-            hand.ready = True
+        if hand.machine is None:
+            hand.machine = answer["machine"]
             return
         job, hand.job = hand.job, None
         if job is None:
             return
         if "error" in answer:
-            self._fail(job, answer["error"], hand.device)
+            self._fail(job, answer["error"], hand.machine)
             return
         self.journal.finish(job, answer["record"])
         self._ended(job, self._score(answer["record"]))
         self.trained += 1
+        self.stillborn = 0
         if job in self.leading:
             self._plan()
 
-    def _fail(self, job: int, reason: str, device: str) -> None:
-        if not self.journal.died(job, reason, {"curves": {}, "machine": machine(device)}):
+    def _fail(self, job: int, reason: str, machine: dict[str, Any]) -> None:
+        if not self.journal.died(job, reason, {"curves": {}, "machine": machine}):
             self._queue(job)
             return
         self._ended(job, float("nan"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from nasbench_evs.tables.noise import seed_noise
 
 TOLERANCE = 0.02  # of the best validation score, where hardware or libraries differ and no record has several seeds
 SEED_DEVIATIONS = 4.0  # standard deviations between seeds, where some have
-FIRST_EPOCH = 1e-3  # of losses and scores after one epoch, where nothing differs but the trainer's rounding
+FIRST_EPOCH = 1e-3  # of losses after one epoch, where nothing differs but the trainer's rounding
 
 
 class Retrainer:
@@ -51,12 +52,19 @@ class Retrainer:
 
 
 class Check(NamedTuple):
-    """One record and its repetition. `difference`: largest of any recorded loss or score; `tolerance`: 0 if exact is expected."""
+    """One record and its repetition.
+
+    difference    the largest of any recorded loss or score, which has to be 0 on the `same_machine` with the same versions
+    tolerance     of the best validation score, elsewhere
+    begun         difference of losses after one epoch, as a share of them if they are above 1
+    """
 
     training: str
     recorded: float  # best validation score
     repeated: float
     difference: float
+    begun: float
+    same_machine: bool
     tolerance: float
     passed: bool
 
@@ -72,10 +80,10 @@ def verify_sample(
     """Train a random sample of a table's records again.
 
     On the machine type and versions of the record, every loss and score must come out exactly. Elsewhere the best validation
-    score must, within the tolerance: SEED_DEVIATIONS standard deviations between seeds, or TOLERANCE. If only the trainer's
-    rounding differs, it must within one standard deviation, and what was recorded after one epoch within FIRST_EPOCH: by
-    then rounding has changed the sixth digit, and anything else the first. Records with teachers and failed ones are left
-    out. Errors of `Retrainer`; InvalidQuery, NotRecorded.
+    score must, within SEED_DEVIATIONS standard deviations between seeds. If only this library differs, which computes the
+    same function with other rounding, it must within one, and the losses of the first epoch within FIRST_EPOCH: by then
+    rounding has changed their sixth digit, and anything else the first. Where no record has several seeds, the tolerance
+    is TOLERANCE. Records with teachers and failed ones are left out. Errors of `Retrainer`; InvalidQuery, NotRecorded.
     """
     if sample < 1:
         raise InvalidQuery(f"sample {sample}: expected at least 1")
@@ -93,29 +101,35 @@ def verify_sample(
         best = float(recorded[row])
         repeated = float(again.at_epoch("valid_score", again.best_epoch)[0])
         difference = max(_difference(table[name][row], again[name][0]) for name in _COMPARED)
-        begun = max(_difference(table[name][row, :1], again[name][0, :1]) for name in _COMPARED)
+        begun = max(_difference(*_relative(table[name][row, :1], again[name][0, :1])) for name in _LOSSES)
         then, now = _machine(table, row), _machine(again, 0)
+        rounding = _but_rounding(then) == _but_rounding(now)
+        tolerance = TOLERANCE if np.isnan(noise) else noise * (1.0 if rounding else SEED_DEVIATIONS)
         if then == now:
-            tolerance, passed = 0.0, difference == 0
+            passed = difference == 0
         else:
-            rounding = _but_rounding(then) == _but_rounding(now)
-            deviations = 1.0 if rounding else SEED_DEVIATIONS
-            tolerance = TOLERANCE if np.isnan(noise) else deviations * noise
             passed = _difference(np.array([best]), np.array([repeated])) <= tolerance
             passed = passed and not (rounding and begun > FIRST_EPOCH)
-        checks.append(Check(table.training(row), best, repeated, difference, tolerance, passed))
+        checks.append(Check(table.training(row), best, repeated, difference, begun, then == now, tolerance, passed))
     report(len(chosen), len(chosen))
     return checks
 
 
-_COMPARED = ("train_loss", "valid_loss", "test_loss", "valid_score", "test_score")
+_LOSSES = ("train_loss", "valid_loss", "test_loss")
+_COMPARED = (*_LOSSES, "valid_score", "test_score")
+
+
+def _relative(recorded: np.ndarray, repeated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    size = np.clip(np.abs(recorded), 1.0, np.finfo(np.float32).max)
+    return recorded / size, repeated / size
 
 
 def _difference(recorded: np.ndarray, repeated: np.ndarray) -> float:
     """The largest absolute difference; infinite where only one of the two is a number."""
     if not np.array_equal(np.isnan(recorded), np.isnan(repeated)):
         return float("inf")
-    return float(np.nanmax(np.abs(recorded - repeated), initial=0.0))
+    with np.errstate(invalid="ignore"):  # infinite both times is no difference
+        return float(np.nanmax(np.abs(recorded - repeated), initial=0.0))
 
 
 def _machine(table: Table, row: int) -> dict[str, Any]:
@@ -124,6 +138,9 @@ def _machine(table: Table, row: int) -> dict[str, Any]:
 
 
 def _but_rounding(machine: dict[str, Any]) -> dict[str, Any]:
-    """Without the trainer's version, of which the header has the part that matters."""
-    versions = json.loads(machine.get("versions", b"{}"))
-    return {**machine, "versions": {name: value for name, value in versions.items() if name != "trainer"}}
+    """Without the versions of this library, of which the header's protocol has the part that matters."""
+    versions = machine.get("versions", b"")
+    with contextlib.suppress(ValueError, AttributeError):  # somebody else's text is compared as it is
+        ours = ("trainer", "nasbench-evs")
+        versions = {name: value for name, value in json.loads(versions).items() if name not in ours}
+    return {**machine, "versions": versions}

@@ -81,9 +81,9 @@ class Worker:
         from nasbench_evs.generators.shard import record_of
 
         try:
-            architecture = self.setting.space.unrank(order.rank)
             result = self._train(order.rank, order.seed, order.teachers, order.lineage, order.keep_logits)
             self._keep(order.rank, result.logits)
+            architecture = self.setting.space.unrank(order.rank)
             return {"record": record_of(result, architecture, self.protocol, self.inputs, self.machine)}
         except OutputError as error:
             return {"error": str(error), "fatal": True}

@@ -127,3 +127,12 @@ def test_without_ray_its_name_is_the_answer(recipe, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "nasbench_evs.generators.cluster", raising=False)
     with pytest.raises(RecipeError, match=r"pip install 'nasbench-evs\[cluster\]'"):
         generate(recipe, tmp_path / "run", executor="ray")
+
+
+def test_the_line_that_says_why_is_shown():
+    from nasbench_evs.generators.cluster import _cause
+
+    error = RuntimeError("\x1b[36mray::f()\x1b[39m (pid=1)\n  at node 7\nThe node was low on memory.\n\n")
+    assert _cause(error) == "The node was low on memory."
+    error.cause = ModuleNotFoundError("No module named 'torch'")
+    assert _cause(error) == "ModuleNotFoundError: No module named 'torch'"

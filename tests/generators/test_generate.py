@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from nasbench_evs.errors import NasbenchError, OutputError, RecipeError, TrainingError
+from nasbench_evs.generators.executor import Executor, Hand, Heard
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.generators.shard import records_of
 from nasbench_evs.tables import merge, read, verify, write
 from tests.generators.conftest import SMALL
 
@@ -297,3 +299,52 @@ def test_the_journal_survives_the_driver_at_any_commit(recipe, tmp_path, home):
     table = read(tmp_path / "table.h5")
     scores = sorted(record["curves"]["valid_score"][-1] for record in records)
     assert np.allclose(sorted(table["valid_score"][:, -1]), scores, atol=1e-7)
+
+
+class Stub(Executor):
+    """Workers that say what a test has written for them; "record" is that of their order."""
+
+    def __init__(self, scripts, records=()):
+        self.scripts, self.records = scripts, records
+        self.team, self.orders, self.closed = [], [], 0
+
+    def hire(self):
+        self.team.append(Hand())
+        return self.team[-1]
+
+    def send(self, hand, order):
+        self.orders.append(order)
+        script = self.scripts[self.team.index(hand)]
+        if script[:1] == ["record"]:
+            script[0] = {"record": self.records[order.rank]}
+
+    def listen(self, seconds):
+        return [Heard(hand, self.scripts[i].pop(0)) for i, hand in enumerate(self.team) if self.scripts[i]]
+
+    def close(self):
+        self.closed += 1
+
+
+def test_what_failed_is_recorded_with_the_machine_of_its_worker(values, tmp_path, home, monkeypatch):
+    """The driver knows nothing of where its workers are."""
+    machine = {"cpu": "far away", "gpu": "H900", "threads": 1, "versions": "{}"}
+    values["plan"] = {"random": 1}
+    stub = Stub([[{"machine": machine}, *[{"error": "no such kernel"}] * 3], []])
+    monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
+    with pytest.raises(TrainingError, match="every training fails: no such kernel"):
+        generate(Recipe.from_dict(values), tmp_path)
+    assert len(stub.orders) == 3
+    assert stub.closed
+
+
+def test_a_worker_that_dies_at_its_start_stops_no_run_that_goes_on(values, tmp_path, home, monkeypatch):
+    values["plan"] = {"random": 2}
+    whole = read(generate(Recipe.from_dict(values), tmp_path / "whole"))
+    records = {job.rank: record for job, record in records_of(whole).items()}
+    machine = next(iter(records.values()))["machine"]
+    stub = Stub([[{"machine": machine}, "record", "record"], [{"death": "lost"}], []], records)
+    monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
+    same(whole, read(generate(Recipe.from_dict(values), tmp_path / "run", workers=2)))
+    stub = Stub([[{"death": "no torch here"}]])
+    with pytest.raises(TrainingError, match=r"the worker died \(no torch here\) before it trained anything"):
+        generate(Recipe.from_dict(values), tmp_path / "none")
