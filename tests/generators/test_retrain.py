@@ -13,7 +13,7 @@ from nasbench_evs.errors import (
     TableFormatError,
 )
 from nasbench_evs.generators.generate import generate
-from nasbench_evs.generators.retrain import SEED_DEVIATIONS, TOLERANCE, verify_sample
+from nasbench_evs.generators.retrain import TOLERANCE, verify_sample
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.tables import Table, read, write
 from tests.conftest import with_protocol
@@ -112,8 +112,8 @@ def test_another_rounding_gives_other_digits_but_no_other_curves(table, monkeypa
     assert all(check.passed and not check.same_machine for check in checks)
     other = changed(table, train_loss=table["train_loss"] + np.float32(0.01))
     assert not any(check.passed for check in verify_sample(other, 2))
-    elsewhere = Table(table.header, table.columns, {**table.hardware, "cpu": np.array([b"another"])})
-    assert checks[0].tolerance == pytest.approx(verify_sample(elsewhere, 1)[0].tolerance / SEED_DEVIATIONS)
+    elsewhere = Table(other.header, other.columns, {**other.hardware, "cpu": np.array([b"another"])})
+    assert all(check.passed for check in verify_sample(elsewhere, 2))  # where the score alone counts
 
 
 def test_without_repeats_the_tolerance_is_stated(table):
