@@ -10,9 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nasbench_evs.models import seqnas
+from nasbench_evs.models import gru, seqnas
 from nasbench_evs.models.dropout import Dropout
-from nasbench_evs.models.gru import GRU
 from nasbench_evs.spaces import Architecture, SequenceShape
 
 
@@ -28,18 +27,8 @@ def _make_plain(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
         if isinstance(child, Dropout):
             setattr(module, name, nn.Dropout(child.rate))
-        elif isinstance(child, seqnas.NormedConvolution):
-            setattr(module, name, NormedConvolution(child))
-        elif isinstance(child, seqnas.Convolution):
-            setattr(module, name, Convolution(child))
-        elif isinstance(child, GRU):
-            setattr(module, name, PlainGRU(child))
-        elif isinstance(child, seqnas.CrossAttention):
-            setattr(module, name, CrossAttention(child))
-        elif isinstance(child, seqnas.Head):
-            setattr(module, name, Head(child))
-        elif isinstance(child, seqnas.TimeEncoding):
-            setattr(module, name, TimeEncoding(child))
+        elif type(child) in PLAIN:
+            setattr(module, name, PLAIN[type(child)](child))
         else:
             _make_plain(child)
 
@@ -69,10 +58,10 @@ class Convolution(nn.Module):
         return self.convolution(inside.transpose(1, 2)).transpose(1, 2)
 
 
-class PlainGRU(nn.Module):
+class GRU(nn.Module):
     """PyTorch's GRU."""
 
-    def __init__(self, fast: GRU) -> None:
+    def __init__(self, fast: gru.GRU) -> None:
         super().__init__()
         self.gru = fast.gru
 
@@ -132,3 +121,13 @@ class Head(nn.Module):
         if "max" in self.pool:
             pooled.append(x.masked_fill(~inside, -math.inf).amax(dim=1))
         return self.linear(torch.stack(pooled).mean(dim=0))
+
+
+PLAIN = {
+    seqnas.NormedConvolution: NormedConvolution,
+    seqnas.Convolution: Convolution,
+    gru.GRU: GRU,
+    seqnas.CrossAttention: CrossAttention,
+    seqnas.TimeEncoding: TimeEncoding,
+    seqnas.Head: Head,
+}

@@ -51,12 +51,12 @@ class _Actor:
         return {**answer, "error": f"{answer['error']} (on {socket.gethostname()})"} if answer.get("fatal") else answer
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class _Member(Hand):
-    actor: Any = None
+    actor: Any
 
 
-class RayExecutor(Executor):
+class RayExecutor(Executor[_Member]):
     """An actor for each worker: one CPU, and on GPUs the `per_device`-th part of one.
 
     Every node needs this library, the prepared dataset and, for teachers, the run's folder. `address` is that of a running
@@ -67,8 +67,8 @@ class RayExecutor(Executor):
     def __init__(self, setting: Setting, address: str | None, per_device: int) -> None:
         if setting.device not in _KINDS:
             raise RecipeError(f"device {setting.device!r}: Ray says which one, expected one of {', '.join(_KINDS)}")
+        super().__init__()
         self._setting = setting
-        self._team: list[_Member] = []
         self._expected: dict[Any, _Member] = {}  # answers, and ends of lives, that will come
         self._ours = not ray.is_initialized()  # or the caller's connection
         try:
@@ -87,15 +87,14 @@ class RayExecutor(Executor):
             raise RecipeError("the Ray cluster has no GPU yet: expected --device cpu, or a node with a GPU")
         self._actor = ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, max_restarts=0, max_concurrency=2)
 
-    def hire(self) -> Hand:
+    def hire(self) -> None:
         member = _Member(actor=self._actor.remote(self._setting))
-        self._team.append(member)
+        self.team.append(member)
         self._expected[member.actor.live.remote()] = member
         self._expected[member.actor.ready.remote()] = member
-        return member
 
-    def send(self, hand: Hand, order: Order) -> None:
-        self._expected[hand.actor.answer.remote(order)] = hand  # type: ignore[attr-defined,assignment]
+    def send(self, hand: _Member, order: Order) -> None:
+        self._expected[hand.actor.answer.remote(order)] = hand
 
     def listen(self, seconds: float) -> list[Heard]:
         if not self._expected:
@@ -112,7 +111,7 @@ class RayExecutor(Executor):
             except RayError as error:
                 deaths[member] = _cause(error)
         for member, cause in deaths.items():  # after what it said before
-            self._team.remove(member)
+            self.team.remove(member)
             self._expected = {reference: other for reference, other in self._expected.items() if other is not member}
             with contextlib.suppress(RayError):
                 ray.kill(member.actor)
@@ -120,10 +119,10 @@ class RayExecutor(Executor):
         return heard
 
     def close(self) -> None:
-        for member in self._team:
+        for member in self.team:
             with contextlib.suppress(RayError):
                 ray.kill(member.actor)
-        self._team.clear()
+        self.team.clear()
         self._expected.clear()
         if self._ours:
             ray.shutdown()

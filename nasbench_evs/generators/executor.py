@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from nasbench_evs.errors import NasbenchError
 from nasbench_evs.generators.worker import Order, Setting, Worker
@@ -38,15 +38,21 @@ class Heard(NamedTuple):
     answer: dict[str, Any]
 
 
-class Executor(ABC):
-    """Workers by one setting. Close it, and they are gone."""
+H = TypeVar("H", bound=Hand)
+
+
+class Executor(ABC, Generic[H]):
+    """Workers by one setting: the `team`, of those that were hired and whose death was not heard. Close it, and they are gone."""
+
+    def __init__(self) -> None:
+        self.team: list[H] = []
 
     @abstractmethod
-    def hire(self) -> Hand:
+    def hire(self) -> None:
         """One more worker, which will say when it is ready."""
 
     @abstractmethod
-    def send(self, hand: Hand, order: Order) -> None:
+    def send(self, hand: H, order: Order) -> None:
         """An order for a worker that is ready. That it died meanwhile is heard later."""
 
     @abstractmethod
@@ -58,47 +64,46 @@ class Executor(ABC):
         """Stop all workers, whatever they do; again does nothing."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class _Process(Hand):
-    device: str = ""
-    process: SpawnProcess = None  # type: ignore[assignment]
-    pipe: Connection = None  # type: ignore[assignment]
+    device: str
+    process: SpawnProcess
+    pipe: Connection
 
 
-class LocalExecutor(Executor):
+class LocalExecutor(Executor[_Process]):
     """A process for each worker; they share the devices evenly."""
 
     def __init__(self, setting: Setting, devices: Sequence[str]) -> None:
+        super().__init__()
         self._setting, self._devices = setting, devices
-        self._team: list[_Process] = []
 
-    def hire(self) -> Hand:
+    def hire(self) -> None:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        busy = [hand.device for hand in self._team]
+        busy = [hand.device for hand in self.team]
         device = min(self._devices, key=busy.count)
         process = context.Process(target=_work, args=(replace(self._setting, device=device), theirs), daemon=True)
         with _deaf():
             process.start()
         theirs.close()
-        self._team.append(_Process(device=device, process=process, pipe=ours))
-        return self._team[-1]
+        self.team.append(_Process(device=device, process=process, pipe=ours))
 
-    def send(self, hand: Hand, order: Order) -> None:
+    def send(self, hand: _Process, order: Order) -> None:
         with contextlib.suppress(OSError):
-            hand.pipe.send(order)  # type: ignore[attr-defined]
+            hand.pipe.send(order)
 
     def listen(self, seconds: float) -> list[Heard]:
-        wait([*(hand.pipe for hand in self._team), *(hand.process.sentinel for hand in self._team)], timeout=seconds)
+        wait([*(hand.pipe for hand in self.team), *(hand.process.sentinel for hand in self.team)], timeout=seconds)
         heard = []
-        for hand in list(self._team):
+        for hand in list(self.team):
             alive = hand.process.is_alive()  # asked first: what it said before it died counts
             answer = None
             with contextlib.suppress(EOFError, OSError):
                 if hand.pipe.poll():
                     answer = hand.pipe.recv()
             if answer is None and not alive:
-                self._team.remove(hand)
+                self.team.remove(hand)
                 hand.pipe.close()
                 answer = {"death": _exit(hand.process.exitcode)}
             if answer is not None:
@@ -106,11 +111,11 @@ class LocalExecutor(Executor):
         return heard
 
     def close(self) -> None:
-        for hand in self._team:
+        for hand in self.team:
             hand.process.kill()
             hand.process.join()
             hand.pipe.close()
-        self._team.clear()
+        self.team.clear()
 
 
 def _work(setting: Setting, pipe: Connection) -> None:

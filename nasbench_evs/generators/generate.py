@@ -113,11 +113,11 @@ def generate(
         Journal(out) as journal,
     ):
         journal.start(identity, planner.first, records)
-        _Run(journal, planner, header, recipe.protocol.epochs, hired, target, report).go(workers)
+        _Run(journal, planner, header, hired, target, report).go(workers)
     return target
 
 
-def _executor(name: str, setting: Setting, devices: list[str], address: str | None, per_device: int) -> Executor:
+def _executor(name: str, setting: Setting, devices: list[str], address: str | None, per_device: int) -> Executor[Any]:
     if name == "local":
         return LocalExecutor(setting, devices)
     from nasbench_evs.generators.cluster import RayExecutor
@@ -143,12 +143,11 @@ class _Run:
         journal: Journal,
         planner: Planner,
         header: Header,
-        epochs: int,
-        executor: Executor,
+        executor: Executor[Any],
         target: Path,
         report: Callable[[Progress], None],
     ) -> None:
-        self.journal, self.planner, self.header, self.epochs = journal, planner, header, epochs
+        self.journal, self.planner, self.header = journal, planner, header
         self.executor, self.target, self.report = executor, target, report
         self.jobs: dict[int, Job] = {}
         self.scores: dict[int, float] = {}  # of jobs that ended; NaN without a score
@@ -171,14 +170,13 @@ class _Run:
         self.done_before = len(self.scores)
         self._plan()
         written = time.monotonic()
-        team: list[Hand] = []
         try:
             with _interruptible():
-                while self.waiting or self.urgent or any(hand.job is not None for hand in team):
-                    self._staff(team, workers)
-                    self._hand_out(team)
+                while self.waiting or self.urgent or any(hand.job is not None for hand in self.executor.team):
+                    self._staff(workers)
+                    self._hand_out()
                     self.report(self._progress())
-                    self._listen(team)
+                    self._listen()
                     if time.monotonic() - written > SHARD_EVERY:
                         self._write()
                         written = time.monotonic()
@@ -228,14 +226,15 @@ class _Run:
         except RecipeError as error:  # the rest of the plan is trained first
             self.stuck = error
 
-    def _staff(self, team: list[Hand], workers: int) -> None:
+    def _staff(self, workers: int) -> None:
         """As many workers as there is work for, at most `workers`."""
+        team = self.executor.team
         needed = min(workers, len(self.waiting) + len(self.urgent) + sum(hand.job is not None for hand in team))
         while len(team) < needed:
-            team.append(self.executor.hire())
+            self.executor.hire()
 
-    def _hand_out(self, team: list[Hand]) -> None:
-        for hand in team:
+    def _hand_out(self) -> None:
+        for hand in self.executor.team:
             if not hand.ready or hand.job is not None:
                 continue
             if not (self.urgent or self.waiting):
@@ -250,20 +249,19 @@ class _Run:
         """Who taught whom, for a job with teachers: a worker may have to train one of them again."""
         return {each.job.rank: each.job.teachers for each in self.leading.values()} if job.teachers else {}
 
-    def _listen(self, team: list[Hand]) -> None:
+    def _listen(self) -> None:
         """Wait until some worker says something or dies."""
         for hand, answer in self.executor.listen(1.0):
             if "death" in answer:
-                team.remove(hand)
-                self._mourn(hand, f"the worker died ({answer['death']})", any(other.ready for other in team))
+                self._mourn(hand, f"the worker died ({answer['death']})")
             else:
                 self._hear(hand, answer)
 
-    def _mourn(self, hand: Hand, reason: str, others: bool) -> None:
+    def _mourn(self, hand: Hand, reason: str) -> None:
         """Another will take its place when there is work, unless it is the place that kills."""
         if hand.machine is None:
             self.stillborn += 1
-            if not others or self.stillborn >= _SAME_FAILURES:
+            if not any(other.ready for other in self.executor.team) or self.stillborn >= _SAME_FAILURES:
                 raise TrainingError(f"{reason} before it trained anything: run it again, or with fewer workers")
         elif hand.job is not None:
             self._fail(hand.job, reason, hand.machine)
@@ -304,7 +302,7 @@ class _Run:
     def _write(self) -> None:
         ended = [entry for entry in self.journal.entries() if entry.state in ("finished", "failed")]
         if ended:
-            write(table_of(self.header, ended, self.epochs), self.target, force=True)
+            write(table_of(self.header, ended, self.header.protocol["epochs"]), self.target, force=True)
 
     def _progress(self) -> Progress:
         done, total = len(self.scores), self.planner.total

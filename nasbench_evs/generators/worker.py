@@ -81,8 +81,7 @@ class Worker:
         from nasbench_evs.generators.shard import record_of
 
         try:
-            result = self._train(order.rank, order.seed, order.teachers, order.lineage, order.keep_logits)
-            self._keep(order.rank, result.logits)
+            result = self._train(order)
             architecture = self.setting.space.unrank(order.rank)
             return {"record": record_of(result, architecture, self.protocol, self.inputs, self.machine)}
         except OutputError as error:
@@ -90,14 +89,23 @@ class Worker:
         except Exception as error:  # whatever it is, the driver writes it down and decides
             return {"error": f"{type(error).__name__}: {one_line(error)}"[:500]}
 
-    def _train(
-        self, rank: int, seed: int, teachers: tuple[int, ...], lineage: Mapping[int, tuple[int, ...]], keep: bool
-    ) -> Training:
+    def _train(self, order: Order) -> Training:
+        """Train, and keep the logits of a training that may teach."""
         from nasbench_evs.generators.trainer import train
 
-        taught = self._mean_logits(teachers, lineage)
-        architecture = self.setting.space.unrank(rank)
-        return train(architecture, seed, self.protocol, self.inputs, teacher_logits=taught, keep_logits=keep)
+        result = train(
+            self.setting.space.unrank(order.rank),
+            order.seed,
+            self.protocol,
+            self.inputs,
+            teacher_logits=self._mean_logits(order.teachers, order.lineage),
+            keep_logits=order.keep_logits,
+        )
+        if result.logits is not None:
+            file = logits_file(self.setting.logits, order.rank)
+            with replacing(file, force=True) as scratch, scratch.open("wb") as opened:
+                np.save(opened, result.logits)
+        return result
 
     def _mean_logits(self, teachers: tuple[int, ...], lineage: Mapping[int, tuple[int, ...]]) -> np.ndarray | None:
         """The teachers' logits, averaged; those that are not on disk are trained again."""
@@ -107,8 +115,7 @@ class Worker:
         for rank in teachers:
             known = self._load(rank)
             if known is None:
-                known = self._train(rank, 0, lineage[rank], lineage, True).logits
-                self._keep(rank, known)
+                known = self._train(Order(rank, 0, lineage[rank], True, lineage)).logits
             logits.append(known)
         return np.mean([each for each in logits if each is not None], axis=0)
 
@@ -118,8 +125,3 @@ class Worker:
         except (OSError, ValueError, EOFError):  # missing or damaged
             return None
         return logits if logits.shape == (len(self.inputs.rows["train"]), self.inputs.shape.outputs) else None
-
-    def _keep(self, rank: int, logits: np.ndarray | None) -> None:
-        if logits is not None:
-            with replacing(logits_file(self.setting.logits, rank), force=True) as scratch, scratch.open("wb") as file:
-                np.save(file, logits)

@@ -305,21 +305,26 @@ class Stub(Executor):
     """Workers that say what a test has written for them; "record" is that of their order."""
 
     def __init__(self, scripts, records=()):
+        super().__init__()
         self.scripts, self.records = scripts, records
-        self.team, self.orders, self.closed = [], [], 0
+        self.hired, self.orders, self.closed = [], [], 0
 
     def hire(self):
-        self.team.append(Hand())
-        return self.team[-1]
+        self.hired.append(Hand())
+        self.team.append(self.hired[-1])
 
     def send(self, hand, order):
         self.orders.append(order)
-        script = self.scripts[self.team.index(hand)]
+        script = self.scripts[self.hired.index(hand)]
         if script[:1] == ["record"]:
             script[0] = {"record": self.records[order.rank]}
 
     def listen(self, seconds):
-        return [Heard(hand, self.scripts[i].pop(0)) for i, hand in enumerate(self.team) if self.scripts[i]]
+        heard = [Heard(hand, self.scripts[i].pop(0)) for i, hand in enumerate(self.hired) if self.scripts[i]]
+        for hand, answer in heard:
+            if "death" in answer:
+                self.team.remove(hand)
+        return heard
 
     def close(self):
         self.closed += 1
