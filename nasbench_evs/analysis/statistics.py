@@ -56,7 +56,8 @@ class Regrets:
             for seed in range(experiment.seeds)
             if all((b, s, seed) in cells for b in self.benchmarks for s in self.searchers)
         ]
-        self.runs = {key: each for key, each in cells.items() if key[2] in self.seeds}
+        # In an order of their own: means must not depend on which run ended first.
+        self.runs = {(b, s, seed): cells[b, s, seed] for b in self.benchmarks for s in self.searchers for seed in self.seeds}
         self.split: dict[str, str] = {}
         self.best: dict[str, float] = {}
         for ground in experiment.benchmarks:

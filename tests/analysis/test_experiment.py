@@ -230,6 +230,20 @@ def test_only_seeds_that_all_have_ended_are_compared(file, tmp_path, in_this_pro
         write_report(experiment, runs[:5], tmp_path / "report", "command")
 
 
+def test_the_order_in_which_runs_end_changes_nothing(file, tmp_path, in_this_process):
+    experiment = read_experiment(file)
+    runs = run_experiment(experiment, tmp_path / "out")
+    seconds = (0.1, 0.2, 0.3)  # their mean depends on the order in which they are added
+    assert np.mean(seconds) != np.mean(seconds[::-1])
+    runs = [each._replace(own_seconds=seconds[each.seed]) for each in runs]
+    folders = tmp_path / "forwards", tmp_path / "backwards"
+    for folder, ordered in zip(folders, (runs, runs[::-1]), strict=True):
+        regrets = write_report(experiment, ordered, folder, "command")
+        assert regrets.own_seconds("random") == np.mean(np.tile(seconds, 4))
+    written = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
+    assert {name for name in written[0] if written[0][name] != written[1][name]} == set()
+
+
 def test_regret_never_grows_less_than_zero_and_curves_end_at_it(file, tmp_path, in_this_process):
     experiment = read_experiment(file)
     regrets = Regrets(experiment, run_experiment(experiment, tmp_path / "out"))
