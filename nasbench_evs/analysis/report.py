@@ -30,6 +30,7 @@ from nasbench_evs.files import replacing
 from nasbench_evs.surrogate.card import tau_interval
 
 RESULTS = "results.csv.xz"  # half of what gzip makes of it
+_DIGITS = "%.5g"  # of its numbers: far below what two trainings of an architecture differ by
 SUMMARY = "summary.csv"
 PAGE = "results.md"
 FIDELITY = "search-fidelity.csv"
@@ -43,7 +44,7 @@ def write_report(experiment: Experiment, runs: Sequence[Run], folder: Path, comm
         raise InvalidQuery("no seed has ended for every searcher on every benchmark yet: let the experiment go on")
     kept = sorted(regrets.runs.values(), key=lambda run: run[:3])
     with replacing(folder / RESULTS, force=True) as scratch, lzma.open(scratch, "wb") as out:
-        out.write(tidy(kept).to_csv(index=False).encode())
+        out.write(tidy(kept).to_csv(index=False, float_format=_DIGITS).encode())
     with replacing(folder / SUMMARY, force=True) as scratch:
         scratch.write_text(_summary(regrets), encoding="utf-8")
     plots.anytime(regrets, folder)

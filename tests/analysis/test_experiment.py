@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nasbench_evs import locations
 from nasbench_evs.analysis import experiment as module
-from nasbench_evs.analysis.experiment import read_experiment, run_experiment, tidy
+from nasbench_evs.analysis.experiment import read_experiment, read_runs, run_experiment, tidy
 from nasbench_evs.analysis.report import read_fidelity, write_fidelity, write_report
 from nasbench_evs.analysis.statistics import Regrets, cliques, holm, mean, mean_ranks, pairwise, rank_agreement
 from nasbench_evs.benchmark import find_table
@@ -206,6 +206,8 @@ def test_the_command_writes_everything(file, tmp_path, in_this_process):
     assert re.search(r"\| age \| -?[\d.]+ \[-?[\d.]+, -?[\d.]+\] \| \d+ of \d+ \|", page)  # surrogate against table
     frame = pd.read_csv(folder / "results.csv.xz")
     assert len(frame) == 3 * 3 * (12 + 12 + 8 + 8)
+    kept = tidy(sorted(read_runs(read_experiment(file), folder), key=lambda run: run[:3]))
+    pd.testing.assert_frame_equal(frame, kept, rtol=5.1e-5, check_dtype=False)
     summary = pd.read_csv(folder / "summary.csv")
     assert (summary.regret >= -1e-9).all()
     for name in ("regret-over-evaluations", "regret-over-seconds", "ranks"):
