@@ -11,7 +11,7 @@ import numpy as np
 from nasbench_evs.errors import NotRecorded
 from nasbench_evs.files import replacing
 from nasbench_evs.tables import Table
-from nasbench_evs.tables.noise import seed_noise
+from nasbench_evs.tables.noise import seed_noise, split_agreement
 
 _DARK, _MIDDLE, _LIGHT = "#1b6ca8", "#5e4c7e", "#f4a259"
 _NOT_SHOWN = ("shape", "trainer", "teachers", "teach_after", "teacher_weight")
@@ -94,6 +94,7 @@ def write_table_card(
         "",
         *_noise(table),
         "",
+        *_splits(table),
         "## What the scores are worth",
         "",
         *_scores(table, boosting, baselines),
@@ -135,6 +136,18 @@ def _noise(table: Table) -> list[str]:
     for split, each in noise.items():
         lines.append(f"| {split} | {each.correlation:.3f} | {each.std:.4f} | {each.between:.4f} | {each.share:.1%} |")
     return lines
+
+
+def _splits(table: Table) -> list[str]:
+    found = split_agreement(table)
+    if np.isnan(found.leading_tau):
+        return []
+    return [
+        f"Kendall's tau between validation and test scores of the {found.architectures:,} architectures that no search chose is "
+        f"{found.tau:.2f}; among the {found.leading:,} with the best validation scores, {found.leading_tau:.2f}: so much of "
+        "what a search decides among good architectures holds for other sequences.",
+        "",
+    ]
 
 
 def _scores(table: Table, boosting: Mapping[str, Any] | None, baselines: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How much of a table's scores is architecture, and how much is chance: from architectures with several seeds."""
+"""How much of a table's scores is architecture, and how much is chance: of a training, and of which sequences judge it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from nasbench_evs.tables.table import Table
 
 DRAWN = [b"random", b"exhaustive"]  # samplers that look at no score
+_LEADING = 0.25  # the share of architectures that counts as the good ones
+_FEWEST = 40  # architectures: ten good ones
 
 
 class SeedNoise(NamedTuple):
@@ -28,14 +30,28 @@ class SeedNoise(NamedTuple):
     share: float
 
 
+class SplitAgreement(NamedTuple):
+    """How much of the order by validation scores holds on the test split; no searcher's choices, no teachers.
+
+    architectures   how many have scores on both splits; the taus are NaN below 40 of them
+    tau             Kendall's, between their validation and test scores, means over seeds
+    leading         how many are the quarter with the best validation scores
+    leading_tau     the same among those only: what a search can still decide among the good ones
+    """
+
+    architectures: int
+    tau: float
+    leading: int
+    leading_tau: float
+
+
 def seed_noise(table: Table, split: str = "valid") -> SeedNoise:
     """One-way analysis of variance over architectures; only architectures that no search chose count.
 
     A searcher's choices are the good ones, so their variance says little about the space.
     """
     score = table.at_epoch(f"{split}_score", table.best_epoch)
-    known = ~np.isnan(score) & (table["distilled"] != 1) & (table["seed"] >= 0)
-    known &= np.isin(table["sampler"], DRAWN)
+    known = ~np.isnan(score) & (table["seed"] >= 0) & _drawn(table)
     _, group, size = np.unique(table["rank"][known], return_inverse=True, return_counts=True)
     several = size[group] > 1
     score, group = score[known][several], np.unique(group[several], return_inverse=True)[1]
@@ -49,6 +65,28 @@ def seed_noise(table: Table, split: str = "valid") -> SeedNoise:
     pair = score[first], score[first + 1]
     correlation = float(np.corrcoef(*pair)[0, 1]) if min(map(np.ptp, pair)) > 0 else float("nan")
     return SeedNoise(n, correlation, within**0.5, between**0.5, share)
+
+
+def split_agreement(table: Table) -> SplitAgreement:
+    """Between the validation and the test split, each training at its best epoch by validation score."""
+    from scipy.stats import kendalltau
+
+    valid, test = (table.at_epoch(f"{split}_score", table.best_epoch) for split in ("valid", "test"))
+    known = ~np.isnan(valid) & ~np.isnan(test) & _drawn(table)
+    _, owner, counts = np.unique(table["rank"][known], return_inverse=True, return_counts=True)
+    n = len(counts)
+    leading = round(_LEADING * n)
+    if n < _FEWEST:
+        return SplitAgreement(n, float("nan"), leading, float("nan"))
+    means = [np.bincount(owner, table.header.metric.sign * split[known]) / counts for split in (valid, test)]
+    best = np.argsort(-means[0], kind="stable")[:leading]
+    taus = [float(kendalltau(means[0][rows], means[1][rows]).statistic) for rows in (slice(None), best)]
+    return SplitAgreement(n, taus[0], leading, taus[1])
+
+
+def _drawn(table: Table) -> np.ndarray:
+    """Which trainings are of architectures that no search chose, without teachers: bool (N,)."""
+    return np.asarray((table["distilled"] != 1) & np.isin(table["sampler"], DRAWN))
 
 
 def variances(values: np.ndarray, groups: np.ndarray) -> tuple[float, float]:

@@ -61,8 +61,19 @@ def test_the_card_says_what_was_recorded(table, tmp_path):
     assert "| random: mean of 10 |" in text
     assert "| bananas, with teachers: mean of 3 |" in text
     assert "The same 10 random architectures" in text
+    assert "validation and test scores of" not in text  # ten are too few
     assert " nan" not in text
     assert (tmp_path / "seqnas.png").stat().st_size > 5000
+
+
+def test_the_card_says_whether_the_splits_agree(tmp_path):
+    table = make_table(range(60), header=make_header(SeqNASSpace()))  # test scores are validation scores less 0.01
+    write_table_card(table, "seqnas", tmp_path, None, [])
+    text = (tmp_path / "seqnas.md").read_text()
+    assert (
+        "of the 60 architectures that no search chose is 1.00; among the 15 with the best validation scores, 1.00"
+        in text
+    )
 
 
 def test_tables_without_curves_or_scores_have_no_card(table, tmp_path):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import SeqNASSpace
-from nasbench_evs.tables.noise import seed_noise
+from nasbench_evs.tables.noise import seed_noise, split_agreement
 from tests.conftest import make_header, make_table
 
 
@@ -37,5 +38,27 @@ def test_what_a_searcher_chose_and_what_has_teachers_does_not_count():
 
 def test_too_few_repeats_say_nothing(small_table):
     noise = seed_noise(small_table)
+    assert np.isnan(split_agreement(small_table)[1::2]).all()
     assert noise.architectures == 1
     assert np.isnan([noise.std, noise.share, noise.correlation, noise.between]).all()
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "log_loss"])
+def test_how_far_the_splits_agree(name):
+    space = SeqNASSpace()
+    generator = np.random.default_rng(0)
+    ranks = np.unique(space.rank_many(space.sample_many(2000, 0)))[:1000]
+    truth = generator.normal(0.7, 0.02, 1000)
+
+    def agreement(test):
+        header = make_header(space, protocol={"epochs": 1}, metric=metric(name))
+        table = make_table(ranks, scores=truth[:, None], test_score=test[:, None], header=header, epochs=1)
+        return split_agreement(table)
+
+    same, none = agreement(truth), agreement(generator.permutation(truth))
+    assert (same.architectures, same.leading) == (1000, 250)
+    assert same.tau == same.leading_tau == pytest.approx(1)
+    assert abs(none.tau) < 0.1
+    assert abs(none.leading_tau) < 0.2
+    noisy = agreement(truth + generator.normal(0, 0.01, 1000))
+    assert 0 < noisy.leading_tau < noisy.tau < 1  # the good ones are closer to each other than to the rest
