@@ -42,9 +42,8 @@ def write_report(experiment: Experiment, runs: Sequence[Run], folder: Path, comm
     regrets = Regrets(experiment, runs)
     if not regrets.seeds:
         raise InvalidQuery("no seed has ended for every searcher on every benchmark yet: let the experiment go on")
-    kept = sorted(regrets.runs.values(), key=lambda run: run[:3])
     with replacing(folder / RESULTS, force=True) as scratch, lzma.open(scratch, "wb") as out:
-        out.write(tidy(kept).to_csv(index=False, float_format=_DIGITS).encode())
+        out.write(tidy(list(regrets.runs.values())).to_csv(index=False, float_format=_DIGITS).encode())
     with replacing(folder / SUMMARY, force=True) as scratch:
         scratch.write_text(_summary(regrets), encoding="utf-8")
     plots.anytime(regrets, folder)

@@ -57,9 +57,7 @@ class Regrets:
             if all((b, s, seed) in cells for b in self.benchmarks for s in self.searchers)
         ]
         # In an order of their own: means must not depend on which run ended first.
-        self.runs = {
-            (b, s, seed): cells[b, s, seed] for b in self.benchmarks for s in self.searchers for seed in self.seeds
-        }
+        self.runs = {key: cells[key] for key in sorted(cells) if key[2] in self.seeds}
         self.split: dict[str, str] = {}
         self.best: dict[str, float] = {}
         for ground in experiment.benchmarks:
