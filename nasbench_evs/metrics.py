@@ -7,6 +7,9 @@ import numpy as np
 from nasbench_evs.errors import InvalidQuery
 
 
+BLOCKS = 10  # of sequences, of which scores leave out one each
+
+
 class Metric(NamedTuple):
     """A score: `direction` is "max" or "min"; every value lies in [`low`, `high`]."""
 
@@ -61,6 +64,54 @@ def score(name: str, labels: np.ndarray, probabilities: np.ndarray) -> float:
     if kind.name == "macro_roc_auc":
         return float(np.mean([metrics.roc_auc_score(labels == k, probabilities[:, k]) for k in classes]))
     return amex(labels, probabilities[:, 1])
+
+
+def block_scores(name: str, labels: np.ndarray, probabilities: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """The score of the sequences without those of block b, for each b < BLOCKS: float64 (BLOCKS,).
+
+    `blocks` (N,) are those of `datasets.split.blocks`. NaN where a class is gone. From two models' scores of the same
+    sequences follows the standard error of their difference (see `block_error`).
+    """
+    if name in ("roc_auc", "macro_roc_auc"):
+        classes = range(1, 2) if name == "roc_auc" else range(probabilities.shape[1])
+        return np.mean([_block_auc(labels == k, probabilities[:, k], blocks) for k in classes], axis=0)
+    expected = probabilities.shape[1] if name != "accuracy" else 1
+    scores = np.full(BLOCKS, np.nan)
+    for block in range(BLOCKS):
+        kept = blocks != block
+        if len(np.unique(labels[kept])) >= expected:
+            scores[block] = score(name, labels[kept], probabilities[kept])
+    return scores
+
+
+def block_error(differences: np.ndarray) -> np.ndarray:
+    """Standard error of a difference from its BLOCKS leave-one-out values, (..., BLOCKS) to (...): a block jackknife.
+
+    An interval takes Student's t with BLOCKS - 1 degrees of freedom.
+    """
+    differences = np.asarray(differences, np.float64)
+    spread = differences - differences.mean(axis=-1, keepdims=True)
+    return np.sqrt((BLOCKS - 1) / BLOCKS * (spread**2).sum(axis=-1))
+
+
+def _block_auc(positive: np.ndarray, values: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """AUC without each block: all pairs, less those with a positive or a negative of the block, plus those with both."""
+
+    def wins(of: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """How many of the others each value is above; ties count half."""
+        ordered = np.sort(others)
+        return (np.searchsorted(ordered, of, "left") + np.searchsorted(ordered, of, "right")) / 2
+
+    above, below = values[positive], values[~positive]
+    of_above, of_below = blocks[positive], blocks[~positive]
+    won = np.bincount(of_above, wins(above, below), BLOCKS)
+    lost = np.bincount(of_below, wins(-below, -above), BLOCKS)
+    both = np.array([wins(above[of_above == b], below[of_below == b]).sum() for b in range(BLOCKS)])
+    left = (len(above) - np.bincount(of_above, minlength=BLOCKS)) * (
+        len(below) - np.bincount(of_below, minlength=BLOCKS)
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(left > 0, (won.sum() - won - lost + both) / left, np.nan)
 
 
 def amex(labels: np.ndarray, predictions: np.ndarray) -> float:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nasbench_evs import metrics
 from nasbench_evs.errors import InvalidQuery
@@ -61,3 +63,40 @@ def test_one_class_has_no_ranking():
         metrics.score("roc_auc", np.ones(3, int), np.full((3, 2), 0.5))
     with pytest.raises(InvalidQuery, match="unknown metric 'f1'"):
         metrics.score("f1", np.ones(3, int), np.full((3, 2), 0.5))
+
+
+@given(
+    st.sampled_from(["roc_auc", "macro_roc_auc", "accuracy", "log_loss", "amex"]),
+    st.integers(30, 200),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=40, deadline=None)
+def test_block_scores_are_the_scores_without_each_block(name, n, seed):
+    rng = np.random.default_rng(seed)
+    classes = 2 if name in ("roc_auc", "amex") else 3
+    labels = rng.integers(0, classes, n)
+    probabilities = rng.dirichlet(np.ones(classes), n).round(1) + 1e-3  # ties
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    blocks = rng.integers(0, metrics.BLOCKS, n)
+    found = metrics.block_scores(name, labels, probabilities, blocks)
+    for block in range(metrics.BLOCKS):
+        kept = blocks != block
+        if len(np.unique(labels[kept])) == classes:
+            assert found[block] == pytest.approx(metrics.score(name, labels[kept], probabilities[kept]), abs=1e-12)
+
+
+def test_a_block_with_all_of_a_class_has_no_score():
+    labels = np.array([0, 0, 1, 1, 0, 0])
+    blocks = np.array([0, 1, 2, 2, 3, 4])
+    probabilities = np.linspace(0.1, 0.9, 6)[:, None] * [-1, 1] + [1, 0]
+    for name in ("roc_auc", "macro_roc_auc", "log_loss"):
+        found = metrics.block_scores(name, labels, probabilities, blocks)
+        assert np.isnan(found[2])
+        assert not np.isnan(np.delete(found, 2)).any()
+
+
+def test_the_block_error_is_a_jackknife():
+    """Of a mean of ten values it is their standard error, as the formula of the mean gives it."""
+    values = np.random.default_rng(0).normal(size=10)
+    without = (values.sum() - values) / 9
+    assert metrics.block_error(without) == pytest.approx(values.std(ddof=1) / 10**0.5)

@@ -4,6 +4,8 @@ import hashlib
 
 import numpy as np
 
+from nasbench_evs.metrics import BLOCKS
+
 SPLITS = ("train", "valid", "test")
 SHARES = (0.6, 0.2, 0.2)
 _SMALL = 5  # groups; a stratum with fewer cannot be shared out
@@ -38,6 +40,12 @@ def split(labels: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:
     side = np.empty(len(distinct), np.int8)
     side[order] = np.searchsorted(np.cumsum(SHARES)[:-1], middle, side="right")
     return side[group]
+
+
+def blocks(groups: np.ndarray) -> np.ndarray:
+    """The block of each sequence, int64 (N,) below BLOCKS: those of one group are in one block."""
+    distinct, group = np.unique(groups, return_inverse=True)
+    return (stable_hash(distinct, "block") % np.uint64(BLOCKS)).astype(np.int64)[group]
 
 
 def subset(ids: np.ndarray, n: int) -> np.ndarray:
