@@ -67,7 +67,7 @@ def tune(
     def run(protocol: Protocol, pool: str, seed: int) -> tuple[float, float]:
         """Validation and test score; a seed is of the final trainings, or the trial's number from 1000 on."""
         nonlocal done
-        inputs = prepare_inputs(space, dataset, recipe.subset, protocol, device)
+        inputs = prepare_inputs(space, dataset, recipe.subset, protocol, device, train=recipe.train)
         result = train_baseline(network, seed, protocol, inputs, pool)
         done += 1
         report(done, trials + seeds)
@@ -120,10 +120,12 @@ def train_baseline(network: str, seed: int, protocol: Protocol, inputs: Inputs, 
         if not isinstance(shape, SequenceShape):
             raise InvalidQuery("the baselines read event sequences, not vectors")
         if network in KINDS:
-            return RecurrentNetwork(network, shape, protocol.dropout, pool)
+            return RecurrentNetwork(network, shape, protocol.dropout, pool, protocol.embedding_std)
         numerical = shape.numerical > 0
         text = "k1" + _TRANSFORMER if numerical else _TRANSFORMER.removeprefix(".")
-        return build(SeqNASSpace(numerical).parse(text), shape, dropout=protocol.dropout)
+        return build(
+            SeqNASSpace(numerical).parse(text), shape, dropout=protocol.dropout, embedding_std=protocol.embedding_std
+        )
 
     return train_network(make, f"{network} seed {seed}", protocol, inputs)
 

@@ -10,7 +10,7 @@ from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.inputs import prepare_inputs
 from nasbench_evs.generators.latency import latency
 from nasbench_evs.generators.protocol import Protocol
-from nasbench_evs.generators.trainer import CURVES, _gpu_arithmetic, _shuffled, predict, train
+from nasbench_evs.generators.trainer import CURVES, _batches, _gpu_arithmetic, predict, train
 from nasbench_evs.metrics import score
 from nasbench_evs.models import build
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace
@@ -115,7 +115,7 @@ def test_batches_are_the_padded_batches_of_the_dataset(inputs, dataset):
 def test_an_epoch_sees_every_sequence_once_in_batches_of_nearly_one_size(n, batches, pool):
     rows = np.arange(1000, 1000 + n)
     lengths = np.random.default_rng(0).integers(1, 50, 2000)
-    cut = list(_shuffled(rows, lengths, batches, pool, np.random.default_rng(1)))
+    cut = list(_batches(rows, lengths, batches, pool, np.random.default_rng(1)))
     assert sorted(np.concatenate(cut)) == rows.tolist()
     sizes = [len(batch) for batch in cut]
     assert max(sizes) - min(sizes) <= max(2, n // batches // 3)
