@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.schema import FIRST_CODE, UNKNOWN, Categorical, Numerical, Schema
-from nasbench_evs.datasets.split import SPLITS, split
+from nasbench_evs.datasets.split import SHARES, SPLITS, split
 from nasbench_evs.errors import DatasetError
 from nasbench_evs.metrics import metric
 
@@ -44,7 +45,11 @@ class Raw:
 
 @dataclass(frozen=True)
 class Rules:
-    """How a dataset is prepared: everything about it that is not in its files."""
+    """How a dataset is prepared: everything about it that is not in its files.
+
+    `shares` of the sequences are for training, validation and test; a dataset with recorded tables never changes its own.
+    DatasetError if they are no three positive numbers with the sum 1.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -55,10 +60,17 @@ class Rules:
     profile_numerical: tuple[Numerical, ...] = ()
     rare: int = 1  # categories seen less often than this in training become unknown
     synthetic: bool = False
+    shares: tuple[float, float, float] = SHARES
+
+    def __post_init__(self) -> None:
+        if len(self.shares) != len(SPLITS) or min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-9:
+            raise DatasetError(
+                f"{self.name}: shares {self.shares} of {', '.join(SPLITS)}: expected three positive numbers with the sum 1"
+            )
 
 
 def prepare(raw: Raw, rules: Rules, *, seed: int = 0, source: str = "") -> Dataset:
-    """The dataset in canonical form, split 60/20/20 with `seed`.
+    """The dataset in canonical form, split in the shares of its rules with `seed`.
 
     Vocabularies, clipping, means and deviations come from the training split alone. DatasetError says what is wrong with
     the data: duplicate ids, fewer than two classes, a sequence without events, a time that is no number or beyond the cut.
@@ -98,14 +110,15 @@ def prepare(raw: Raw, rules: Rules, *, seed: int = 0, source: str = "") -> Datas
 
     labels = labels[by_id].astype(np.int16)
     groups = ids[by_id] if raw.groups is None else np.asarray(raw.groups, dtype=str)[by_id]
-    side = split(labels, groups, seed)
+    side = split(labels, groups, seed, rules.shares)
     train = side == 0
+    few = math.ceil(1 / min(rules.shares))
     for code, part in enumerate(SPLITS):
         lacking = np.setdiff1d(np.arange(len(rules.classes)), labels[side == code])
         if len(lacking):
             raise DatasetError(
                 f"{rules.name}: no sequence of class {rules.classes[lacking[0]]!r} is in the {part} split; expected at "
-                "least five of each class (five groups, where sequences are grouped)"
+                f"least {few} of each class ({few} groups, where sequences are grouped)"
             )
     train_event = train[owner]
 
