@@ -40,14 +40,15 @@ class Plan:
     `random` architectures drawn without repeats, or all of the space (`exhaustive`), or those of a sub-space
     (`architectures`, a name of spaces.subspaces) or of a file of canonical strings, one a line (then `listed` are these),
     in that order. All with seeds 0 to `seeds_of_all` - 1, the first `repeated` of them with seeds 0 to `seeds` - 1.
-    `distilled`: that many of the random ones, from position protocol.teach_after on, are also trained with teachers (the
-    best of those before them), with as many seeds.
+    `first` keeps only so many architectures of the order. `distilled`: that many of the random ones, from position
+    protocol.teach_after on, are also trained with teachers (the best of those before them), with as many seeds.
     """
 
     random: int = 0
     exhaustive: bool = False
     architectures: str = ""
     listed: tuple[str, ...] = ()
+    first: int | None = None
     sample_seed: int = 0
     repeated: int = 0
     seeds: int = 3
@@ -107,6 +108,8 @@ class Recipe:
             raise RecipeError("plan: listed is no key of a recipe: name a file with architectures")
         lowest = {"random": 0, "sample_seed": 0, "repeated": 0, "seeds": 1, "seeds_of_all": 1, "distilled": 0}
         _integers(plan, "plan", lowest)
+        if plan.get("first") is not None:
+            _integers(plan, "plan", {"first": 1})
         if plan.get("architectures"):
             plan["listed"] = _listed(plan["architectures"], folder)
         recipe = cls(
@@ -145,8 +148,10 @@ class Recipe:
                 "exhaustive leaves nothing to find" if plan.exhaustive else "bananas and distilled follow random ones"
             )
             raise RecipeError(f"plan: {what}: drop bananas and distilled")
-        if plan.seeds_of_all > 1 and (plan.bananas or plan.distilled):
-            raise RecipeError("plan: seeds_of_all goes without bananas and distilled: use repeated and seeds")
+        if (plan.seeds_of_all > 1 or plan.first is not None) and (plan.bananas or plan.distilled):
+            raise RecipeError("plan: seeds_of_all and first go without bananas and distilled: use repeated and seeds")
+        if plan.first is not None and plan.repeated > plan.first:
+            raise RecipeError(f"plan: repeated = {plan.repeated}, expected at most first = {plan.first}")
         if plan.random and plan.repeated > plan.random:
             raise RecipeError(f"plan: repeated = {plan.repeated}, expected at most random = {plan.random}")
         if plan.repeated and plan.seeds_of_all > plan.seeds:
