@@ -28,6 +28,8 @@ class Raw:
     `owner[e]` is the position in `ids` of event e's sequence. `cut` is the end of the observation on the dataset's clock: one
     number, one per sequence, or None where there is no common window (then each sequence ends with its last event).
     Categories are text; real-valued fields are NaN where missing. `groups` name sequences that belong together.
+    `full_lengths` are the events of each sequence where only its last ones, `max_length` or fewer, are passed (else None);
+    then `gap` starts anew, with 0, at the first of these.
     """
 
     ids: Sequence[str] | np.ndarray
@@ -41,6 +43,7 @@ class Raw:
     groups: np.ndarray | None = None
     scenarios: np.ndarray | None = None
     cut: float | np.ndarray | None = None
+    full_lengths: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,15 @@ def prepare(raw: Raw, rules: Rules, *, seed: int = 0, source: str = "") -> Datas
     owner, time = place[raw.owner], np.asarray(raw.time, np.float64)
     order = np.lexsort((time, owner))  # stable: simultaneous events keep file order
     owner, time = owner[order], time[order]
-    full_lengths = np.bincount(owner, minlength=len(ids))
-    starts = np.concatenate([[0], np.cumsum(full_lengths)])
+    given = np.bincount(owner, minlength=len(ids))
+    full_lengths = given if raw.full_lengths is None else np.asarray(raw.full_lengths)[by_id]
+    short = np.flatnonzero((full_lengths < given) | ((full_lengths > given) & (given < rules.max_length)))
+    if len(short):
+        raise DatasetError(
+            f"{rules.name}: sequence {ids[by_id][short[0]]} has {given[short[0]]} events here and {full_lengths[short[0]]} in "
+            f"full_lengths: expected all of them, or at least the last {rules.max_length}"
+        )
+    starts = np.concatenate([[0], np.cumsum(given)])
     cut = (
         time[starts[1:] - 1]
         if raw.cut is None

@@ -216,9 +216,9 @@ def test_shares_and_time_unit_of_the_rules():
     assert np.bincount(thirds.split).tolist() == [40, 30, 30]
     assert thirds.schema.time_unit == "seconds"
     assert np.array_equal(thirds.time, prepare(raw, RULES).time)
+    rare = make_raw(labels=np.where(np.arange(100) < 2, 1, 0))
     with pytest.raises(DatasetError, match="expected at least 20 of each class"):
-        labels = np.where(np.arange(100) < 2, 1, 0)
-        prepare(make_raw(labels=labels), replace(RULES, shares=(0.9, 0.05, 0.05)))
+        prepare(rare, replace(RULES, shares=(0.9, 0.05, 0.05)))
 
 
 def test_no_sequences():
