@@ -56,6 +56,7 @@ class Planner:
                     f"of {space.size:,}: take fewer, or exhaustive = true"
                 )
             ranks = [int(rank) for rank in space.rank_many(drawn)]
+        ranks = ranks[plan.skip :]
         self._ranks = ranks = ranks[: plan.first]
         self._sets: dict[int, frozenset[int]] = {}
         self._named = False  # the distilled jobs were planned

@@ -40,14 +40,16 @@ class Plan:
     `random` architectures drawn without repeats, or all of the space (`exhaustive`), or those of a sub-space
     (`architectures`, a name of spaces.subspaces) or of a file of canonical strings, one a line (then `listed` are these),
     in that order. All with seeds 0 to `seeds_of_all` - 1, the first `repeated` of them with seeds 0 to `seeds` - 1.
-    `first` keeps only so many architectures of the order. `distilled`: that many of the random ones, from position
-    protocol.teach_after on, are also trained with teachers (the best of those before them), with as many seeds.
+    `skip` leaves out so many architectures at the beginning of the order, `first` keeps so many of the next. `distilled`:
+    that many of the random ones, from position protocol.teach_after on, are also trained with teachers (the best of those
+    before them), with as many seeds.
     """
 
     random: int = 0
     exhaustive: bool = False
     architectures: str = ""
     listed: tuple[str, ...] = ()
+    skip: int = 0
     first: int | None = None
     sample_seed: int = 0
     repeated: int = 0
@@ -106,7 +108,15 @@ class Recipe:
             plan["bananas"] = _make(Bananas, plan["bananas"], "plan.bananas")
         if "listed" in plan:
             raise RecipeError("plan: listed is no key of a recipe: name a file with architectures")
-        lowest = {"random": 0, "sample_seed": 0, "repeated": 0, "seeds": 1, "seeds_of_all": 1, "distilled": 0}
+        lowest = {
+            "random": 0,
+            "sample_seed": 0,
+            "repeated": 0,
+            "seeds": 1,
+            "seeds_of_all": 1,
+            "distilled": 0,
+            "skip": 0,
+        }
         _integers(plan, "plan", lowest)
         if plan.get("first") is not None:
             _integers(plan, "plan", {"first": 1})
@@ -148,8 +158,8 @@ class Recipe:
                 "exhaustive leaves nothing to find" if plan.exhaustive else "bananas and distilled follow random ones"
             )
             raise RecipeError(f"plan: {what}: drop bananas and distilled")
-        if (plan.seeds_of_all > 1 or plan.first is not None) and (plan.bananas or plan.distilled):
-            raise RecipeError("plan: seeds_of_all and first go without bananas and distilled: use repeated and seeds")
+        if (plan.seeds_of_all > 1 or plan.first is not None or plan.skip) and (plan.bananas or plan.distilled):
+            raise RecipeError("plan: seeds_of_all, skip and first go without bananas and distilled")
         if plan.first is not None and plan.repeated > plan.first:
             raise RecipeError(f"plan: repeated = {plan.repeated}, expected at most first = {plan.first}")
         if plan.random and plan.repeated > plan.random:

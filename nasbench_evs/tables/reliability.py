@@ -88,6 +88,62 @@ def reliability(
     )
 
 
+class Agreement(NamedTuple):
+    """How two trainings of the same architectures agree: what candidate protocols are compared by.
+
+    r_all, r_half            R_2 over all, and in the better half by the mean of both
+    signal, noise            standard deviations there: between architectures, between trainings
+    tau_half                 Kendall's, in the better half by one training: of its score with the other's test score
+    mean, best               of the means of two validation scores
+    """
+
+    architectures: int
+    r_all: float
+    r_half: float
+    signal: float
+    noise: float
+    tau_half: float
+    mean: float
+    best: float
+
+
+def agreement(valid: np.ndarray, test: np.ndarray, *, sign: int = 1) -> Agreement:
+    """Of scores (A, 2), one column a seed; NaN where a training failed (as bad as a score can be).
+
+    `sign` -1: smaller is better. InvalidQuery for other shapes, or fewer than 8 architectures.
+    """
+    from scipy.stats import kendalltau
+
+    valid, test = (np.asarray(scores, np.float64) * sign for scores in (valid, test))
+    if valid.ndim != 2 or valid.shape[1] != 2 or test.shape != valid.shape or len(valid) < 8:
+        raise InvalidQuery(
+            f"scores of shape {valid.shape} and {test.shape}: expected (architectures, 2) twice, 8 or more"
+        )
+    half = len(valid) // 2
+    filled = np.nan_to_num(valid, nan=-np.inf)
+    top = np.argsort(-filled.mean(axis=1), kind="stable")[:half]
+    parts = [_shared(*np.moveaxis(_clipped(scores[None]), -1, 0)) for scores in (valid, valid[top])]
+    taus = []
+    for by in (0, 1):
+        rows = np.argsort(-filled[:, by], kind="stable")[:half]
+        taus.append(kendalltau(filled[rows, by], np.nan_to_num(test[rows, 1 - by], nan=-np.inf)).statistic)
+    means = sign * np.nanmean(valid, axis=1)
+    return Agreement(
+        len(valid),
+        *(float(_ratio(*part, 2)[0]) for part in parts),
+        *(float(np.sqrt(max(0.0, value[0]))) for value in parts[1]),
+        float(np.mean(taus)),
+        float(np.nanmean(means)),
+        float(sign * np.nanmax(sign * means)),
+    )
+
+
+def _shared(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """signal² and noise² of two trainings' scores (B, A): covariance, and half the variance of the difference; both (B,)."""
+    deviations = (x - x.mean(axis=-1, keepdims=True)) * (y - y.mean(axis=-1, keepdims=True))
+    return deviations.sum(axis=-1) / (x.shape[-1] - 1), (x - y).var(axis=-1, ddof=1) / 2
+
+
 def _ratio(signal: np.ndarray, noise: np.ndarray, k: int) -> np.ndarray:
     return np.where(signal > 0, signal / np.where(signal > 0, signal + noise / k, 1.0), 0.0)
 
@@ -101,10 +157,9 @@ def _parts(valid: np.ndarray, other: np.ndarray, chosen: int) -> tuple[np.ndarra
         best_other = _clipped(np.take_along_axis(other, rows, axis=1)) if other is not valid else best_valid
         first, second = (seed for seed in range(SEEDS) if seed != by)
         for a, b in ((first, second), (second, first)):
-            x, y = best_valid[..., a], best_other[..., b]
-            deviations = (x - x.mean(axis=-1, keepdims=True)) * (y - y.mean(axis=-1, keepdims=True))
-            signals.append(deviations.sum(axis=-1) / (chosen - 1))
-            noises.append((x - y).var(axis=-1, ddof=1) / 2)
+            signal, noise = _shared(best_valid[..., a], best_other[..., b])
+            signals.append(signal)
+            noises.append(noise)
     return np.maximum(np.mean(signals, axis=0), 0.0), np.mean(noises, axis=0)
 
 
