@@ -39,6 +39,7 @@ class Training:
 
     status     "ok" or "diverged" (losses or logits that are no numbers, or above EXPLODED); `reason` says which
     curves     of each name of CURVES, one number an epoch that ran; an epoch that diverged has no scores
+    final      by a protocol with score_at "end", what is measured on the whole splits after the last step (see shard)
     logits     of the training sequences (N, outputs), in the order of rows["train"], by the weights of the best epoch
                by validation score; only if asked for
     """
@@ -47,6 +48,7 @@ class Training:
     reason: str = ""
     curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in CURVES})
     logits: np.ndarray | None = None
+    final: dict[str, Any] | None = None
 
 
 def train(
