@@ -58,7 +58,7 @@ def large_table() -> Table:
     ranks = np.unique(generator.integers(space.size, size=2 * RECORDS, dtype=np.uint64))[:RECORDS]
     curves = {
         name: generator.normal(0.75, 0.02, (RECORDS, EPOCHS)).astype(np.float32).clip(0, 1)
-        for name in ("train_loss", "valid_score", "test_score")
+        for name in ("train_loss", "valid_curve", "test_curve")
     }
     header = Header(space, "made", "made by benchmarks/speed.py", {"epochs": EPOCHS}, metric("roc_auc"))
     choices = space.unrank_many(ranks)

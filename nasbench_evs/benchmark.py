@@ -16,7 +16,7 @@ from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark
 from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
 from nasbench_evs.tables.format import MISSING
-from nasbench_evs.tables.hdf5 import read, read_content_sha256
+from nasbench_evs.tables.hdf5 import read, read_reference_sha256
 from nasbench_evs.tables.table import Header, Table
 
 if TYPE_CHECKING:
@@ -38,10 +38,11 @@ class Score(NamedTuple):
                one), or what the surrogate does not know
     noise_std  how far one training is from that mean: standard deviation between seeds (NaN for one), or as predicted
     metric, direction, split    which score, "max" or "min", "valid" or "test"
-    epoch      the epoch the score was read at, from 1; None: each training's best epoch by validation score
+    epoch      the epoch whose curve the score was read from; None: the score of each training, see Benchmark
     source     "table", "surrogate" or "train"
     trainings  how many trainings `value` averages; 0 from a surrogate
-    seconds    training time up to `epoch`, or of the whole training; mean over trainings; NaN if not recorded
+    seconds    of training up to `epoch`, or of the whole training; mean over trainings; NaN if not recorded. CPU seconds, the
+               evaluation of the validation split included, where they are recorded, else wall seconds of training alone
     """
 
     value: float
@@ -114,8 +115,9 @@ class Benchmark:
     """What all benchmarks share: a space, a dataset, a metric, and one query.
 
     `query` takes an Architecture of the space; `query_many` a sequence of them or choice indices of shape (N, C).
-    Both read the score at the best epoch by validation score, or at `epoch` (from 1); `distilled=True` asks for
-    trainings with teachers. Errors: NotRecorded, InvalidQuery, InvalidArchitecture.
+    Both read the score of a training: after its last step on the whole split, or at its best epoch by validation score, as
+    the protocol's `score_at` says. `epoch` (from 1) reads the curve instead, also at the last one; `distilled=True` asks
+    for trainings with teachers. Errors: NotRecorded, InvalidQuery, InvalidArchitecture.
     """
 
     space: SearchSpace
@@ -468,12 +470,16 @@ class TableBenchmark(Benchmark):
                 raise NotRecorded(f"epoch {epoch} is not recorded: expected 1 to {table.epochs}")
         if split == "test" and not self._has_test_scores:
             raise NotRecorded(f"the table of {self.dataset} has no test scores: use split='valid'")
-        read_at = table.best_epoch[rows] if epoch is None else np.full(rows.stop - rows.start, epoch)
-        value = table[f"{split}_score"][rows][np.arange(len(read_at)), np.maximum(read_at, 1) - 1].astype(np.float64)
-        value[(read_at == 0) | (table["status"][rows] == b"failed")] = np.nan
-        spent = table["train_seconds"][rows, : epoch or table.epochs]
-        seconds = np.where(np.isnan(spent).all(axis=1), np.nan, np.nansum(spent, axis=1, dtype=np.float64))
-        return _Trainings(value, seconds)
+        if split == "test" and epoch is not None and "test_curve" not in table.columns:
+            raise NotRecorded(
+                f"the table of {self.dataset} has no test scores of single epochs: leave epoch out, or use split='valid'"
+            )
+        if epoch is None:
+            value = table[f"{split}_score"][rows].copy()
+        else:
+            value = table[f"{split}_curve"][rows, epoch - 1].astype(np.float64)
+        value[table["status"][rows] == b"failed"] = np.nan
+        return _Trainings(value, table.seconds(epoch, rows))
 
     def _answers(self, question: Question) -> _Answers:
         """What the records say about each architecture."""
@@ -730,7 +736,7 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     from nasbench_evs.surrogate import Surrogate
 
     predicted = SurrogateBenchmark(Surrogate.load(fitted))
-    written = read_content_sha256(path) if table is None else table.table.content_sha256
+    written = read_reference_sha256(path) if table is None else table.table.reference_sha256
     predicted.surrogate.check_belongs_to(written, path)
     return predicted if table is None else AutoBenchmark(table, predicted)
 

@@ -54,7 +54,7 @@ def from_frame(
         raise InvalidQuery(
             f"from_frame takes a search space and a DataFrame, got {type(space).__name__}, {type(frame).__name__}"
         )
-    wanted = {"valid_score": score, "test_score": test, "train_seconds": seconds}
+    wanted = {"valid_curve": score, "test_curve": test, "train_seconds": seconds}
     names = [choice.name for choice in space.choices]
     taken = sorted({"seed", *_COSTS} & set(names))
     if taken:
@@ -93,7 +93,7 @@ def from_frame(
         for row in space.check(choices).astype(np.int8):
             columns["seed"].append(met[row.tobytes()])
             met[row.tobytes()] += 1
-    status = np.where(np.isnan(columns["valid_score"][:, 0]), "failed", "ok")
+    status = np.where(np.isnan(columns["valid_curve"][:, 0]), "failed", "ok")
     return TableBenchmark(Table.build(header, choices=choices, status=status, distilled=0, **columns))
 
 

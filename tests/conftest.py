@@ -52,15 +52,47 @@ def make_table(ranks, seeds=0, *, scores=None, header=None, epochs=3, **columns)
     if scores is None:
         base = (ranks.astype(float) * 7 + seeds * 3) % 11
         scores = 0.5 + (base[:, None] + np.arange(epochs)) / 100
-    made = {"sampler": "random", "distilled": 0, "epochs_run": epochs, "test_score": np.asarray(scores) - 0.01}
+    made = {"sampler": "random", "distilled": 0, "epochs_run": epochs, "test_curve": np.asarray(scores) - 0.01}
     return Table.build(
         header,
         choices=header.space.unrank_many(ranks),
         seed=seeds,
-        valid_score=scores,
+        valid_curve=scores,
         train_seconds=np.full(np.shape(scores), 0.5),
         **{**made, **columns},
     )
+
+
+def make_end_table(ranks, seeds=0, *, space=None, epochs=3, failing=(), protocol=None, **columns) -> Table:
+    """A table with scores at the end and no test curves; scores follow from rank and seed. Rows of `failing` diverged."""
+    header = make_header(space, protocol={"epochs": epochs, "score_at": "end", **(protocol or {})})
+    ranks = np.asarray(ranks, np.uint64)
+    seeds = np.broadcast_to(seeds, len(ranks)).astype(np.int64)
+    score = 0.5 + ((ranks.astype(float) * 7 + seeds * 3) % 11) / 20
+    ran = np.where(np.isin(np.arange(len(ranks)), failing), 1, epochs)
+    after = np.arange(epochs)[None, :] >= ran[:, None]
+    curve = np.where(after, np.nan, score[:, None] - 0.01 * np.arange(epochs))  # the end is not the best
+    score = np.where(ran < epochs, np.nan, score - 0.1)
+    blocks = score[:, None] + np.arange(10) / 1000
+    made = {
+        "sampler": "seqnas-s", "distilled": 0, "epochs_run": ran, "status": np.where(ran < epochs, "diverged", "ok"),
+        "valid_curve": curve, "valid_loss_curve": 1 - curve, "train_loss": 1 - curve,
+        "train_seconds": np.where(after, np.nan, 4.0), "eval_seconds": np.where(after, np.nan, 2.0),
+        "cpu_seconds": np.where(after, np.nan, 3.0), "code_commit": "c" * 40,
+        "valid_score": score, "test_score": score - 0.05, "valid_loss": 1 - score, "test_loss": 1.1 - score,
+        "valid_blocks": blocks, "test_blocks": blocks - 0.05,
+        "final_cpu_seconds": np.where(ran < epochs, np.nan, 5.0),
+        "final_valid_cpu_seconds": np.where(ran < epochs, np.nan, 2.0),
+        "final_eval_seconds": np.where(ran < epochs, np.nan, 6.0),
+        "machines": [{"cpu": "one", "family": "25", "model": "1", "instruction_set": "avx2"}], "hardware": 0,
+    }  # fmt: skip
+    return Table.build(header, choices=header.space.unrank_many(ranks), seed=seeds, **{**made, **columns})
+
+
+@pytest.fixture
+def end_table() -> Table:
+    """Four architectures of a 9-architecture space; rank 2 has three seeds, the last of which diverged."""
+    return make_end_table([0, 2, 2, 2, 5, 8], [0, 0, 1, 2, 0, 0], failing=[3])
 
 
 def with_protocol(table, **changes) -> Table:
@@ -91,7 +123,7 @@ def seqnas_table() -> Table:
         sampler="random",
         distilled=0,
         epochs_run=2,
-        valid_score=scores,
-        test_score=scores - 0.01,
+        valid_curve=scores,
+        test_curve=scores - 0.01,
         train_seconds=np.full(scores.shape, 2.0) * (1 + choices[:, 3:4]),
     )

@@ -112,7 +112,7 @@ class TestRepeats:
     def test_every_record_of_an_architecture(self, bench):
         records = bench.records(bench.space.unrank(2))
         assert records.seed.tolist() == [0, 1, 5]
-        assert "valid_score.2" in records
+        assert "valid_curve.2" in records
 
     def test_not_recorded(self, bench):
         with pytest.raises(NotRecorded, match=r"2-4 is not recorded in the table of made: fit a surrogate|2-3"):
@@ -234,7 +234,7 @@ def test_where_only_teachers_were_recorded_the_surrogate_answers(seqnas_table, s
 def test_tables_of_best_epochs_know_no_epochs_and_no_seeds():
     header = make_header(curves="best")
     table = Table.build(
-        header, choices=header.space.unrank_many([0, 0]), valid_score=[[0.5], [0.7]], sampler=["a", "b"]
+        header, choices=header.space.unrank_many([0, 0]), valid_curve=[[0.5], [0.7]], sampler=["a", "b"]
     )
     bench = TableBenchmark(table)
     architecture = bench.space.unrank(0)

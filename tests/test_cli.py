@@ -139,7 +139,7 @@ def test_a_seed(capsys):
     _, out, _ = run(capsys, "query", "digits", "--arch", "512-128-8", "--seed", 2, "--format", "json")
     table = read(DIGITS)
     row = np.flatnonzero((table["rank"] == json.loads(out)[0]["rank"]) & (table["seed"] == 2))[0]
-    assert json.loads(out)[0]["value"] == pytest.approx(float(table["valid_score"][row].max()))
+    assert json.loads(out)[0]["value"] == pytest.approx(float(table["valid_score"][row]))
 
 
 @pytest.mark.parametrize(
@@ -229,12 +229,12 @@ def test_import_merge_verify_info_export(capsys, tmp_path):
 
         frame = pd.read_csv(out_file) if form == "csv" else pd.read_parquet(out_file)
         assert frame["rank"].tolist() == [0, 1, 2]
-        assert "valid_score.3" in frame
+        assert "valid_curve.3" in frame
 
 
 def test_verify_names_the_file(capsys, tmp_path):
     sound = make_table([0], epochs=1)
-    wrong = Table(sound.header, {**sound.columns, "valid_score": sound["valid_score"] + 3}, sound.hardware)
+    wrong = Table(sound.header, {**sound.columns, "valid_curve": sound["valid_curve"] + 3}, sound.hardware)
     write(wrong, tmp_path / "wrong.h5")
     fails(capsys, "wrong.h5: record 0", "table", "verify", tmp_path / "wrong.h5")
 

@@ -11,7 +11,7 @@ import numpy as np
 from nasbench_evs.errors import NotRecorded
 from nasbench_evs.files import replacing
 from nasbench_evs.tables import Table
-from nasbench_evs.tables.noise import seed_noise, split_agreement
+from nasbench_evs.tables.noise import DRAWN, seed_noise, split_agreement
 
 _DARK, _MIDDLE, _LIGHT = "#1b6ca8", "#5e4c7e", "#f4a259"
 _NOT_SHOWN = ("shape", "trainer", "teachers", "teach_after", "teacher_weight")
@@ -36,8 +36,8 @@ class Taught(NamedTuple):
 
 def distillation(table: Table, split: str) -> Taught | None:
     """The comparison over random architectures trained both ways; None if fewer than two were."""
-    score = table.at_epoch(f"{split}_score", table.best_epoch)
-    usable = ~np.isnan(score) & (table["sampler"] == b"random")
+    score = table[f"{split}_score"]
+    usable = ~np.isnan(score) & np.isin(table["sampler"], DRAWN)
     taught = {(int(r), int(s)): v for r, s, v in _rows(table, score, usable & (table["distilled"] == 1))}
     plain = {(int(r), int(s)): v for r, s, v in _rows(table, score, usable & (table["distilled"] == 0))}
     both = sorted(set(taught) & set(plain))
@@ -76,7 +76,7 @@ def write_table_card(
     """
     if table.header.curves == "best":
         raise NotRecorded(f"{name} of {table.header.dataset} holds best epochs only: a card needs curves")
-    if not (table.best_epoch > 0).any():
+    if np.isnan(table["valid_score"]).all():
         raise NotRecorded(f"{name} of {table.header.dataset}: no record has a score, there is nothing to report")
     figure = f"{name}.png"
     _draw(table, baselines, folder / figure)
@@ -162,8 +162,7 @@ def _scores(table: Table, boosting: Mapping[str, Any] | None, baselines: Sequenc
             f"| {each['network']} | {each['valid_mean']:.4f} ± {each['valid_std']:.4f} | {each['test_mean']:.4f} ± "
             f"{each['test_std']:.4f} | {each['trials']} settings tried, sd over {each['seeds']} seeds |"
         )
-    valid = table.at_epoch("valid_score", table.best_epoch)
-    test = table.at_epoch("test_score", table.best_epoch)
+    valid, test = table["valid_score"], table["test_score"]
     first = ~np.isnan(valid) & (table["seed"] <= 0)
     kinds = sorted(set(zip(table["distilled"][first] == 1, table["sampler"][first], strict=True)))
     for taught, sampler in kinds:
@@ -225,14 +224,23 @@ def _taught(table: Table) -> list[str]:
 
 
 def _costs(table: Table) -> list[str]:
-    seconds = np.nansum(table["train_seconds"], axis=1) + np.nansum(table["eval_seconds"], axis=1)
+    seconds, what = _spent(table)
     status, counts = np.unique(table["status"], return_counts=True)
     outcome = ", ".join(f"{count:,} {name.decode()}" for name, count in zip(status, counts, strict=True))
     cpus = ", ".join(cpu.decode() for cpu in np.unique(table.hardware["cpu"]))
     return [
-        f"Seconds per training on one thread ({cpus}): median {np.median(seconds):.1f}, mean {seconds.mean():.1f}, largest "
+        f"{what} per training on one thread ({cpus}): median {np.median(seconds):.1f}, mean {seconds.mean():.1f}, largest "
         f"{seconds.max():.1f}; {seconds.sum() / 3600:.1f} hours in all, with other work on the same machine. Outcomes: {outcome}."
     ]
+
+
+def _spent(table: Table) -> tuple[np.ndarray, str]:
+    """Seconds of each training, evaluation included, (N,), and what they are."""
+    cpu = np.nansum(table["cpu_seconds"], axis=1) + np.nan_to_num(table["final_cpu_seconds"])
+    if cpu.any():
+        return cpu, "CPU seconds"
+    wall = np.nansum(table["train_seconds"], axis=1) + np.nansum(table["eval_seconds"], axis=1)
+    return wall + np.nan_to_num(table["final_eval_seconds"]), "Seconds"
 
 
 def _draw(table: Table, baselines: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -243,13 +251,13 @@ def _draw(table: Table, baselines: Sequence[Mapping[str, Any]], path: Path) -> N
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     sign, name = table.header.metric.sign, table.header.metric.name
-    valid = table.at_epoch("valid_score", table.best_epoch)
+    valid = table["valid_score"]
     plain = np.flatnonzero(~np.isnan(valid) & (table["distilled"] != 1) & (table["seed"] <= 0))
     order = plain[np.argsort(valid[plain] * sign)]
     epochs = np.arange(1, table.epochs + 1)
     for share, style, label in ((1.0, "-", "best"), (0.5, "--", "median"), (0.05, ":", "5 % quantile")):
         row = order[round(share * (len(order) - 1))]
-        left.plot(epochs, table["valid_score"][row], style, color=_DARK, label=f"{label} architecture")
+        left.plot(epochs, table["valid_curve"][row], style, color=_DARK, label=f"{label} architecture")
     for each in baselines:
         if each["network"] == "gru":
             for i, curve in enumerate(each["valid_curves"]):
@@ -261,7 +269,8 @@ def _draw(table: Table, baselines: Sequence[Mapping[str, Any]], path: Path) -> N
     for sampler, colour in zip(samplers, (_DARK, _LIGHT, _MIDDLE), strict=False):
         rows = plain[table["sampler"][plain] == sampler]
         right.hist(np.clip(valid[rows], bins[0], None), bins=bins, color=colour, alpha=0.7, label=sampler.decode())
-    right.set(xlabel=f"{name}, validation, best epoch\n(the lowest 2 % at the left edge)", ylabel="trainings, seed 0")
+    where = "at the end" if table.header.score_at == "end" else "best epoch"
+    right.set(xlabel=f"{name}, validation, {where}\n(the lowest 2 % at the left edge)", ylabel="trainings, seed 0")
     right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)

@@ -73,7 +73,7 @@ def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) 
         table, folder = read(path), locations.surrogate_of(path)
         if not folder.is_dir():
             raise UnknownBenchmark(f"no surrogate is fitted for {path}: run nasbench-evs surrogate fit {path}")
-        Surrogate.load(folder).check_belongs_to(table.content_sha256, path)
+        Surrogate.load(folder).check_belongs_to(table.reference_sha256, path)
         opened.append((path, folder, table))
     print("\n".join(SUMMARY), flush=True)
     for path, folder, table in opened:
@@ -87,11 +87,11 @@ def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) 
             "dataset": header.dataset,
             "space": path.stem,
             "metric": header.metric.name,
-            "table_sha256": table.content_sha256,
+            "table_sha256": table.reference_sha256,
             "splits": splits,
         }
         before = read_card(folder) or {}
-        if "searches" in before and before.get("table_sha256") == table.content_sha256:
+        if "searches" in before and before.get("table_sha256") == table.reference_sha256:
             card["searches"] = before["searches"]
         write_card(folder, card)
         print("\n".join(summary(card)), flush=True)
@@ -114,7 +114,7 @@ def fidelity_command(experiment: Path) -> None:
     from nasbench_evs.analysis.report import FIDELITY, read_fidelity
     from nasbench_evs.benchmark import find_table
     from nasbench_evs.surrogate.card import SUMMARY, read_card, summary, write_card
-    from nasbench_evs.tables.hdf5 import read_content_sha256
+    from nasbench_evs.tables.hdf5 import read_reference_sha256
 
     cards = []
     for found in read_fidelity(experiment / FIDELITY):
@@ -123,7 +123,7 @@ def fidelity_command(experiment: Path) -> None:
         card = read_card(folder)
         if card is None:
             raise UnknownBenchmark(f"the surrogate of {path} has no card yet: run nasbench-evs surrogate card {path}")
-        if card.get("table_sha256") != read_content_sha256(path):
+        if card.get("table_sha256") != read_reference_sha256(path):
             raise SurrogateError(
                 f"the card of the surrogate of {path} is about another table: run nasbench-evs surrogate card {path}"
             )

@@ -56,6 +56,7 @@ def info(table: Path, form: str) -> None:
     import numpy as np
 
     from nasbench_evs.tables import read
+    from nasbench_evs.tables.format import COLUMNS
 
     opened = read(table)
     header = opened.header
@@ -65,6 +66,7 @@ def info(table: Path, form: str) -> None:
         **{key: value for key, value in header.identity.items() if key != "space"},
         "records": len(opened),
         "architectures": len(np.unique(opened["rank"])),
+        "score at": header.score_at,
         "epochs": opened.epochs if header.curves == "epochs" else "best epoch only",
         "status": _counts(opened["status"]),
         "samplers": _counts(opened["sampler"]),
@@ -73,6 +75,13 @@ def info(table: Path, form: str) -> None:
         "created": header.created,
         "library": header.library,
         "code": header.code,
+        "format": opened.version,
+        "optional columns": [
+            column.path for name, column in COLUMNS.items() if column.optional and name in opened.columns
+        ]
+        or "none",
+        "commits": _counts(opened["code_commit"]),
+        "results sha256": opened.results_sha256,
         "content sha256": opened.content_sha256,
     }
     if form == "json":

@@ -57,7 +57,8 @@ def train_one(job: tuple[tuple[int, ...], int]) -> dict[str, list[float]]:
     curves: dict[str, list[float]] = {
         name: []
         for name in (
-            "train_loss", "valid_loss", "test_loss", "valid_score", "test_score", "train_seconds", "eval_seconds",
+            "train_loss", "valid_loss_curve", "test_loss_curve", "valid_curve", "test_curve", "train_seconds",
+            "eval_seconds",
         )
     }  # fmt: skip
     with threadpool_limits(1), warnings.catch_warnings():
@@ -70,8 +71,8 @@ def train_one(job: tuple[tuple[int, ...], int]) -> dict[str, list[float]]:
             for name in ("valid", "test"):
                 inputs, labels = parts[name]
                 probabilities = model.predict_proba(inputs)
-                curves[f"{name}_loss"].append(log_loss(labels, probabilities, labels=classes))
-                curves[f"{name}_score"].append(accuracy_score(labels, probabilities.argmax(axis=1)))
+                curves[f"{name}_loss_curve"].append(log_loss(labels, probabilities, labels=classes))
+                curves[f"{name}_curve"].append(accuracy_score(labels, probabilities.argmax(axis=1)))
             curves["train_seconds"].append(trained - start)
             curves["eval_seconds"].append(time.perf_counter() - trained)
     return curves

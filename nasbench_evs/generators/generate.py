@@ -25,7 +25,7 @@ from nasbench_evs.generators.journal import Entry, Journal
 from nasbench_evs.generators.plan import Job, Planner, Scored
 from nasbench_evs.generators.protocol import trainer_name
 from nasbench_evs.generators.recipe import Recipe
-from nasbench_evs.generators.shard import header_of, records_of, table_of
+from nasbench_evs.generators.shard import header_of, records_of, score_of, table_of
 from nasbench_evs.generators.worker import Order, Setting
 from nasbench_evs.tables import Header, Table, write
 
@@ -213,9 +213,8 @@ class _Run:
         (self.urgent if dependent else self.waiting).append(job)
 
     def _score(self, record: dict[str, Any]) -> float:
-        """The best validation score, larger is better, as exactly as a table holds it."""
-        scores = np.array(record.get("curves", {}).get("valid_score", []), np.float32) * self.header.metric.sign
-        return float(np.nanmax(scores)) if len(scores) and not np.isnan(scores).all() else float("nan")
+        """The validation score, larger is better."""
+        return score_of(record, self.header) * self.header.metric.sign
 
     def _plan(self) -> None:
         """Name the jobs that follow from what is known by now."""

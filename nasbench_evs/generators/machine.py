@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,11 @@ import numpy as np
 
 import nasbench_evs
 from nasbench_evs.generators.protocol import ROUNDING, TRAINER
+
+# Names and flags of /proc/cpuinfo, the widest first.
+_INSTRUCTION_SETS = {
+    "avx512": "avx512f", "avx2": "avx2", "avx": "avx", "sse4": "sse4_2", "sve": "sve", "neon": "asimd",
+}  # fmt: skip
 
 
 def cpu_name() -> str:
@@ -23,11 +30,44 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def cpu_details() -> dict[str, str]:
+    """What a processor's name leaves open: its family, its model, and its widest vector instructions ("" if unknown)."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    facts: dict[str, str] = {}
+    for line in lines:  # of the first core
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    flags = facts.get("flags", facts.get("Features", "")).split()
+    widest = next((name for name, flag in _INSTRUCTION_SETS.items() if flag in flags), platform.machine())
+    return {"family": facts.get("cpu family", ""), "model": facts.get("model", ""), "instruction_set": widest}
+
+
+@cache
+def code_commit() -> str:
+    """The commit of the package's checkout, "+" behind it if its files differ; the version where there is no checkout."""
+    package = Path(nasbench_evs.__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(package), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")  # an installed copy may lie within somebody else's checkout
+        commit, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no", "--", ".")
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return nasbench_evs.__version__
+    return commit + ("+" if changed else "")
+
+
 def machine(device: str) -> dict[str, Any]:
-    """The machine of a training on this torch device: cpu, gpu, threads, versions (JSON)."""
+    """The machine of a training on this torch device, as tables.format.HARDWARE has it."""
     import torch
 
     gpu = torch.cuda.get_device_name(torch.device(device)) if torch.device(device).type == "cuda" else ""
     versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": nasbench_evs.__version__}
     versions |= {"python": platform.python_version(), "trainer": f"{TRAINER}.{ROUNDING}"}
-    return {"cpu": cpu_name(), "gpu": gpu, "threads": 1, "versions": json.dumps(versions, sort_keys=True)}
+    named = {"cpu": cpu_name(), "gpu": gpu, "threads": 1, "versions": json.dumps(versions, sort_keys=True)}
+    return named | cpu_details()

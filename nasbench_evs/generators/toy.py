@@ -94,7 +94,7 @@ def train(sizes: tuple[int, int], seeds: int) -> dict[str, np.ndarray]:
                     curve.append(loss(name))
     found = {name: torch.stack(curve, dim=1).view(seeds, restarts, epochs).numpy() for name, curve in curves.items()}
     best = found["train"][:, :, -1].argmin(axis=1)
-    kept = {f"{name}_loss": curve[np.arange(seeds), best] for name, curve in found.items()}
+    kept = {name: curve[np.arange(seeds), best] for name, curve in found.items()}
     return kept | {"train_seconds": np.tile(seconds, (seeds, 1))}
 
 
@@ -119,11 +119,14 @@ def make_table(seeds: int) -> Table:
         epochs_run=PROTOCOL["epochs"],
         params=cost.params,
         flops=cost.flops,
-        valid_score=columns["valid_loss"],
-        test_score=columns["test_loss"],
+        train_loss=columns["train"],
+        valid_loss_curve=columns["valid"],
+        test_loss_curve=columns["test"],
+        valid_curve=columns["valid"],
+        test_curve=columns["test"],
+        train_seconds=columns["train_seconds"],
         machines=[machine],
         hardware=0,
-        **columns,
     )
 
 

@@ -15,11 +15,11 @@ from nasbench_evs.surrogate.model import MIN_RECORDS, Prediction, score_outcomes
 from nasbench_evs.surrogate.uncertainty import Uncertainty
 from nasbench_evs.tables.table import Table
 
-CURVES = ("train_loss", "valid_loss", "valid_score")  # what is seen of each epoch
+CURVES = ("train_loss", "valid_loss_curve", "valid_curve")  # what is seen of each epoch
 
 
 class Extrapolator:
-    """Predicts the score at the best epoch from architecture and first epochs; made by `fit`, not saved: it takes seconds."""
+    """Predicts the score of a training from architecture and first epochs; made by `fit`, not saved: it takes seconds."""
 
     def __init__(
         self, space: SearchSpace, features: Features, epochs: int, ensemble: Ensemble, uncertainty: Uncertainty

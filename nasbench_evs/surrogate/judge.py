@@ -18,7 +18,7 @@ from nasbench_evs.surrogate.features import Features
 from nasbench_evs.surrogate.held_out import HeldOut, fit_uncertainty, fold_taus, held_out, split_architectures
 from nasbench_evs.surrogate.model import SCORES, score_outcomes
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, Uncertainty, repeated_variance
-from nasbench_evs.tables.noise import DRAWN, variances
+from nasbench_evs.tables.noise import DRAWN, REPEAT, variances
 from nasbench_evs.tables.table import Table
 
 COVERAGES = (0.5, 0.8, 0.95)
@@ -253,7 +253,7 @@ def leave_searchers_out(records: Records, seed: int) -> dict[str, Any]:
     from scipy.stats import kendalltau
 
     found = {}
-    for sampler in np.setdiff1d(records.samplers, DRAWN):
+    for sampler in np.setdiff1d(records.samplers, [*DRAWN, REPEAT]):
         test = records.samplers == sampler
         train = ~test & ~np.isin(records.ranks, records.ranks[test])
         if test.sum() < MIN_SEARCHER or train.sum() < MIN_SEARCHER or np.ptp(records.values[train]) == 0:

@@ -1,4 +1,4 @@
-"""The CatBoost surrogate of a table: scores at the best epoch and at any other, and training seconds, of every architecture.
+"""The CatBoost surrogate of a table: scores of trainings and of any epoch, and training seconds, of every architecture.
 
 Scores come with two kinds of uncertainty, noise and knowledge, which errors on held-out architectures scale (paper 000,
 section 3.3, and `uncertainty`). Models are `.cbm` files with a JSON beside them that says what they belong to; nothing is
@@ -59,7 +59,7 @@ class Prediction(NamedTuple):
 
 
 class _Epochs(NamedTuple):
-    """How far the score at each epoch is from that at the best one, and how much larger the errors are there.
+    """How far the score at each epoch is from that of the training, and how much larger the errors are there.
 
     The model sees the features and the epoch; `factors` is one for each epoch.
     """
@@ -174,7 +174,7 @@ class Surrogate:
             "metric": header.metric.name,
             "shape": header.protocol.get("shape"),
             "features": LAYOUT,
-            "table_sha256": table.content_sha256,
+            "table_sha256": table.reference_sha256,
             "records": int(scored.sum()),
             "architectures": architectures,
             "fitted": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -196,7 +196,7 @@ class Surrogate:
     def predict(
         self, choices: np.ndarray, split: str = "valid", *, epoch: int | None = None, distilled: bool = False
     ) -> Prediction:
-        """Predicted scores of valid choice indices (N, C), at the best epoch or at `epoch`, from 1.
+        """Predicted scores of valid choice indices (N, C): of the training, or at `epoch`, from 1.
 
         NotRecorded for a split or an epoch that was not fitted.
         """
@@ -249,7 +249,9 @@ class Surrogate:
         target = self._targets[split]
         if epoch is not None:
             if target.epochs is None:
-                raise NotRecorded(f"the surrogate of {self.dataset} predicts the best epoch only: leave epoch out")
+                raise NotRecorded(
+                    f"the surrogate of {self.dataset} predicts no {split} scores of single epochs: leave epoch out"
+                )
             if not 1 <= epoch <= len(target.epochs.factors):
                 raise NotRecorded(f"epoch {epoch} is not predicted: expected 1 to {len(target.epochs.factors)}")
         return target
@@ -258,12 +260,12 @@ class Surrogate:
         target = self._seconds
         if target is None:
             return np.full(as_pool(features).num_row(), np.nan)
-        share = target.shares[(epoch or len(target.shares)) - 1]
+        share = 1.0 if epoch is None else target.shares[epoch - 1]
         return np.exp(predict(target.model, features) * target.scale + target.mean) * share
 
-    def check_belongs_to(self, content_sha256: str, path: str | Path) -> None:
-        """SurrogateError unless it was fitted to the table with this content hash; `path` is for the message."""
-        if self._sidecar["table_sha256"] != content_sha256:
+    def check_belongs_to(self, reference_sha256: str, path: str | Path) -> None:
+        """SurrogateError unless it was fitted to the table of this `Table.reference_sha256`; `path` is for the message."""
+        if self._sidecar["table_sha256"] != reference_sha256:
             raise SurrogateError(
                 f"the surrogate of {path} was fitted to another table, or to this one before it changed: "
                 f"fit it again with nasbench-evs surrogate fit {path} --force, or use source='table'"
@@ -409,8 +411,8 @@ def _read_model(folder: Path, entry: Mapping[str, str], loss: str) -> CatBoost:
 
 
 def score_outcomes(table: Table) -> dict[str, np.ndarray]:
-    """The scores at the best epoch that a surrogate is fitted to, each of shape (N,), NaN where a record has none."""
-    outcomes = {split: table.at_epoch(f"{split}_score", table.best_epoch) for split in SCORES}
+    """The scores of trainings that a surrogate is fitted to, each of shape (N,), NaN where a record has none."""
+    outcomes = {split: table[f"{split}_score"].copy() for split in SCORES}
     failed = table["status"] == b"failed"
     for values in outcomes.values():
         values[failed | ~np.isfinite(values)] = np.nan
@@ -454,10 +456,12 @@ def _first_figures(out: HeldOut, values: np.ndarray) -> dict[str, Any]:
 def _fit_epochs(
     table: Table, split: str, features: np.ndarray, out: HeldOut, target: _ScoreTarget, seed: int
 ) -> _Epochs | None:
-    """Of the records of `table`, which all have a score at their best epoch; None if no other epoch is known."""
-    best = table.at_epoch(f"{split}_score", table.best_epoch)
-    offset = table[f"{split}_score"].astype(np.float64) - best[:, None]
+    """Of the records of `table`, which all have a score; None if the curves say nothing beyond it."""
+    best = table[f"{split}_score"]
+    offset = table[f"{split}_curve"].astype(np.float64) - best[:, None]
     record, epoch = np.nonzero(np.isfinite(offset))
+    if not len(record):
+        return None
     offset = offset[record, epoch]
     scale = float(offset.std())
     if not scale or len(np.unique(epoch)) < table.epochs:
@@ -490,9 +494,8 @@ def with_epoch(features: np.ndarray, epoch: int | np.ndarray) -> np.ndarray:
 
 
 def _fit_seconds(table: Table, features: np.ndarray, seed: int) -> _SecondsTarget | None:
-    spent = table["train_seconds"].astype(np.float64)
-    total = np.nansum(spent, axis=1)
-    whole = (table["status"] == b"ok") & ~np.isnan(spent).all(axis=1) & (total > 0) & np.isfinite(total)
+    spent, total = table.epoch_seconds.astype(np.float64), table.seconds()
+    whole = (table["status"] == b"ok") & (total > 0) & np.isfinite(total)
     if whole.sum() < MIN_RECORDS or np.ptp(total[whole]) == 0:
         return None
     logarithms = np.log(total[whole])

@@ -1,5 +1,6 @@
 """Reading and writing table files: all columns at once, the file closed again, everything checked on the way in."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,21 @@ import numpy as np
 
 from nasbench_evs.errors import NasbenchError, TableFormatError, one_line
 from nasbench_evs.files import replacing
-from nasbench_evs.tables.format import ATTRIBUTES, COLUMNS, FORMAT_NAME, FORMAT_VERSION, HARDWARE, Column
-from nasbench_evs.tables.table import Header, Table
+from nasbench_evs.metrics import BLOCKS
+from nasbench_evs.tables.format import (
+    ATTRIBUTES,
+    ATTRIBUTES_1,
+    COLUMNS,
+    FINAL,
+    FORMAT_1,
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    FORMAT_VERSIONS,
+    HARDWARE,
+    HARDWARE_1,
+    Column,
+)
+from nasbench_evs.tables.table import Header, Table, recorded, to_json
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _CHUNK_BYTES = 1 << 20
@@ -21,18 +35,31 @@ _SLACK_BYTES = 1 << 24
 
 
 def write(table: Table, path: str | Path, *, force: bool = False) -> None:
-    """Write a table file; an existing one stays intact until the new one is complete (OutputError otherwise)."""
+    """Write a table file of format 2; an existing one stays intact until it is complete (OutputError otherwise)."""
+    optional = [COLUMNS[name].path for name in table.columns if COLUMNS[name].optional]
+    if table.version != FORMAT_VERSION:
+        table = Table(table.header, table.columns, table.hardware)
+    attributes = table.header.attributes() | {
+        "optional_json": to_json(sorted(optional)),
+        "results_sha256": table.results_sha256,
+        "content_sha256": table.content_sha256,
+    }
     with replacing(Path(path), force=force) as scratch, h5py.File(scratch, "w", libver=("v110", "v110")) as file:
-        for name, text in (table.header.attributes() | {"content_sha256": table.content_sha256}).items():
-            data = text.encode()
-            file.attrs.create(name, np.bytes_(data), dtype=h5py.string_dtype("utf-8", max(1, len(data))))
+        _write_attributes(file, attributes)
         file.attrs.create("format_version", FORMAT_VERSION, dtype=np.int64)
         for columns, arrays in ((COLUMNS, table.columns), (HARDWARE, table.hardware)):
             for name, column in columns.items():
-                _write_column(file, column, arrays[name])
+                if name in arrays:
+                    _write_column(file, column, arrays[name], table.hashes[column.path])
 
 
-def _write_column(file: h5py.File, column: Column, array: np.ndarray) -> None:
+def _write_attributes(target: h5py.File | h5py.Dataset, attributes: dict[str, str]) -> None:
+    for name, text in attributes.items():
+        data = text.encode()
+        target.attrs.create(name, np.bytes_(data), dtype=h5py.string_dtype("utf-8", max(1, len(data))))
+
+
+def _write_column(file: h5py.File, column: Column, array: np.ndarray, sha256: str) -> None:
     dtype = h5py.string_dtype("utf-8", array.dtype.itemsize) if column.kind == "text" else array.dtype
     layout: dict[str, Any] = {}
     if array.size:
@@ -45,12 +72,11 @@ def _write_column(file: h5py.File, column: Column, array: np.ndarray) -> None:
         if np.isnan(array).all():
             data = None  # nothing was recorded: the fill value alone says so, and takes no time to read
     dataset = file.create_dataset(column.path, array.shape, dtype, data, **layout)
-    if column.unit:
-        dataset.attrs.create("unit", np.bytes_(column.unit), dtype=h5py.string_dtype("utf-8", len(column.unit)))
+    _write_attributes(dataset, ({"unit": column.unit} if column.unit else {}) | {"sha256": sha256})
 
 
 def read(path: str | Path) -> Table:
-    """Open a table: read every column, check its layout and its content hash, close the file.
+    """Open a table of either format: read every column, check layout and hashes, close the file.
 
     Takes no lock and writes nothing, so any number of processes may open one file, also on a read-only disk.
     TableFormatError if the file is damaged, truncated, foreign, or of a newer format.
@@ -84,55 +110,88 @@ def _opened(path: Path) -> Iterator[tuple[h5py.File, int]]:
         ) from None
 
 
-def read_content_sha256(path: str | Path) -> str:
-    """The content hash that a table file states, without reading its records (`read` checks that it holds)."""
+def read_reference_sha256(path: str | Path) -> str:
+    """`Table.reference_sha256` as a table file states it, without reading its records (`read` checks that it holds)."""
     with _opened(Path(path)) as (file, _):
-        return _attributes(file)["content_sha256"]
+        version, attributes = _attributes(file)
+        return attributes["results_sha256" if version > 1 else "content_sha256"]
 
 
 def _read(file: h5py.File, size: int) -> Table:
-    attributes = _attributes(file)
+    version, attributes = _attributes(file)
     header = Header.from_attributes(attributes)
     n = _dataset(file, COLUMNS["rank"]).shape[0]
-    epochs = _dataset(file, COLUMNS["valid_score"]).shape
+    epochs = _dataset(file, COLUMNS["valid_curve"]).shape
     widths = {
         "choices": len(header.space.choices),
         "bits": header.space.avec_bits,
         "epochs": epochs[1] if len(epochs) == 2 else -1,
+        "blocks": BLOCKS,
     }
     if n < 1 or widths["epochs"] < 1:
         raise TableFormatError(
             f"it has {n} records and curves of shape {epochs}: expected at least one record and epoch"
         )
     limit = size * _MAX_EXPANSION + _SLACK_BYTES
+    names, machine_names = (_names(header, attributes), tuple(HARDWARE)) if version > 1 else (FORMAT_1, HARDWARE_1)
     columns = {}
-    for name, column in COLUMNS.items():
+    for name in names:
+        column = COLUMNS[name]
         shape = (n,) if column.width is None else (n, widths[column.width])
         columns[name] = _read_column(file, column, shape, limit)
     machines = _dataset(file, HARDWARE["cpu"]).shape
-    hardware = {name: _read_column(file, column, machines, limit) for name, column in HARDWARE.items()}
-    table = Table(header, columns, hardware)
-    if table.content_sha256 != attributes["content_sha256"]:
+    hardware = {name: np.zeros(machines, "S1") for name in HARDWARE}
+    hardware |= {name: _read_column(file, HARDWARE[name], machines, limit) for name in machine_names}
+    if version == 1:
+        columns = {name: array for name, array in columns.items() if recorded(name, array)}
+    table = Table(header, columns, hardware, version)
+    if version > 1:
+        _check_columns(file, table)
+    same = table.content_sha256 == attributes["content_sha256"]
+    if not same or table.reference_sha256 != attributes.get("results_sha256", table.reference_sha256):
         raise TableFormatError("the content does not match its hash: the file was damaged or edited; fetch it again")
     return table
 
 
-def _attributes(file: h5py.File) -> dict[str, str]:
+def _names(header: Header, attributes: dict[str, str]) -> tuple[str, ...]:
+    """The columns that a file of format 2 has."""
+    optional = json.loads(attributes["optional_json"])
+    known = {column.path: name for name, column in COLUMNS.items() if column.optional}
+    wrong = optional if not isinstance(optional, list) else [path for path in optional if path not in known]
+    if wrong:
+        raise TableFormatError(
+            f"its optional columns are {attributes['optional_json'][:80]}, of which this nasbench-evs does not know all: "
+            "upgrade with pip install --upgrade nasbench-evs"
+        )
+    final = [path for path in optional if known[path] in FINAL]
+    if final and header.score_at != "end":
+        raise TableFormatError(f"it has {final[0]}, which is measured at the end, but score_at is {header.score_at!r}")
+    return tuple(name for name, column in COLUMNS.items() if not column.optional or column.path in optional)
+
+
+def _check_columns(file: h5py.File, table: Table) -> None:
+    for path, sha256 in table.hashes.items():
+        if _text(file[path].attrs.get("sha256")) != sha256:
+            raise TableFormatError(f"{path} does not match its hash: the file was damaged or edited; fetch it again")
+
+
+def _attributes(file: h5py.File) -> tuple[int, dict[str, str]]:
+    """The format's version and the other root attributes."""
     name, version = file.attrs.get("format"), file.attrs.get("format_version")
     if _text(name) != FORMAT_NAME:
         raise TableFormatError(f"its format is {_text(name) or 'not named'}: expected a table written by nasbench-evs")
-    if not isinstance(version, np.integer) or version != FORMAT_VERSION:
+    if not isinstance(version, np.integer) or version not in FORMAT_VERSIONS:
         raise TableFormatError(
-            f"it has format version {version}, this nasbench-evs reads version {FORMAT_VERSION}: "
+            f"it has format version {version}, this nasbench-evs reads versions up to {FORMAT_VERSION}: "
             "upgrade with pip install --upgrade nasbench-evs"
         )
     attributes = {}
-    for key in ATTRIBUTES:
+    for key in ATTRIBUTES if version > 1 else ATTRIBUTES_1:
         text = _text(file.attrs.get(key))
         if text is None:
             raise TableFormatError(f"the attribute {key} is missing or no text")
         attributes[key] = text
-    return attributes
+    return int(version), attributes
 
 
 def _text(value: Any) -> str | None:

@@ -11,10 +11,12 @@ from nasbench_evs.tables.table import Header, Table, canonical, record_order, sa
 
 
 def merge(tables: Sequence[Table], names: Sequence[str] | None = None) -> Table:
-    """All records of the tables, each once; commutative, associative, idempotent.
+    """All records of the tables, of either format, each once; commutative, associative, idempotent.
 
-    `names` (for messages, usually file names) go with the tables. MergeConflict if the tables differ in space,
-    dataset, fingerprint, protocol, metric or epochs, or if one training (same key) has two results.
+    Two records of one training (same key) are equal if all columns agree that format.COLUMNS marks as compared; how long
+    it took, where, by which commit and for which sampler may differ: the smallest by `_CIRCUMSTANCES` is kept. `names`
+    (for messages, usually file names) go with the tables. MergeConflict if the tables differ in space, dataset,
+    fingerprint, protocol, metric or epochs, or if one training has two results.
     """
     if not tables:
         raise MergeConflict("nothing to merge: give at least one table")
@@ -31,7 +33,8 @@ def merge(tables: Sequence[Table], names: Sequence[str] | None = None) -> Table:
         if conflict is not None:
             row, column, total = conflict
             raise MergeConflict(_conflict_message(first.header, columns, hardware, row, column, total, source, names))
-        columns, hardware = canonical({name: array[~same] for name, array in columns.items()}, hardware)
+        kept = _kept(columns, same)
+        columns, hardware = canonical({name: array[kept] for name, array in columns.items()}, hardware)
     created = max(table.header.created for table in tables)
     code = ", ".join(sorted({part for table in tables for part in table.header.code.split(", ")}))
     return Table(replace(first.header, created=created, code=code, library=Header.library), columns, hardware)
@@ -53,8 +56,34 @@ def _check_headers(first: Table, other: Table, first_name: str, other_name: str)
         )
 
 
+# What decides which of two equal records is kept, in this order: columns that are not compared, and then how the key is
+# written down.
+_CIRCUMSTANCES = (
+    "sampler", "code_commit", "hardware", "cpu_seconds", "train_seconds", "eval_seconds", "final_cpu_seconds",
+    "final_valid_cpu_seconds", "final_eval_seconds", "latency_ms_b1", "latency_ms_b256", "reason",
+)  # fmt: skip
+
+
+def _kept(columns: dict[str, np.ndarray], same: np.ndarray) -> np.ndarray:
+    """Of canonical records, the first by `_CIRCUMSTANCES` of each training: bool (N,)."""
+    training = np.cumsum(~same)
+    several = np.flatnonzero(same | np.append(same[1:], False))
+    keys = [training[several]]
+    for name in _CIRCUMSTANCES:
+        if name in columns:
+            values = columns[name][several]
+            if values.dtype.kind == "f":  # canonical and not negative: ordered as their bits are, NaN last
+                values = values.view(f"u{values.itemsize}")
+            keys += list(values.reshape(len(several), -1).T)
+    order = several[np.lexsort(keys[::-1])]
+    kept = np.ones(len(same), bool)
+    kept[order[1:][training[order[1:]] == training[order[:-1]]]] = False
+    return kept
+
+
 def _stack(tables: Sequence[Table]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    columns = {name: np.concatenate([table[name] for table in tables]) for name in COLUMNS}
+    stored = [name for name in COLUMNS if any(name in table.columns for table in tables)]
+    columns = {name: np.concatenate([table[name] for table in tables]) for name in stored}
     hardware = {name: np.concatenate([table.hardware[name] for table in tables]) for name in HARDWARE}
     start, shifted = 0, []
     for table in tables:
@@ -73,6 +102,8 @@ def _first_conflict(
     differs = np.zeros(len(rows), bool)
     first: dict[int, str] = {}
     for name, array in columns.items():
+        if not COLUMNS[name].compared:
+            continue
         raw = np.ascontiguousarray(array).view(np.uint8).reshape(len(array), -1)
         here = (raw[rows] != raw[rows - 1]).any(axis=1)
         for row in rows[here & ~differs]:
@@ -97,12 +128,13 @@ def _conflict_message(
     values = []
     for r in (row - 1, row):
         value = columns[column][r]
-        if column == "hardware" and value != MISSING:
-            value = hardware["cpu"][value]
         if isinstance(value, np.ndarray):
             other = columns[column][row if r == row - 1 else row - 1]
             differing = np.flatnonzero(value.view(f"u{value.itemsize}") != other.view(f"u{value.itemsize}"))
-            value = f"{value[differing[0]]} at epoch {differing[0] + 1}"
+            at = int(differing[0])
+            value = (
+                f"{value[at]} {f'without block {at}' if COLUMNS[column].width == 'blocks' else f'at epoch {at + 1}'}"
+            )
         values.append(value.decode() if isinstance(value, bytes) else str(value))
     what = Table(header, columns, hardware).training(row)
     return (

@@ -8,13 +8,14 @@ import numpy as np
 
 from nasbench_evs.tables.table import Table
 
-DRAWN = [b"random", b"exhaustive"]  # samplers that look at no score
+DRAWN = [b"random", b"exhaustive", b"seqnas-s"]  # samplers that look at no score
+REPEAT = b"repeat"  # more seeds of what had good scores: no searcher, but chosen
 _LEADING = 0.25  # the share of architectures that counts as the good ones
 _FEWEST = 40  # architectures: ten good ones
 
 
 class SeedNoise(NamedTuple):
-    """Of the best validation scores of random architectures trained with several seeds (without teachers).
+    """Of the scores of random architectures trained with several seeds (without teachers).
 
     architectures   how many have several seeds; the other figures are NaN below 3 of them
     correlation     between the first two seeds of the same architecture (Pearson)
@@ -50,7 +51,7 @@ def seed_noise(table: Table, split: str = "valid") -> SeedNoise:
 
     A searcher's choices are the good ones, so their variance says little about the space.
     """
-    score = table.at_epoch(f"{split}_score", table.best_epoch)
+    score = table[f"{split}_score"]
     known = ~np.isnan(score) & (table["seed"] >= 0) & _drawn(table)
     _, group, size = np.unique(table["rank"][known], return_inverse=True, return_counts=True)
     several = size[group] > 1
@@ -68,10 +69,10 @@ def seed_noise(table: Table, split: str = "valid") -> SeedNoise:
 
 
 def split_agreement(table: Table) -> SplitAgreement:
-    """Between the validation and the test split, each training at its best epoch by validation score."""
+    """Between the validation and the test scores of the trainings."""
     from scipy.stats import kendalltau
 
-    valid, test = (table.at_epoch(f"{split}_score", table.best_epoch) for split in ("valid", "test"))
+    valid, test = table["valid_score"], table["test_score"]
     known = ~np.isnan(valid) & ~np.isnan(test) & _drawn(table)
     _, owner, counts = np.unique(table["rank"][known], return_inverse=True, return_counts=True)
     n = len(counts)

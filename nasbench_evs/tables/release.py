@@ -296,7 +296,7 @@ def _table(dataset: str, records: list[_Record], archive: Path) -> Table:
             header,
             choices=np.array([record.indices for record in records], np.int8),
             sampler=[METHODS[record.method] for record in records],
-            valid_score=np.array([[record.score] for record in records]),
+            valid_curve=np.array([[record.score] for record in records]),
             epochs_run=records[0].epochs,
         )
     except NasbenchError as error:

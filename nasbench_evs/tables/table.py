@@ -15,13 +15,20 @@ import numpy as np
 import nasbench_evs
 from nasbench_evs import spaces
 from nasbench_evs.errors import TableFormatError
-from nasbench_evs.metrics import Metric, metric
+from nasbench_evs.metrics import BLOCKS, Metric, metric
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.tables.format import (
     COLUMNS,
+    CURVE_OF,
+    FINAL,
+    FORMAT_1,
     FORMAT_NAME,
+    FORMAT_VERSION,
     HARDWARE,
+    HARDWARE_1,
+    KEY,
     MISSING,
+    SCORE_AT,
     Column,
     storage_dtype,
 )
@@ -56,6 +63,15 @@ class Header:
             object.__setattr__(self, "protocol", json.loads(to_json(self.protocol)))
         except (TypeError, ValueError) as error:
             raise TableFormatError(f"header: the protocol is not what JSON can hold: {error}") from None
+        if self.score_at not in SCORE_AT:
+            raise TableFormatError(
+                f"header: the protocol has score_at = {self.score_at!r}, expected one of {', '.join(SCORE_AT)}"
+            )
+
+    @property
+    def score_at(self) -> str:
+        """Where a training's score is read: "best epoch" by validation score, or "end", after the last step."""
+        return self.protocol.get("score_at", SCORE_AT[0])
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -76,7 +92,7 @@ class Header:
         return spaces.shape_from_dict(self.protocol["shape"]) if self.protocol.get("shape") else None
 
     def attributes(self) -> dict[str, str]:
-        """The root attributes of the file, without format_version and content_sha256."""
+        """The root attributes of the file that are about the header: no version, optional columns or hashes."""
         return {
             "format": FORMAT_NAME,
             "space_json": to_json(self.space.spec),
@@ -86,6 +102,7 @@ class Header:
             "metric": self.metric.name,
             "direction": self.metric.direction,
             "curves": self.curves,
+            "score_at": self.score_at,
             "created": self.created,
             "library": self.library,
             "code": self.code,
@@ -100,7 +117,7 @@ class Header:
         protocol = json.loads(attributes["protocol_json"])
         if not isinstance(protocol, dict):
             raise TableFormatError(f"protocol {protocol!r} is no JSON object")
-        return cls(
+        header = cls(
             space=spaces.from_spec(json.loads(attributes["space_json"])),
             dataset=attributes["dataset"],
             fingerprint=attributes["dataset_fingerprint"],
@@ -111,20 +128,35 @@ class Header:
             library=attributes["library"],
             code=attributes["code"],
         )
+        if attributes.get("score_at", header.score_at) != header.score_at:
+            raise TableFormatError(f"score_at {attributes['score_at']!r}: the protocol has {header.score_at!r}")
+        return header
 
 
 class Table:
     """Records in canonical order (by rank, seed, distilled, sampler), column by column, read-only.
 
-    `table.columns["valid_score"]` or `table["valid_score"]` is the array of format.COLUMNS; text is UTF-8 bytes.
-    Pickles as its arrays.
+    `table["seed"]` is an array of format.COLUMNS; text is UTF-8 bytes, and what no record has reads as missing.
+    `valid_score`, `test_score`, `valid_loss` and `test_loss`, float64 (N,), are *the* scores and losses of the trainings: as
+    measured at the end, or read from the curves at the best epoch by validation score, as the header's `score_at` says.
+    `columns` holds what a file does. Pickles as its arrays.
+
+    version     the format of the file it was read from; 2 otherwise, which is what is written
     """
 
-    def __init__(self, header: Header, columns: Mapping[str, np.ndarray], hardware: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self,
+        header: Header,
+        columns: Mapping[str, np.ndarray],
+        hardware: Mapping[str, np.ndarray],
+        version: int = FORMAT_VERSION,
+    ) -> None:
         """Takes canonical columns as they are: use `Table.build` to make a table, `tables.read` to open one."""
         self.header = header
         self.columns = dict(columns)
         self.hardware = dict(hardware)
+        self.version = version
+        self._not_stored: dict[str, np.ndarray] = {}
         for array in (*self.columns.values(), *self.hardware.values()):
             array.flags.writeable = False
 
@@ -139,9 +171,11 @@ class Table:
     ) -> Table:
         """A table from choice indices (N, C) and any of the other columns; what is not given is missing.
 
-        A column is one value for all records, or an array of exactly its shape; masked entries are missing. Curves are
-        (N, E) with one E for all. rank and avec follow from the choices. `machines` lists what the hardware column
-        refers to (cpu, gpu, threads, versions). The table is what `verify` accepts, or a TableFormatError.
+        A column is one value for all records, or an array of exactly its shape; masked entries are missing. Curves
+        (`valid_curve`, `train_loss`, ...) are (N, E) with one E for all, blocks (N, 10). rank and avec follow from the
+        choices. `valid_score` and what else is measured at the end goes with a protocol whose `score_at` is "end".
+        `machines` lists what the hardware column refers to (cpu, gpu, threads, versions, family, model,
+        instruction_set). The table is what `verify` accepts, or a TableFormatError.
         """
         space = header.space
         choices = np.asarray(space.check(choices))
@@ -153,6 +187,12 @@ class Table:
             raise TableFormatError(
                 f"no such columns: {', '.join(sorted(unknown))}; expected some of {', '.join(COLUMNS)}"
             )
+        final = [name for name in FINAL if name in columns]
+        if final and header.score_at != "end":
+            raise TableFormatError(
+                f"{final[0]} is measured at the end, but the protocol's score_at is {header.score_at!r}: give "
+                f'{CURVE_OF.get(final[0], "curves")}, shape (N, epochs), or a protocol with score_at "end"'
+            )
         columns.setdefault("status", "ok")
         epochs = {
             _epochs(column, columns[name])
@@ -161,7 +201,8 @@ class Table:
         }
         if len(epochs) > 1:
             raise TableFormatError(f"curves have {' and '.join(map(str, sorted(epochs)))} epochs: expected one length")
-        widths = {"choices": len(space.choices), "bits": space.avec_bits, "epochs": next(iter(epochs), 1)}
+        widths = {"choices": len(space.choices), "bits": space.avec_bits, "blocks": BLOCKS}
+        widths["epochs"] = next(iter(epochs), 1)
         full: dict[str, np.ndarray] = {}
         for name, column in COLUMNS.items():
             if name == "choices":
@@ -170,7 +211,7 @@ class Table:
                 full[name] = space.rank_many(choices)
             elif name == "avec":
                 full[name] = space.encode_many(choices)
-            else:
+            elif name in columns or not column.optional:
                 full[name] = _column(column, columns.get(name, column.default), n, widths)
         for machine in machines:
             if set(machine) - set(HARDWARE):
@@ -190,14 +231,32 @@ class Table:
         verify(table)
         return table
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["header"], state["columns"], state["hardware"])  # type: ignore[misc]
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.header, self.columns, self.hardware, self.version
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
 
     def __len__(self) -> int:
         return len(self.columns["rank"])
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self.columns[name]
+        array = self.columns.get(name)
+        if array is None:
+            array = self._not_stored.get(name)
+        if array is None:
+            array = self._not_stored[name] = self._read_off(name)
+            array.flags.writeable = False
+        return array
+
+    def _read_off(self, name: str) -> np.ndarray:
+        """A column that is not stored: a score at the best epoch, or missing values."""
+        column = COLUMNS[name]
+        if name in CURVE_OF and self.header.score_at != "end":
+            return self.at_epoch(CURVE_OF[name], self.best_epoch)
+        widths = {None: (), "epochs": (self.epochs,), "blocks": (BLOCKS,)}
+        missing = np.array(column.default, storage_dtype(column.kind))
+        return np.broadcast_to(missing, (len(self), *widths[column.width]))
 
     def __repr__(self) -> str:
         return (
@@ -208,12 +267,12 @@ class Table:
     @property
     def epochs(self) -> int:
         """Columns of the curves (1 if only best epochs were recorded)."""
-        return self.columns["valid_score"].shape[1]
+        return int(self.columns["valid_curve"].shape[1])
 
     @cached_property
     def best_epoch(self) -> np.ndarray:
-        """The reference epoch of each record: the best by validation score; int32 (N,), from 1; 0 if there is none."""
-        score = self.columns["valid_score"] * self.header.metric.sign
+        """The best epoch of each record by the curve of validation scores; int32 (N,), from 1; 0 if there is none."""
+        score = self.columns["valid_curve"] * self.header.metric.sign
         known = ~np.isnan(score).all(axis=1)
         best = np.zeros(len(self), np.int32)
         best[known] = np.nanargmax(score[known], axis=1) + 1
@@ -227,40 +286,93 @@ class Table:
     def at_epoch(self, name: str, epoch: np.ndarray | int) -> np.ndarray:
         """The value of a curve at an epoch (from 1; 0 gives NaN) for every record: float64 (N,)."""
         epoch = np.broadcast_to(epoch, len(self))
-        values = self.columns[name][np.arange(len(self)), np.maximum(epoch, 1) - 1].astype(np.float64)
+        values = self[name][np.arange(len(self)), np.maximum(epoch, 1) - 1].astype(np.float64)
         values[epoch == 0] = np.nan
         return values
 
     @cached_property
+    def epoch_seconds(self) -> np.ndarray:
+        """What a simulated clock reads of each epoch: float32 (N, E), NaN where an epoch did not run.
+
+        CPU seconds of training and of evaluating the curves where a record has them, else wall seconds of training.
+        """
+        known = self._on_cpu
+        if not known.any():
+            return self["train_seconds"]
+        return np.where(known[:, None], self["cpu_seconds"], self["train_seconds"])
+
+    def seconds(self, epoch: int | None = None, rows: slice = slice(None)) -> np.ndarray:
+        """What a simulated clock reads of each training up to an epoch, or of the whole: float64 (N,), NaN if unknown.
+
+        The whole includes the CPU seconds of the whole validation split at the end, where they are recorded.
+        """
+        spent = self.epoch_seconds[rows, :epoch]
+        total = np.where(np.isnan(spent).all(axis=1), np.nan, np.nansum(spent, axis=1, dtype=np.float64))
+        if epoch is None and "final_valid_cpu_seconds" in self.columns:
+            total += np.where(self._on_cpu[rows], np.nan_to_num(self["final_valid_cpu_seconds"][rows]), 0.0)
+        return total
+
+    @cached_property
+    def _on_cpu(self) -> np.ndarray:
+        """Which records have CPU seconds: bool (N,)."""
+        return ~np.isnan(self["cpu_seconds"]).all(axis=1)
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """The hash of every column, by its path in the file."""
+        stored = [(COLUMNS[name], array) for name, array in self.columns.items()]
+        stored += [(column, self.hardware[name]) for name, column in HARDWARE.items()]
+        return {column.path: column.sha256(array) for column, array in stored}
+
+    @cached_property
     def content_sha256(self) -> str:
         """A hash of the header's identity and of all records: equal for equal tables, whoever wrote them when."""
+        if self.version > 1:
+            return self._sha256(self.hashes)
         digest = hashlib.sha256(to_json(self.header.identity).encode())
-        for name, array in (*self.columns.items(), *self.hardware.items()):
+        arrays = [(COLUMNS[name].stored, self[name]) for name in FORMAT_1]
+        for name, array in (*arrays, *((name, self.hardware[name]) for name in HARDWARE_1)):
             digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data if array.size else b"")
         return digest.hexdigest()
 
+    @cached_property
+    def results_sha256(self) -> str:
+        """A hash of what was trained and what came out, not of how long it took, where, and by which commit."""
+        paths = {column.path for name, column in COLUMNS.items() if column.compared or name in KEY}
+        return self._sha256({path: sha256 for path, sha256 in self.hashes.items() if path in paths})
+
+    def _sha256(self, hashes: Mapping[str, str]) -> str:
+        return hashlib.sha256(to_json({"header": self.header.identity, "columns": hashes}).encode()).hexdigest()
+
+    @property
+    def reference_sha256(self) -> str:
+        """What surrogates call the table that they were fitted to: its results; of format 1 the content."""
+        return self.results_sha256 if self.version > 1 else self.content_sha256
+
     def select(self, rows: np.ndarray) -> Table:
         """The records at these positions or under this mask."""
         columns = {name: np.ascontiguousarray(array[rows]) for name, array in self.columns.items()}
-        return Table(self.header, *canonical(columns, self.hardware))
+        return Table(self.header, *canonical(columns, self.hardware), self.version)
 
     def to_frame(self, *, curves: bool = False) -> pd.DataFrame:
         """Every record as one row of a DataFrame.
 
-        Columns are named as in the format, with `architecture` (the canonical string) and `best_epoch` before them.
-        Curves are read at the best epoch, seconds summed over the epochs; `curves=True` adds every epoch as
-        `valid_score.1`, `valid_score.2`, ... What was not recorded is <NA>.
+        Columns are named as in memory, with `architecture` (the canonical string) before them and `best_epoch` behind.
+        `valid_score`, `test_score`, `valid_loss` and `test_loss` are those of the training, `train_loss` of the same
+        moment, seconds are summed over the epochs; `curves=True` adds every epoch as `valid_curve.1`, `valid_curve.2`,
+        ... and the scores without each block as `valid_blocks.0`, ... What was not recorded is <NA>.
         """
         import pandas as pd
 
         space = self.header.space
         frame: dict[str, Any] = {"architecture": space.format_many(self["choices"]), "rank": self["rank"]}
-        per_epoch: dict[str, Any] = {}
+        several: dict[str, Any] = {}
+        at_end = self.header.score_at == "end"
         for name, column in COLUMNS.items():
-            values = self.columns[name]
-            if name in ("rank", "choices", "avec"):
+            if name in ("rank", "choices", "avec") or not (name in self.columns or name in CURVE_OF):
                 continue
+            values = self[name]
             if column.kind == "text":
                 frame[name] = np.char.decode(values, "utf-8").astype(object)
             elif column.missing:
@@ -268,18 +380,18 @@ class Table:
                 frame[name][values == MISSING] = pd.NA
             elif column.width is None:
                 frame[name] = values
-            else:
-                if column.unit == "s":
-                    known = ~np.isnan(values).all(axis=1)
-                    frame[name] = np.where(known, np.nansum(values, axis=1, dtype=np.float64), np.nan)
-                else:
-                    frame[name] = self.at_epoch(name, self.best_epoch)
-                if curves:
-                    per_epoch |= {f"{name}.{epoch + 1}": values[:, epoch] for epoch in range(self.epochs)}
+            elif column.unit == "s":
+                known = ~np.isnan(values).all(axis=1)
+                frame[name] = np.where(known, np.nansum(values, axis=1, dtype=np.float64), np.nan)
+            elif name == "train_loss":
+                frame[name] = self.at_epoch(name, np.maximum(self["epochs_run"], 0) if at_end else self.best_epoch)
+            if curves and values.ndim == 2:
+                first = 1 if column.width == "epochs" else 0
+                several |= {f"{name}.{i + first}": values[:, i] for i in range(values.shape[1])}
         best = pd.array(self.best_epoch, dtype="Int32")
-        best[(self.best_epoch == 0) | (self.header.curves == "best")] = pd.NA
+        best[(self.best_epoch == 0) | (self.header.curves == "best") | at_end] = pd.NA
         frame["best_epoch"] = best
-        return pd.DataFrame(frame | per_epoch)
+        return pd.DataFrame(frame | several)
 
 
 def to_json(value: Any) -> str:
@@ -358,7 +470,7 @@ def _utf8(text: Any) -> bytes:
 def canonical(
     columns: dict[str, np.ndarray], hardware: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Sorted records, shortest text, one NaN, one zero, only the machines that are used: equal tables, equal bytes."""
+    """Sorted records, shortest text, one NaN, one zero, only what is used and recorded: equal tables, equal bytes."""
     rows = list(zip(*(hardware[name].tolist() for name in HARDWARE), strict=True))
     index = columns["hardware"]
     if len(index) and not (index.min() >= MISSING and index.max() < len(rows)):
@@ -380,4 +492,11 @@ def canonical(
         elif array.dtype.kind == "f":
             array = np.where(np.isnan(array), array.dtype.type(np.nan), array + 0)
         columns[name] = np.ascontiguousarray(array)
-    return columns, machines
+    return {name: array for name, array in columns.items() if recorded(name, array)}, machines
+
+
+def recorded(name: str, array: np.ndarray) -> bool:
+    """Whether a table holds this column: all but optional ones that no record has."""
+    if not COLUMNS[name].optional:
+        return True
+    return bool(array.any() if array.dtype.kind == "S" else not np.isnan(array).all())

@@ -66,7 +66,7 @@ def test_a_worker_that_dies_is_replaced(address, values, tmp_path):
     assert b"the worker died" in spoiled["reason"][2]
     verify(spoiled)
     rest = np.arange(4) != 2
-    assert np.array_equal(spoiled["valid_score"][rest], whole["valid_score"][rest])
+    assert np.array_equal(spoiled["valid_curve"][rest], whole["valid_curve"][rest])
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ def test_records_come_out_exactly(table):
 
 
 def test_a_record_that_was_changed_is_found(table):
-    wrong = changed(table, test_loss=table["test_loss"] + np.float32(1e-6))
+    wrong = changed(table, test_loss_curve=table["test_loss_curve"] + np.float32(1e-6))
     checks = verify_sample(wrong, 2)
     assert not any(check.passed for check in checks)
 
@@ -99,7 +99,7 @@ def test_elsewhere_scores_count_within_the_tolerance(table):
     assert all(check.passed and not check.same_machine for check in checks)
     shifted = Table(
         table.header,
-        {**table.columns, "valid_score": np.clip(table["valid_score"] - np.float32(2 * tolerance), 0, 1)},
+        {**table.columns, "valid_curve": np.clip(table["valid_curve"] - np.float32(2 * tolerance), 0, 1)},
         other.hardware,
     )
     assert not any(check.passed for check in verify_sample(shifted, 2))
@@ -141,7 +141,7 @@ def test_another_dataset_is_noticed(table, home):
 def test_the_command_says_what_came_out(path, table, tmp_path, capsys):
     cli.main(["table", "verify", str(path), "--sample", "1"], standalone_mode=False)
     assert "every loss and score comes out exactly" in capsys.readouterr().out
-    write(changed(table, test_loss=table["test_loss"] + np.float32(1e-6)), tmp_path / "wrong.h5")
+    write(changed(table, test_loss_curve=table["test_loss_curve"] + np.float32(1e-6)), tmp_path / "wrong.h5")
     with pytest.raises(TableFormatError, match="1 of 1 records do not come out again"):
         cli.main(["table", "verify", str(tmp_path / "wrong.h5"), "--sample", "1"], standalone_mode=False)
     assert "NO  " in capsys.readouterr().out

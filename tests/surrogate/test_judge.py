@@ -39,10 +39,10 @@ def judged_table():
         sampler=sampler,
         distilled=0,
         epochs_run=4,
-        valid_score=curves,
-        test_score=np.full(curves.shape, np.nan),
+        valid_curve=curves,
+        test_curve=np.full(curves.shape, np.nan),
         train_loss=1 - curves,
-        valid_loss=1 - curves,
+        valid_loss_curve=1 - curves,
         train_seconds=np.ones(curves.shape) * (1 + choices[rows][:, 3:4]),
     )
 
@@ -138,14 +138,14 @@ def test_intervals_do_not_shrink_with_repeats():
 def test_the_extrapolator(judged_table):
     extrapolator = Extrapolator.fit(judged_table, 2)
     choices = judged_table["choices"]
-    curves = {name: judged_table[name][:, :2] for name in ("train_loss", "valid_loss", "valid_score")}
+    curves = {name: judged_table[name][:, :2] for name in ("train_loss", "valid_loss_curve", "valid_curve")}
     prediction = extrapolator.predict(choices, curves)
-    error = prediction.mean - judged_table["valid_score"][:, -1]
+    error = prediction.mean - judged_table["valid_curve"][:, -1]
     assert np.median(np.abs(error)) < 0.003
     assert (prediction.noise_std > 0).all()
     assert len(extrapolator.predict(choices[:0], {name: v[:0] for name, v in curves.items()}).mean) == 0
-    with pytest.raises(InvalidQuery, match="valid_loss has the shape"):
-        extrapolator.predict(choices, {**curves, "valid_loss": curves["valid_loss"][:, :1]})
+    with pytest.raises(InvalidQuery, match="valid_loss_curve has the shape"):
+        extrapolator.predict(choices, {**curves, "valid_loss_curve": curves["valid_loss_curve"][:, :1]})
     with pytest.raises(InvalidQuery, match="curves without train_loss"):
         extrapolator.predict(choices, {})
     for epochs in (0, 4, True, 1.5):

@@ -110,7 +110,7 @@ def test_scores_and_seconds_at_an_epoch(fitted, seqnas_table):
     choices = seqnas_table["choices"]
     for epoch in (1, 2):
         predicted = fitted.predict(choices, epoch=epoch)
-        assert np.median(np.abs(predicted.mean - seqnas_table["valid_score"][:, epoch - 1])) < 0.005
+        assert np.median(np.abs(predicted.mean - seqnas_table["valid_curve"][:, epoch - 1])) < 0.005
         assert (predicted.noise_std > 0).all()
     one = space.sample_many(1, 3)
     spent = [fitted.predict_seconds(one, epoch=epoch)[0] for epoch in (1, 2)]
@@ -272,7 +272,7 @@ def test_what_a_table_lacks_is_not_predicted():
         header,
         choices=np.repeat(header.space.unrank_many(ranks), 3, axis=0),
         seed=np.tile([0, 1, 2], 9),
-        valid_score=np.repeat(scores, 3, axis=0),
+        valid_curve=np.repeat(scores, 3, axis=0),
     )
     surrogate = Surrogate.fit(table, folds=2)
     choices = header.space.unrank_many(ranks)

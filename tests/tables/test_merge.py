@@ -63,7 +63,7 @@ def test_another_result_for_the_same_training_is_a_conflict():
     with pytest.raises(MergeConflict) as caught:
         merge([a, b], ["one.h5", "two.h5"])
     message = str(caught.value)
-    assert "(rank 2), seed 0 has valid_score 0.75 at epoch 1 in one.h5 and 0.875 at epoch 1 in two.h5" in message
+    assert "(rank 2), seed 0 has valid_curve 0.75 at epoch 1 in one.h5 and 0.875 at epoch 1 in two.h5" in message
     with pytest.raises(MergeConflict, match=r"0.875 at epoch 1 in two.h5 and 0.75 at epoch 1 in one.h5"):
         merge([b, a], ["two.h5", "one.h5"])
 
@@ -71,12 +71,13 @@ def test_another_result_for_the_same_training_is_a_conflict():
 @pytest.mark.parametrize(
     ("columns", "shown"),
     [
-        ({"sampler": "bananas"}, "bananas"),
-        ({"latency_ms_b1": 7}, "7"),
-        ({"hardware": 0, "machines": [{"cpu": "fast"}]}, "fast"),
+        ({"status": "diverged"}, "diverged"),
+        ({"teachers": "3 4"}, "3 4"),
+        ({"params": 21}, "21"),
+        ({"train_loss": [[0.5, 0.25, 0.125]]}, "0.5 at epoch 1"),
     ],
 )
-def test_conflicts_in_any_column_are_reported(columns, shown):
+def test_conflicts_in_any_compared_column_are_reported(columns, shown):
     with pytest.raises(MergeConflict, match=shown):
         merge([make_table([0]), make_table([0], **columns)])
 

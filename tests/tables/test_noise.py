@@ -52,7 +52,7 @@ def test_how_far_the_splits_agree(name):
 
     def agreement(test):
         header = make_header(space, protocol={"epochs": 1}, metric=metric(name))
-        table = make_table(ranks, scores=truth[:, None], test_score=test[:, None], header=header, epochs=1)
+        table = make_table(ranks, scores=truth[:, None], test_curve=test[:, None], header=header, epochs=1)
         return split_agreement(table)
 
     same, none = agreement(truth), agreement(generator.permutation(truth))

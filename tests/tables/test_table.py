@@ -29,7 +29,7 @@ def test_the_best_epoch_is_chosen_by_validation_score():
     status = ["ok", "diverged", "diverged"]
     table = make_table([0, 1, 2], scores=scores, status=status)
     assert table.best_epoch.tolist() == [2, 1, 0]
-    assert np.allclose(table.at_epoch("test_score", table.best_epoch), [0.69, 0.89, np.nan], equal_nan=True)
+    assert np.allclose(table["test_score"], [0.69, 0.89, np.nan], equal_nan=True)
     smaller = make_table([0, 1, 2], scores=scores, status=status, header=make_header(metric=metric("log_loss")))
     assert smaller.best_epoch.tolist() == [1, 1, 0]
 
@@ -56,11 +56,11 @@ def test_to_frame_has_the_columns_of_the_format(small_table):
     row = frame.iloc[1]
     assert row.architecture == str(small_table.header.space.unrank(2))
     assert row.best_epoch == 3
-    assert row.valid_score == pytest.approx(small_table["valid_score"][1, 2])
+    assert row.valid_score == pytest.approx(small_table["valid_curve"][1, 2])
     assert row.train_seconds == pytest.approx(1.5)
     assert row.params is pd.NA
     curves = small_table.to_frame(curves=True)
-    assert curves["valid_score.2"].tolist() == small_table["valid_score"][:, 1].tolist()
+    assert curves["valid_curve.2"].tolist() == small_table["valid_curve"][:, 1].tolist()
 
 
 def test_pickles(small_table):
@@ -89,17 +89,17 @@ def test_machines_are_kept_once_and_only_if_used():
         ({"seed": -5}, "seed is not negative does not hold"),
         ({"seed": [1, 2]}, r"shape \(2,\), expected \(1,\)"),
         ({"distilled": 7}, "distilled is 0, 1 or not recorded does not hold"),
-        ({"valid_score": [[7.7]]}, "valid_score lies in"),
-        ({"valid_score": [[np.inf]]}, "valid_score lies in"),
-        ({"valid_score": [0.5]}, r"expected a curve per record, shape \(N, epochs\), got shape \(1,\)"),
-        ({"valid_score": 0.5}, "expected a curve per record"),
-        ({"valid_score": [[0.5], [0.5, 0.6]]}, "expected a curve per record"),
-        ({"valid_score": None}, "expected a curve per record"),
+        ({"valid_curve": [[7.7]]}, "valid_curve lies in"),
+        ({"valid_curve": [[np.inf]]}, "valid_curve lies in"),
+        ({"valid_curve": [0.5]}, r"expected a curve per record, shape \(N, epochs\), got shape \(1,\)"),
+        ({"valid_curve": 0.5}, "expected a curve per record"),
+        ({"valid_curve": [[0.5], [0.5, 0.6]]}, "expected a curve per record"),
+        ({"valid_curve": None}, "expected a curve per record"),
         ({"machines": [{"cpux": "a"}]}, "unknown keys"),
         ({}, "a training that is ok has a score"),
         ({"seed": [1.5]}, "seed.*integers"),
         ({"distilled": 1000}, "do not fit int8"),
-        ({"valid_score": [[1.0, 2.0]], "test_score": [[1.0]]}, "1 and 2 epochs"),
+        ({"valid_curve": [[1.0, 2.0]], "test_curve": [[1.0]]}, "1 and 2 epochs"),
         ({"params": [1, 2]}, "costs/params"),
         ({"hardware": 3}, "machine 3, of 0"),
     ],
@@ -113,15 +113,15 @@ def test_columns_that_do_not_fit_are_refused(columns, message):
 def test_one_curve_is_not_everybodys():
     header = make_header()
     with pytest.raises(TableFormatError, match=r"shape \(1, 2\), expected \(3, 2\)"):
-        Table.build(header, choices=header.space.unrank_many([0, 1, 2]), valid_score=[[0.5, 0.6]])
+        Table.build(header, choices=header.space.unrank_many([0, 1, 2]), valid_curve=[[0.5, 0.6]])
 
 
 def test_masked_values_are_missing():
     header = make_header()
     scores = np.ma.masked_array([[0.5, 0.9]], [[False, True]])
     seed = np.ma.masked_array([7], [True])
-    table = Table.build(header, choices=header.space.unrank_many([0]), seed=seed, valid_score=scores)
-    assert np.isnan(table["valid_score"][0, 1])
+    table = Table.build(header, choices=header.space.unrank_many([0]), seed=seed, valid_curve=scores)
+    assert np.isnan(table["valid_curve"][0, 1])
     assert table["seed"][0] == -1
 
 
