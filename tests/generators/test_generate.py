@@ -21,7 +21,7 @@ from nasbench_evs.generators.shard import records_of
 from nasbench_evs.tables import merge, read, verify, write
 from tests.generators.conftest import SMALL
 
-CLOCKED = ("train_seconds", "eval_seconds")
+CLOCKED = ("train_seconds", "eval_seconds", "cpu_seconds")
 COMMAND = Path(sys.executable).parent / "nasbench-evs"
 
 
