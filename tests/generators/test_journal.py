@@ -52,9 +52,8 @@ def test_jobs_are_planned_all_or_none(tmp_path):
 def test_three_deaths_make_a_training_failed(tmp_path):
     with Journal(tmp_path) as journal:
         journal.start({}, JOBS, {})
-        assert [journal.died(1, "signal SIGKILL", {"curves": {}}) for _ in range(DEATHS)] == [False] * (DEATHS - 1) + [
-            True
-        ]
+        died = [journal.died(1, "signal SIGKILL", {"curves": {}}) for _ in range(DEATHS)]
+        assert died == [None] * (DEATHS - 1) + [journal.entries()[0]]
         assert journal.entries()[0].state == "failed"
         assert journal.entries()[0].record["reason"] == "signal SIGKILL, 3 times"
 
