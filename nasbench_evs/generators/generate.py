@@ -30,8 +30,7 @@ from nasbench_evs.generators.worker import Order, Setting
 from nasbench_evs.tables import Header, Table, write
 
 EXECUTORS = ("local", "ray")
-SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard, or more:
-_SHARD_SHARE = 0.01  # of the run's time, which writing it may take, however much is recorded
+SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard, which takes less than one
 _SAME_FAILURES = 5  # failed trainings, or workers, without a single success, after which something else is wrong
 
 
@@ -171,7 +170,7 @@ class _Run:
         self.planner.resume(self.jobs.values())
         self.done_before = len(self.ended)
         self._plan()
-        due = time.monotonic() + SHARD_EVERY
+        written = time.monotonic()
         try:
             with _interruptible():
                 while self.waiting or self.urgent or any(hand.job is not None for hand in self.executor.team):
@@ -179,10 +178,9 @@ class _Run:
                     self._hand_out()
                     self.report(self._progress())
                     self._listen()
-                    if (begun := time.monotonic()) > due:
+                    if time.monotonic() - written > SHARD_EVERY:
                         self._write(self.ended.values())
-                        took = time.monotonic() - begun
-                        due = begun + took + max(SHARD_EVERY, took / _SHARD_SHARE)
+                        written = time.monotonic()
         except BaseException:
             with contextlib.suppress(Exception):  # what stopped the run is the news
                 self._write(self.ended.values())

@@ -188,11 +188,11 @@ class Journal:
                 for statement in _TABLES.split(";"):
                     db.execute(statement)
                 db.executemany("INSERT INTO run VALUES (?, ?)", wanted.items())
-                db.execute("INSERT INTO tally VALUES (0, ?)", (_sha256(wanted),))
+                db.execute("INSERT INTO tally VALUES (0, ?)", (_sha256(sorted(wanted.items())),))
                 entries = self._insert(db, jobs)
             else:
-                entries = self._resume(wanted, jobs)
                 db.execute("UPDATE jobs SET state = 'planned' WHERE state = 'claimed'")
+                entries = self._resume(wanted, jobs)
         self._new = False
         return entries
 
@@ -284,7 +284,7 @@ class Journal:
         with self._errors():
             rows = self._rows("")
             count, total = self._tally()
-            run = dict(self._db.execute("SELECT key, value FROM run").fetchall())
+            run = sorted(self._db.execute("SELECT key, value FROM run").fetchall(), key=repr)
         if len(rows) < count:
             there = {row.id for row in rows}
             lost = (self._name(i) for i in range(1, count + 1) if i not in there)
@@ -316,7 +316,7 @@ class Journal:
 
     def _name(self, i: int, row: _Row | None = None) -> str:
         """A job as the plan has it, or else as its row has, which may be what is damaged."""
-        if 1 <= i <= len(self._first):
+        if isinstance(i, int) and 1 <= i <= len(self._first):  # damage leaves no id an integer for sure
             return _training(self._first[i - 1].rank, self._first[i - 1].seed)
         return f"job {i}" if row is None else _training(row.rank, row.seed)
 
@@ -330,9 +330,9 @@ def _some(names: Iterator[str] | Sequence[str]) -> str:
     return ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
 
 
-def _sha256(values: Mapping[str, str] | tuple[Any, ...]) -> str:
+def _sha256(values: Sequence[Any]) -> str:
     """Of values as SQLite may give them, bytes where damage made them so."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=repr).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(values, default=repr).encode()).hexdigest()
 
 
 def _sum(*hashes: str) -> str:
