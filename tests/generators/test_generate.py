@@ -18,9 +18,9 @@ from nasbench_evs.errors import NasbenchError, OutputError, RecipeError, Trainin
 from nasbench_evs.generators.executor import Executor, Hand, Heard
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.journal import Journal
-from nasbench_evs.generators.plan import Planner
 from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.generators.shard import records_of
+from nasbench_evs.spaces.subspaces import subspace_ranks
 from nasbench_evs.tables import merge, read, verify, write
 from tests.generators.conftest import SMALL
 
@@ -461,17 +461,29 @@ def test_what_is_recorded_is_parsed_once(recipe, tmp_path, home, monkeypatch):
     assert len(read_at) == 3
 
 
-def test_the_score_at_the_end_leads_where_a_record_has_one(values, tmp_path, home, monkeypatch, undisturbed):
-    values["plan"] = {"random": 2}
-    records = {job.rank: record for job, record in records_of(undisturbed).items()}
-    ranks = [job.rank for job in Planner(Recipe.from_dict(values), undisturbed.header.space).first]
-    ended = {
-        rank: {**records[rank], "final": {"valid_score": score}}
-        for rank, score in zip(ranks, (0.25, 0.125), strict=True)
-    }
-    machine = records[ranks[0]]["machine"]
-    stub = Stub([[{"machine": machine}, "record", "record"]], ended)
-    monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
+def test_the_score_at_the_end_leads_where_the_protocol_says_so(values, tmp_path, home):
+    values["plan"] = {"random": 3}
+    values["protocol"] |= {"score_at": "end", "curve_rows": 20}
     seen = []
-    generate(Recipe.from_dict(values), tmp_path, report=seen.append)
-    assert seen[-1].best == 0.25
+    table = read(generate(Recipe.from_dict(values), tmp_path, report=seen.append))
+    assert seen[-1].best == table["valid_score"].max()
+    assert seen[-1].best == table.columns["valid_score"].max()  # as stored, not of the curves
+    assert np.array_equal(table["valid_score"].argmax(), table["valid_blocks"].mean(axis=1).argmax())
+    assert "test_curve" not in table.columns
+
+
+def test_a_plan_of_a_sub_space_goes_on_from_its_pilot(values, tmp_path, home):
+    """The first architectures with their seeds, then all: nothing is trained twice, and the order is the frozen one."""
+    values["protocol"] |= {"score_at": "end", "epochs": 1}
+    first = {"architectures": "seqnas-s", "first": 3, "repeated": 3, "seeds": 2}
+    pilot = read(generate(Recipe.from_dict(values | {"plan": first}), tmp_path / "pilot"))
+    longer = first | {"first": 5, "repeated": 3, "seeds": 2}
+    done = []
+    table = read(
+        generate(Recipe.from_dict(values | {"plan": longer}), tmp_path / "all", known=pilot, report=done.append)
+    )
+    assert done[0].done == len(pilot) == 6
+    assert len(table) == 8
+    order = subspace_ranks("seqnas-s", table.header.space)
+    assert set(table["rank"].tolist()) == set(order[:5])
+    assert merge([table, pilot]).results_sha256 == table.results_sha256
