@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.tables.reliability import reliability
+from nasbench_evs.tables.reliability import agreement, reliability
 
 
 def made(n, signal, noise, seed=0):
@@ -91,3 +91,30 @@ def test_what_it_cannot_judge():
         reliability(np.zeros((20, 2)))
     with pytest.raises(InvalidQuery, match="8 architectures: expected at least 10"):
         reliability(np.zeros((8, 3)))
+
+
+def test_two_trainings_agree_as_far_as_they_were_made_to():
+    rng = np.random.default_rng(4)
+    truth = rng.normal(0.7, 0.01, (5000, 1))
+    valid, test = truth + rng.normal(0, 0.01, (5000, 2)), truth + rng.normal(0, 0.001, (5000, 2))
+    found = agreement(valid, test)
+    assert found.r_all == pytest.approx(2 / 3, abs=0.03)
+    assert found.r_half < found.r_all
+    assert 0.2 < found.tau_half < 0.6
+    assert found.best == pytest.approx(valid.mean(axis=1).max())
+    mirrored = agreement(-valid, -test, sign=-1)
+    assert mirrored.r_half == pytest.approx(found.r_half)
+    assert mirrored.tau_half == pytest.approx(found.tau_half)
+    assert mirrored.best == pytest.approx(-found.best)
+
+
+def test_a_training_that_failed_is_among_the_worst():
+    scores = made(40, 0.02, 0.005)[:, :2]
+    best = scores.mean(axis=1).argmax()
+    failed = scores.copy()
+    failed[best, 0] = np.nan
+    found = agreement(failed, scores)
+    assert found.architectures == 40
+    assert not np.isnan([found.r_half, found.tau_half, found.mean, found.best]).any()
+    with pytest.raises(InvalidQuery, match=r"expected \(architectures, 2\) twice, 8 or more"):
+        agreement(scores[:7], scores[:7])
