@@ -6,7 +6,6 @@ import numpy as np
 
 from nasbench_evs.errors import InvalidQuery
 
-
 BLOCKS = 10  # of sequences, of which scores leave out one each
 
 

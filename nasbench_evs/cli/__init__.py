@@ -13,7 +13,7 @@ import click
 import nasbench_evs
 from nasbench_evs.cli.benchmarks import list_command, query
 from nasbench_evs.cli.data import data
-from nasbench_evs.cli.generate import baselines_command, generate_command
+from nasbench_evs.cli.generate import baselines_command, generate_command, pilot_command
 from nasbench_evs.cli.search import experiment_command, search_command
 from nasbench_evs.cli.surrogates import surrogate
 from nasbench_evs.cli.tables import import_release_command, table
@@ -80,6 +80,7 @@ for _command in (
     search_command,
     experiment_command,
     generate_command,
+    pilot_command,
     baselines_command,
     import_release_command,
     table,

@@ -26,7 +26,7 @@ def data() -> None:
 @click.option("--schema", type=click.Path(path_type=Path), help="Your own data: schema.toml that names the columns.")
 @FORCE
 def add(name: str, source: Path | None, labels: Path | None, schema: Path | None, force: bool) -> None:
-    """Turn raw files into a prepared dataset, split 60/20/20.
+    """Turn raw files into a prepared dataset, split 60/20/20 unless its rules give other shares.
 
     \b
     Examples:

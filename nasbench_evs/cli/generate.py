@@ -1,4 +1,4 @@
-"""`nasbench-evs generate` and `nasbench-evs baselines`: what trains."""
+"""`nasbench-evs generate`, `pilot` and `baselines`: what trains."""
 
 from __future__ import annotations
 
@@ -74,6 +74,47 @@ def generate_command(
             report=screen.show,
         )
     print(target)
+
+
+@click.command("pilot")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of this pilot: trainings, figures.")
+@click.option("--workers", type=int, default=1, help="Processes that train, one thread each.  [default: 1]")
+@click.option("--device", default="cpu", help="Where to train: cpu, cuda:0, ...  [default: cpu]")
+@click.option("--others", is_flag=True, help="Only compare candidates: 24 architectures after the 64, two seeds.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
+def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bool, form: str) -> None:
+    """The gate before a plan is recorded: can searchers be told apart on what this protocol would record?
+
+    Trains the first 64 architectures of the plan with three seeds each, prints how reliably one training tells the good ones
+    apart, the verdict and what the plan would cost, and writes OUT/pilot.json. Killed, the same command goes on.
+    OUT/pilot/table.h5 is what `generate --from` goes on from. Protocols are chosen by --others, never by the 64.
+
+    \b
+    Example:
+      nasbench-evs pilot generators/tafeng-churn.toml --out runs/tafeng-churn --workers 2
+    """
+    from nasbench_evs.generators.candidates import candidate
+    from nasbench_evs.generators.pilot import lines, pilot
+    from nasbench_evs.generators.recipe import Recipe
+
+    read = Recipe.read(recipe)
+    if others:
+        with _Screen() as screen:
+            found = candidate(read, out, workers=workers, device=device, report=screen.show)
+        rows = [{name: value for name, value in found.items() if name != "protocol"}]
+        print_rows(rows, "json" if form == "json" else "table")
+        return
+    with _Screen() as screen:
+        figures = pilot(
+            read,
+            out,
+            workers=workers,
+            device=device,
+            stage=lambda what: print(f"{what} ...", file=sys.stderr, flush=True),
+            report=screen.show,
+        )
+    print(json.dumps(figures, indent=1) if form == "json" else "\n".join(lines(figures)))
 
 
 @click.command("baselines")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.schema import FIRST_CODE, UNKNOWN, Categorical, Numerical, Schema
-from nasbench_evs.datasets.split import SPLITS, split
+from nasbench_evs.datasets.split import SHARES, SPLITS, split
 from nasbench_evs.errors import DatasetError
 from nasbench_evs.metrics import metric
 
@@ -27,6 +28,8 @@ class Raw:
     `owner[e]` is the position in `ids` of event e's sequence. `cut` is the end of the observation on the dataset's clock: one
     number, one per sequence, or None where there is no common window (then each sequence ends with its last event).
     Categories are text; real-valued fields are NaN where missing. `groups` name sequences that belong together.
+    `full_lengths` are the events of each sequence where only its last ones, `max_length` or fewer, are passed (else None);
+    then `gap` starts anew, with 0, at the first of these.
     """
 
     ids: Sequence[str] | np.ndarray
@@ -40,11 +43,16 @@ class Raw:
     groups: np.ndarray | None = None
     scenarios: np.ndarray | None = None
     cut: float | np.ndarray | None = None
+    full_lengths: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How a dataset is prepared: everything about it that is not in its files."""
+    """How a dataset is prepared: everything about it that is not in its files.
+
+    `shares` of the sequences are for training, validation and test; a dataset with recorded tables never changes its own.
+    DatasetError if they are no three positive numbers with the sum 1.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -55,10 +63,17 @@ class Rules:
     profile_numerical: tuple[Numerical, ...] = ()
     rare: int = 1  # categories seen less often than this in training become unknown
     synthetic: bool = False
+    shares: tuple[float, float, float] = SHARES
+
+    def __post_init__(self) -> None:
+        if len(self.shares) != len(SPLITS) or min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-9:
+            raise DatasetError(
+                f"{self.name}: shares {self.shares} of {', '.join(SPLITS)}: expected three positive numbers with the sum 1"
+            )
 
 
 def prepare(raw: Raw, rules: Rules, *, seed: int = 0, source: str = "") -> Dataset:
-    """The dataset in canonical form, split 60/20/20 with `seed`.
+    """The dataset in canonical form, split in the shares of its rules with `seed`.
 
     Vocabularies, clipping, means and deviations come from the training split alone. DatasetError says what is wrong with
     the data: duplicate ids, fewer than two classes, a sequence without events, a time that is no number or beyond the cut.
@@ -72,8 +87,15 @@ def prepare(raw: Raw, rules: Rules, *, seed: int = 0, source: str = "") -> Datas
     owner, time = place[raw.owner], np.asarray(raw.time, np.float64)
     order = np.lexsort((time, owner))  # stable: simultaneous events keep file order
     owner, time = owner[order], time[order]
-    full_lengths = np.bincount(owner, minlength=len(ids))
-    starts = np.concatenate([[0], np.cumsum(full_lengths)])
+    given = np.bincount(owner, minlength=len(ids))
+    full_lengths = given if raw.full_lengths is None else np.asarray(raw.full_lengths)[by_id]
+    short = np.flatnonzero((full_lengths < given) | ((full_lengths > given) & (given < rules.max_length)))
+    if len(short):
+        raise DatasetError(
+            f"{rules.name}: sequence {ids[by_id][short[0]]} has {given[short[0]]} events here and {full_lengths[short[0]]} in "
+            f"full_lengths: expected all of them, or at least the last {rules.max_length}"
+        )
+    starts = np.concatenate([[0], np.cumsum(given)])
     cut = (
         time[starts[1:] - 1]
         if raw.cut is None
@@ -98,14 +120,15 @@ def prepare(raw: Raw, rules: Rules, *, seed: int = 0, source: str = "") -> Datas
 
     labels = labels[by_id].astype(np.int16)
     groups = ids[by_id] if raw.groups is None else np.asarray(raw.groups, dtype=str)[by_id]
-    side = split(labels, groups, seed)
+    side = split(labels, groups, seed, rules.shares)
     train = side == 0
+    few = math.ceil(1 / min(rules.shares))
     for code, part in enumerate(SPLITS):
         lacking = np.setdiff1d(np.arange(len(rules.classes)), labels[side == code])
         if len(lacking):
             raise DatasetError(
                 f"{rules.name}: no sequence of class {rules.classes[lacking[0]]!r} is in the {part} split; expected at "
-                "least five of each class (five groups, where sequences are grouped)"
+                f"least {few} of each class ({few} groups, where sequences are grouped)"
             )
     train_event = train[owner]
 

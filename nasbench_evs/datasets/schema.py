@@ -9,7 +9,7 @@ from typing import Any
 from nasbench_evs.errors import DatasetError
 from nasbench_evs.metrics import METRICS, Metric, metric
 
-TIME_UNITS = ("days", "hours")
+TIME_UNITS = ("days", "hours", "seconds")
 
 # Codes of every categorical field: 0 pads, 1 stands for a category that the training split does not have.
 PADDING, UNKNOWN, FIRST_CODE = 0, 1, 2

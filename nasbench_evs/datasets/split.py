@@ -18,12 +18,14 @@ def stable_hash(ids: np.ndarray, salt: str) -> np.ndarray:
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
-def split(labels: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Split 60/20/20, stratified by label; no group is on two sides. Codes of SPLITS, int8 of shape (N,).
+def split(
+    labels: np.ndarray, groups: np.ndarray, seed: int = 0, shares: tuple[float, float, float] = SHARES
+) -> np.ndarray:
+    """Split in these shares, stratified by label; no group is on two sides. Codes of SPLITS, int8 of shape (N,).
 
     `groups` are the sequences' ids, or the key of those that belong together. Groups with the same number of sequences of
     each class are a stratum, what is left over of rare ones is one more; within a stratum they are ordered by a seeded
-    hash and cut at 60 and 80 % of their sequences.
+    hash and cut where the shares say (60 and 80 %, unless others are given) of their sequences.
     """
     distinct, group = np.unique(groups, return_inverse=True)
     classes = np.zeros((len(distinct), int(labels.max()) + 1), np.int64)
@@ -38,7 +40,7 @@ def split(labels: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:
     total = np.repeat(np.add.reduceat(sequences, starts), groups_of)
     middle = (before - np.repeat(before[starts], groups_of) + sequences / 2) / total
     side = np.empty(len(distinct), np.int8)
-    side[order] = np.searchsorted(np.cumsum(SHARES)[:-1], middle, side="right")
+    side[order] = np.searchsorted(np.cumsum(shares)[:-1], middle, side="right")
     return side[group]
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 NETWORKS = (*KINDS, "transformer")
 # Learning rates that are searched. At higher ones a Transformer trains well with one seed and not with the next.
 _RATES = {"gru": (5e-4, 5e-2), "lstm": (5e-4, 5e-2), "transformer": (1e-4, 1e-2)}
+_BLOCKS = ("valid_blocks", "test_blocks")
 _TRANSFORMER = ".t.a8/a8.8x8/8x8.mean"  # two attention layers of 8 heads in encoder and decoder, as in the paper
 
 
@@ -47,7 +48,8 @@ def tune(
 
     Searched, as in the paper: batch size, optimiser, learning rate, weight decay, embedding width, width of the state
     or of the feed-forward layer, dropout; and for GRU and LSTM, which state is classified. Returns the setting, and the
-    mean and standard deviation over the seeds of the validation and test score at the best epoch, with their curves.
+    mean and standard deviation over the seeds of the validation and test score, where the protocol reads it, with their
+    curves, and with score_at "end" the means of the scores without each block.
     """
     import optuna
 
@@ -63,11 +65,12 @@ def tune(
     metric = dataset.schema.metric
     done = 0
     curves: list[list[float]] = []
+    finals: list[dict[str, Any]] = []
 
     def run(protocol: Protocol, pool: str, seed: int) -> tuple[float, float]:
         """Validation and test score; a seed is of the final trainings, or the trial's number from 1000 on."""
         nonlocal done
-        inputs = prepare_inputs(space, dataset, recipe.subset, protocol, device)
+        inputs = prepare_inputs(space, dataset, recipe.subset, protocol, device, train=recipe.train)
         result = train_baseline(network, seed, protocol, inputs, pool)
         done += 1
         report(done, trials + seeds)
@@ -75,6 +78,9 @@ def tune(
         valid = np.array(result.curves["valid_score"]) * metric.sign
         if result.status != "ok" or np.isnan(valid).all():
             return float("nan"), float("nan")
+        if result.final is not None:
+            finals.append(result.final)
+            return result.final["valid_score"], result.final["test_score"]
         best = int(np.nanargmax(valid))
         return result.curves["valid_score"][best], result.curves["test_score"][best]
 
@@ -88,12 +94,14 @@ def tune(
     study.optimize(objective, n_trials=trials)
     if not any(trial.value is not None for trial in study.trials):
         raise TrainingError(f"{network} on {recipe.dataset}: all {trials} trials diverged")
+    finals.clear()
     best, pool = _suggest(optuna.trial.FixedTrial(study.best_params), recipe.protocol, network)
     scores = np.array([run(best, pool, seed) for seed in range(seeds)])
     return {
         "network": network,
         "dataset": recipe.dataset,
         "subset": recipe.subset,
+        "train": recipe.train,
         "metric": metric.name,
         "trials": trials,
         "seeds": seeds,
@@ -105,6 +113,7 @@ def tune(
                 ("std", scores[:, i].std(ddof=1)),
             )
         },
+        **{name: np.mean([final[name] for final in finals], axis=0).tolist() for name in _BLOCKS if finals},
         "pool": pool,
         "valid_curves": curves[trials:],
         "protocol": asdict(best),
@@ -120,10 +129,12 @@ def train_baseline(network: str, seed: int, protocol: Protocol, inputs: Inputs, 
         if not isinstance(shape, SequenceShape):
             raise InvalidQuery("the baselines read event sequences, not vectors")
         if network in KINDS:
-            return RecurrentNetwork(network, shape, protocol.dropout, pool)
+            return RecurrentNetwork(network, shape, protocol.dropout, pool, protocol.embedding_std)
         numerical = shape.numerical > 0
         text = "k1" + _TRANSFORMER if numerical else _TRANSFORMER.removeprefix(".")
-        return build(SeqNASSpace(numerical).parse(text), shape, dropout=protocol.dropout)
+        return build(
+            SeqNASSpace(numerical).parse(text), shape, dropout=protocol.dropout, embedding_std=protocol.embedding_std
+        )
 
     return train_network(make, f"{network} seed {seed}", protocol, inputs)
 

@@ -80,7 +80,7 @@ def generate(
     devices = [str(usable(name.strip())) for name in device.split(",")] if executor == "local" else [device]
     dataset = open_dataset(recipe.dataset)
     space = recipe.search_space(dataset)
-    inputs = prepare_inputs(space, dataset, recipe.subset, recipe.protocol)
+    inputs = prepare_inputs(space, dataset, recipe.subset, recipe.protocol, train=recipe.train)
     header = header_of(recipe, space, dataset, inputs.shape)
     planner = Planner(recipe, space, shard)
     if not planner.total:
@@ -103,6 +103,7 @@ def generate(
         recipe.dataset,
         dataset.fingerprint,
         recipe.subset,
+        recipe.train,
         recipe.protocol.to_dict(),
         space,
         devices[0],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.datasets.aggregate import vectors
-from nasbench_evs.datasets.split import SPLITS, subset
+from nasbench_evs.datasets.split import SPLITS, blocks, subset
 from nasbench_evs.errors import RecipeError, one_line
 from nasbench_evs.generators.protocol import Protocol
 from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, SequenceShape, VectorShape
@@ -20,27 +21,64 @@ TOP_CATEGORIES = 20  # of each field, whose shares an ffn network sees
 class Inputs:
     """What is common to sequences and vectors.
 
-    rows      positions of the sequences of each split
-    lengths   events of every sequence, int64 (S,), on the CPU
-    labels    int64 (S,), on the device
-    shape     what cost formulas and networks need to know
+    rows         positions of the sequences of each split
+    curve_rows   those on which curves are evaluated, of each split that has a curve
+    lengths      events of every sequence, int64 (S,), on the CPU
+    labels       int64 (S,), on the device
+    blocks       the block of every sequence (see split.blocks), int64 (S,), on the CPU
+    shape        what cost formulas and networks need to know
     """
 
     shape: SequenceShape | VectorShape
 
-    def __init__(self, dataset: Dataset, rows: np.ndarray, lengths: np.ndarray, device: torch.device) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        rows: Mapping[str, np.ndarray],
+        lengths: np.ndarray,
+        protocol: Protocol,
+        device: torch.device,
+    ) -> None:
         self.schema = dataset.schema
         self.device = device
         self.lengths = lengths
-        self.rows = {name: rows[dataset.split[rows] == code] for code, name in enumerate(SPLITS)}
+        self.rows = dict(rows)
         self.labels = _tensor(dataset.labels.astype(np.int64), device)
+        self.blocks = blocks(dataset.groups)
         for name, members in self.rows.items():
-            present = np.unique(dataset.labels[members])
-            if len(present) < len(dataset.schema.classes):
+            self._check_classes(
+                dataset, members, f"the {name} split of {len(members):,} sequences", "take more of them"
+            )
+        size, available = protocol.epoch_size, len(self.rows["train"])
+        if size is not None and size > available:
+            raise RecipeError(
+                f"protocol: epoch_size = {size:,} above the {available:,} training sequences of {dataset.schema.name}: "
+                "expected at most as many"
+            )
+        self.curve_rows = self._curve_rows(dataset, protocol)
+
+    def _curve_rows(self, dataset: Dataset, protocol: Protocol) -> dict[str, np.ndarray]:
+        size = protocol.curve_rows
+        if size is None:
+            return {name: self.rows[name] for name in ("valid", "test")}
+        found = {}
+        for name in ("valid", "test") if protocol.test_curves else ("valid",):
+            rows = self.rows[name]
+            if size > len(rows):
                 raise RecipeError(
-                    f"{dataset.schema.name}: the {name} split of {len(rows)} sequences holds {len(present)} of "
-                    f"{len(dataset.schema.classes)} classes: take a larger subset"
+                    f"protocol: curve_rows = {size:,} above the {len(rows):,} sequences of the {name} split of "
+                    f"{dataset.schema.name}: expected at most as many, or leave it out for all"
                 )
+            found[name] = rows[subset(dataset.ids[rows], size)]
+            self._check_classes(dataset, found[name], f"curve_rows = {size:,} of the {name} split", "take more of them")
+        return found
+
+    @staticmethod
+    def _check_classes(dataset: Dataset, rows: np.ndarray, what: str, remedy: str) -> None:
+        classes = dataset.schema.classes
+        present = np.unique(dataset.labels[rows])
+        if len(present) < len(classes):
+            raise RecipeError(f"{dataset.schema.name}: {what} holds {len(present)} of {len(classes)} classes: {remedy}")
 
     def arguments(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
         """What a network's forward takes for these sequences."""
@@ -54,8 +92,10 @@ class SequenceInputs(Inputs):
     they are copied once.
     """
 
-    def __init__(self, dataset: Dataset, rows: np.ndarray, protocol: Protocol, device: torch.device) -> None:
-        super().__init__(dataset, rows, dataset.lengths, device)
+    def __init__(
+        self, dataset: Dataset, rows: Mapping[str, np.ndarray], protocol: Protocol, device: torch.device
+    ) -> None:
+        super().__init__(dataset, rows, dataset.lengths, protocol, device)
         schema = dataset.schema
         fields = (*schema.categorical, *schema.profile_categorical)
         self.shape = SequenceShape(
@@ -100,15 +140,28 @@ class SequenceInputs(Inputs):
 
 
 class VectorInputs(Inputs):
-    """One vector a sequence: its aggregates, made ready for a network on the training rows."""
+    """One vector a sequence: its aggregates, made ready for a network on the training rows.
 
-    def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device) -> None:
-        super().__init__(dataset, rows, np.ones(len(dataset), np.int64), device)
-        part = dataset.subset(len(rows)) if len(rows) < len(dataset) else dataset
+    Of a `subset`, on the training rows of that subset; of a recipe's `train` rows, on the whole training split.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        rows: Mapping[str, np.ndarray],
+        protocol: Protocol,
+        device: torch.device,
+        subset_size: int | None = None,
+    ) -> None:
+        super().__init__(dataset, rows, np.ones(len(dataset), np.int64), protocol, device)
+        part = dataset if subset_size is None else dataset.subset(subset_size)
         of_part, _ = vectors(part, TOP_CATEGORIES)
-        features = np.zeros((len(dataset), of_part.shape[1]), np.float32)
-        features[rows] = of_part
-        self.shape = VectorShape(of_part.shape[1], len(dataset.schema.classes))
+        if subset_size is None:
+            features = of_part
+        else:  # the part is in the order of its positions
+            features = np.zeros((len(dataset), of_part.shape[1]), np.float32)
+            features[subset(dataset.ids, subset_size)] = of_part
+        self.shape = VectorShape(of_part.shape[1], len(dataset.schema.classes), protocol.norm)
         self._features = _tensor(features, device)
 
     def arguments(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
@@ -122,17 +175,18 @@ def prepare_inputs(
     subset_size: int | None,
     protocol: Protocol,
     device: str | torch.device = "cpu",
+    *,
+    train: int | None = None,
 ) -> Inputs:
-    """The dataset, or its subset, as networks of this space read it.
+    """The dataset as networks of this space read it: all of it; a subset of all splits; or `train` training sequences.
 
-    RecipeError if the space has no networks, or does not fit the dataset.
+    `train` are those with the smallest hashes of the training split; validation and test split stay whole, and so does
+    what everything is fitted to. RecipeError if the space has no networks, or does not fit the dataset.
     """
-    if subset_size is not None and not 1 <= subset_size <= len(dataset):
-        raise RecipeError(f"a subset of {subset_size} sequences of {dataset.schema.name}: expected 1 to {len(dataset)}")
-    rows = np.arange(len(dataset)) if subset_size is None else subset(dataset.ids, subset_size)
+    rows = _rows(dataset, subset_size, train)
     device = usable(device)
     if isinstance(space, FFNSpace):
-        return VectorInputs(dataset, rows, device)
+        return VectorInputs(dataset, rows, protocol, device, subset_size)
     if not isinstance(space, SeqNASSpace):
         raise RecipeError(f"the space {space.name!r} has no networks: expected seqnas or ffn")
     inputs = SequenceInputs(dataset, rows, protocol, device)
@@ -143,6 +197,22 @@ def prepare_inputs(
             f"numerical = {str(bool(inputs.shape.numerical)).lower()}"  # type: ignore[union-attr]
         )
     return inputs
+
+
+def _rows(dataset: Dataset, subset_size: int | None, train: int | None) -> dict[str, np.ndarray]:
+    """Positions of the sequences of each split that a training uses, in order."""
+    if subset_size is not None and not 1 <= subset_size <= len(dataset):
+        raise RecipeError(f"a subset of {subset_size} sequences of {dataset.schema.name}: expected 1 to {len(dataset)}")
+    chosen = np.arange(len(dataset)) if subset_size is None else subset(dataset.ids, subset_size)
+    rows = {name: chosen[dataset.split[chosen] == code] for code, name in enumerate(SPLITS)}
+    if train is not None:
+        available = len(rows["train"])
+        if not 1 <= train <= available:
+            raise RecipeError(
+                f"train = {train:,}: {dataset.schema.name} has {available:,} training sequences; expected 1 to {available:,}"
+            )
+        rows["train"] = rows["train"][subset(dataset.ids[rows["train"]], train)]
+    return rows
 
 
 def usable(device: str | torch.device) -> torch.device:

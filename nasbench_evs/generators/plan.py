@@ -13,7 +13,7 @@ import numpy as np
 
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.bananas import fresh, propose
-from nasbench_evs.generators.recipe import Bananas, Recipe
+from nasbench_evs.generators.recipe import Bananas, Plan, Recipe, plan_ranks
 from nasbench_evs.spaces import SearchSpace
 
 _DRAWN = 300  # random architectures at a time: a longer plan begins with the shorter one
@@ -42,7 +42,9 @@ class Planner:
     def __init__(self, recipe: Recipe, space: SearchSpace, shard: tuple[int, int] = (1, 1)) -> None:
         self.recipe, self.space = recipe, space
         plan = recipe.plan
-        if plan.exhaustive:
+        if plan.architectures:
+            ranks = plan_ranks(plan, space)
+        elif plan.exhaustive:
             # In random order, so that a part of the table is a random sample of the space.
             ranks = np.random.default_rng(plan.sample_seed).permutation(space.size).tolist()
         else:
@@ -54,14 +56,15 @@ class Planner:
                     f"of {space.size:,}: take fewer, or exhaustive = true"
                 )
             ranks = [int(rank) for rank in space.rank_many(drawn)]
-        self._ranks = ranks
+        ranks = ranks[plan.skip :]
+        self._ranks = ranks = ranks[: plan.first]
         self._sets: dict[int, frozenset[int]] = {}
         self._named = False  # the distilled jobs were planned
-        sampler = "exhaustive" if plan.exhaustive else "random"
+        sampler = _sampler(plan)
         jobs = [
             (position // _BLOCK, seed, position)
             for position in range(len(ranks))
-            for seed in range(plan.seeds if position < plan.repeated else 1)
+            for seed in range(plan.seeds if position < plan.repeated else plan.seeds_of_all)
         ]
         start = plan.bananas.start if plan.bananas else 0
         self._needed = needed = max(start, recipe.protocol.teach_after if plan.distilled else 0)
@@ -159,6 +162,13 @@ class Planner:
             )
         best = sorted(known, key=lambda job: (-scores[job], job.rank))
         return tuple(job.rank for job in best[: self.recipe.protocol.teachers])
+
+
+def _sampler(plan: Plan) -> str:
+    """What a table calls the way in which the plan's architectures were chosen."""
+    if plan.architectures:
+        return "listed" if plan.listed else plan.architectures
+    return "exhaustive" if plan.exhaustive else "random"
 
 
 def _share(dependent: int, others: int, shard: tuple[int, int]) -> slice:

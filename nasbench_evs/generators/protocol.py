@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from nasbench_evs.errors import RecipeError
+from nasbench_evs.spaces.shapes import NORMS
 
 TRAINER = 1  # version of the function a training computes; tables of different ones never merge
 # Version of how it is computed. The same function, rounded differently: curves of two versions part slowly, and seconds and
@@ -17,6 +18,8 @@ OPTIMISERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "cosine", "constant")
 CLASS_WEIGHTS = ("balanced", "none")
 PRECISIONS = ("float32", "bfloat16")
+SCORE_AT = ("best epoch", "end")
+_ENDING_AT_ZERO = ("one-cycle", "cosine")
 
 _INTEGERS = {
     "epochs": (1, 10_000),
@@ -28,7 +31,18 @@ _INTEGERS = {
     "teachers": (1, 1000),
     "teach_after": (1, 1_000_000_000),
 }
-_NUMBERS = {"learning_rate": 1e3, "weight_decay": 1e3, "dropout": 0.95, "clip": 1e9, "teacher_weight": 1.0}
+_OPTIONAL_INTEGERS = {"epoch_size": (1, 1_000_000_000), "curve_rows": (2, 1_000_000_000)}
+_NUMBERS = {
+    "learning_rate": 1e3,
+    "weight_decay": 1e3,
+    "dropout": 0.95,
+    "clip": 1e9,
+    "teacher_weight": 1.0,
+    "warm_up": 1.0,
+    "embedding_std": 10.0,
+}
+# Keys that came after the first tables: written only where they differ from what was done before, which is their default.
+_LATER = ("epoch_size", "curve_rows", "test_curves", "score_at", "warm_up", "embedding_std", "norm")
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,13 @@ class Protocol:
     batches sorted by length. `precision` "bfloat16" is autocast: matrix products in half precision, on a CPU too (fast
     only where it has instructions for it). After `teach_after` trainings the `teachers` best of them teach with weight
     `teacher_weight`, where a recipe asks for it (paper 000, section 3.4).
+
+    `epoch_size` sequences are an epoch, of an endless stream of permutations of the training sequences; left out, all of
+    them are. Curves are evaluated on whole splits, or on the `curve_rows` validation sequences with the smallest hashes
+    and, with `test_curves`, as many test sequences. `score_at`: the score of a training is that of its "best epoch" by
+    validation score, or that of its "end": of the last weights, on whole splits, evaluated once; the schedule must end at
+    0 then. `warm_up` is the share of the steps in which one-cycle's rate rises, `embedding_std` the standard deviation of
+    embeddings at the start. `norm` "layer" gives `ffn` a layer norm before each ReLU (paper 003, appendix B.2).
     """
 
     epochs: int
@@ -61,12 +82,27 @@ class Protocol:
     teachers: int = 3
     teach_after: int = 30
     teacher_weight: float = 0.2
+    epoch_size: int | None = None
+    curve_rows: int | None = None
+    test_curves: bool = False
+    score_at: str = "best epoch"
+    warm_up: float = 0.3
+    embedding_std: float = 0.1
+    norm: str = "none"
 
     def __post_init__(self) -> None:
         for name, (low, high) in _INTEGERS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise RecipeError(f"protocol: {name} = {value!r}, expected an integer from {low} to {high}")
+        for name, (low, high) in _OPTIONAL_INTEGERS.items():
+            value = getattr(self, name)
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high
+            ):
+                raise RecipeError(
+                    f"protocol: {name} = {value!r}, expected an integer from {low} to {high}, or nothing for all"
+                )
         for name, largest in _NUMBERS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= largest:
@@ -77,11 +113,24 @@ class Protocol:
             ("schedule", SCHEDULES),
             ("class_weights", CLASS_WEIGHTS),
             ("precision", PRECISIONS),
+            ("score_at", SCORE_AT),
+            ("norm", NORMS),
         ):
             if getattr(self, name) not in options:
                 raise RecipeError(
                     f"protocol: {name} = {getattr(self, name)!r}, expected one of {', '.join(map(repr, options))}"
                 )
+        if not isinstance(self.test_curves, bool):
+            raise RecipeError(f"protocol: test_curves = {self.test_curves!r}, expected true or false")
+        if self.test_curves and self.curve_rows is None:
+            raise RecipeError(
+                "protocol: test_curves = true without curve_rows: name how many sequences, or leave both out for whole splits"
+            )
+        if self.score_at == "end" and self.schedule not in _ENDING_AT_ZERO:
+            raise RecipeError(
+                f"protocol: score_at = 'end' with schedule = {self.schedule!r}: expected one that ends at 0, "
+                f"{' or '.join(map(repr, _ENDING_AT_ZERO))}"
+            )
         if self.teachers > self.teach_after:
             raise RecipeError(
                 f"protocol: teachers = {self.teachers}, expected at most teach_after = {self.teach_after}"
@@ -99,8 +148,9 @@ class Protocol:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
+        """Plain JSON values, without the later keys where they are at their defaults."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: value for name, value in asdict(self).items() if name not in _LATER or value != defaults[name]}
 
     @classmethod
     def recorded(cls, values: Mapping[str, Any]) -> Protocol:

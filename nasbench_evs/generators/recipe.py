@@ -1,4 +1,4 @@
-"""Recipe: what makes a shard. Dataset, subset, space, protocol and plan, in TOML; with the code version it is complete."""
+"""Recipe: what makes a shard. Dataset, part of it, space, protocol and plan, in TOML; with the code version it is complete."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nasbench_evs.datasets import Dataset
-from nasbench_evs.errors import RecipeError, one_line
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, one_line
 from nasbench_evs.generators.protocol import Protocol
 from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace
+from nasbench_evs.spaces.subspaces import SUBSPACES, subspace_ranks
 
 _MOST = 10_000_000  # jobs of one recipe
 
@@ -36,16 +37,24 @@ class Bananas:
 class Plan:
     """Which trainings.
 
-    `random` architectures drawn without repeats (or all of the space: `exhaustive`), each with seed 0, the first `repeated` of
-    them with seeds 0 to `seeds` - 1. `distilled`: that many of the random ones, from position protocol.teach_after on,
-    are also trained with teachers (the best of those before them), with as many seeds.
+    `random` architectures drawn without repeats, or all of the space (`exhaustive`), or those of a sub-space
+    (`architectures`, a name of spaces.subspaces) or of a file of canonical strings, one a line (then `listed` are these),
+    in that order. All with seeds 0 to `seeds_of_all` - 1, the first `repeated` of them with seeds 0 to `seeds` - 1.
+    `skip` leaves out so many architectures at the beginning of the order, `first` keeps so many of the next. `distilled`:
+    that many of the random ones, from position protocol.teach_after on, are also trained with teachers (the best of those
+    before them), with as many seeds.
     """
 
     random: int = 0
     exhaustive: bool = False
+    architectures: str = ""
+    listed: tuple[str, ...] = ()
+    skip: int = 0
+    first: int | None = None
     sample_seed: int = 0
     repeated: int = 0
     seeds: int = 3
+    seeds_of_all: int = 1
     distilled: int = 0
     bananas: Bananas | None = None
 
@@ -59,6 +68,7 @@ class Recipe:
     plan: Plan
     space: str = "seqnas"
     subset: int | None = None
+    train: int | None = None  # training sequences; validation and test split stay whole
     text: str = field(default="", compare=False)  # as it was written
 
     @classmethod
@@ -75,14 +85,14 @@ class Recipe:
         except (ValueError, RecursionError) as error:  # tomllib's own error, and what its parser trips over
             raise RecipeError(f"{path} is no TOML: {one_line(error)[:200]}") from None
         try:
-            return cls.from_dict(values, text)
+            return cls.from_dict(values, text, path.parent)
         except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from None
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], text: str = "") -> Recipe:
-        """The recipe of plain values, as TOML gives them."""
-        known = ("dataset", "space", "subset", "protocol", "plan")
+    def from_dict(cls, values: Mapping[str, Any], text: str = "", folder: Path | None = None) -> Recipe:
+        """The recipe of plain values, as TOML gives them; files of architectures are in `folder`."""
+        known = ("dataset", "space", "subset", "train", "protocol", "plan")
         _no_others(values, known, "")
         for name, kind in (("dataset", str), ("protocol", Mapping), ("plan", Mapping)):
             if not isinstance(values.get(name), kind):
@@ -96,13 +106,29 @@ class Recipe:
             if "architectures" not in plan["bananas"]:
                 raise RecipeError("plan.bananas: architectures is missing: expected how many to find")
             plan["bananas"] = _make(Bananas, plan["bananas"], "plan.bananas")
-        _integers(plan, "plan", {"random": 0, "sample_seed": 0, "repeated": 0, "seeds": 1, "distilled": 0})
+        if "listed" in plan:
+            raise RecipeError("plan: listed is no key of a recipe: name a file with architectures")
+        lowest = {
+            "random": 0,
+            "sample_seed": 0,
+            "repeated": 0,
+            "seeds": 1,
+            "seeds_of_all": 1,
+            "distilled": 0,
+            "skip": 0,
+        }
+        _integers(plan, "plan", lowest)
+        if plan.get("first") is not None:
+            _integers(plan, "plan", {"first": 1})
+        if plan.get("architectures"):
+            plan["listed"] = _listed(plan["architectures"], folder)
         recipe = cls(
             dataset=values["dataset"],
             protocol=Protocol.from_dict(values["protocol"]),
             plan=_make(Plan, plan, "plan"),
             space=values.get("space", "seqnas"),
             subset=values.get("subset"),
+            train=values.get("train"),
             text=text,
         )
         recipe._check()
@@ -112,16 +138,37 @@ class Recipe:
         plan, protocol = self.plan, self.protocol
         if not isinstance(self.space, str) or not re.fullmatch(r"seqnas|ffn-[1-9][0-9]?", self.space):
             raise RecipeError(f"space {self.space!r}: expected seqnas, or ffn-L with L layers, such as ffn-3")
-        if self.subset is not None and (
-            not isinstance(self.subset, int) or isinstance(self.subset, bool) or self.subset < 1
-        ):
-            raise RecipeError(f"subset {self.subset!r}: expected how many sequences, or nothing for all")
-        if plan.exhaustive == bool(plan.random):
-            raise RecipeError("plan: expected either random = how many architectures, or exhaustive = true")
-        if plan.exhaustive and (plan.bananas or plan.distilled):
-            raise RecipeError("plan: exhaustive leaves nothing to find: drop bananas and distilled")
-        if not plan.exhaustive and plan.repeated > plan.random:
+        for name in ("subset", "train"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise RecipeError(f"{name} {value!r}: expected how many sequences, or nothing for all")
+        if self.subset is not None and self.train is not None:
+            raise RecipeError(
+                "subset and train: expected one of them; train bounds the training split only, subset cuts all three"
+            )
+        if protocol.norm != "none" and not self.space.startswith("ffn"):
+            raise RecipeError(f"protocol: norm = {protocol.norm!r} is for ffn; the space is {self.space}: leave it out")
+        if bool(plan.exhaustive) + bool(plan.random) + bool(plan.architectures) != 1:
+            raise RecipeError(
+                "plan: expected either random = how many architectures, or exhaustive = true, or architectures = a "
+                "sub-space or a file"
+            )
+        if not plan.random and (plan.bananas or plan.distilled):
+            what = (
+                "exhaustive leaves nothing to find" if plan.exhaustive else "bananas and distilled follow random ones"
+            )
+            raise RecipeError(f"plan: {what}: drop bananas and distilled")
+        if (plan.seeds_of_all > 1 or plan.first is not None or plan.skip) and (plan.bananas or plan.distilled):
+            raise RecipeError("plan: seeds_of_all, skip and first go without bananas and distilled")
+        if plan.first is not None and plan.repeated > plan.first:
+            raise RecipeError(f"plan: repeated = {plan.repeated}, expected at most first = {plan.first}")
+        if plan.random and plan.repeated > plan.random:
             raise RecipeError(f"plan: repeated = {plan.repeated}, expected at most random = {plan.random}")
+        if plan.repeated and plan.seeds_of_all > plan.seeds:
+            raise RecipeError(
+                f"plan: seeds_of_all = {plan.seeds_of_all} above the seeds = {plan.seeds} of the first {plan.repeated}: "
+                "expected at most as many"
+            )
         if plan.distilled and plan.distilled + protocol.teach_after > plan.random:
             raise RecipeError(
                 f"plan: distilled = {plan.distilled} architectures after the first {protocol.teach_after}, of "
@@ -131,7 +178,7 @@ class Recipe:
             raise RecipeError(
                 f"plan.bananas: start = {plan.bananas.start} trainings cannot give teachers = {protocol.teachers}: expected more"
             )
-        jobs = plan.random + (plan.repeated + plan.distilled) * plan.seeds
+        jobs = plan.random * plan.seeds_of_all + (plan.repeated + plan.distilled) * plan.seeds
         if jobs > _MOST:
             raise RecipeError(f"plan: {jobs:,} trainings: expected at most {_MOST:,}")
         if plan.bananas and plan.bananas.start > plan.random:
@@ -147,11 +194,54 @@ class Recipe:
         wanted = plan.random + (plan.bananas.architectures if plan.bananas else 0)
         if wanted > space.size:
             raise RecipeError(f"plan: {wanted:,} architectures of a space of {space.size:,}")
-        if plan.exhaustive and space.size > _MOST:
+        if plan.exhaustive and space.size * plan.seeds_of_all > _MOST:
             raise RecipeError(f"plan: exhaustive over {space.size:,} architectures: expected at most {_MOST:,}")
+        listed = plan_ranks(plan, space) if plan.architectures else None
+        if listed is not None and plan.repeated > len(listed):
+            raise RecipeError(f"plan: repeated = {plan.repeated:,} of {len(listed):,} architectures")
         if plan.exhaustive and plan.repeated > space.size:
             raise RecipeError(f"plan: repeated = {plan.repeated:,} of {space.size:,} architectures")
         return space
+
+
+def plan_ranks(plan: Plan, space: SearchSpace) -> list[int]:
+    """Ranks of the architectures that a plan lists, in its order. RecipeError if they are not of this space."""
+    if not plan.listed:
+        try:
+            return subspace_ranks(plan.architectures, space)
+        except InvalidSpace as error:
+            raise RecipeError(f"plan: {error}") from None
+    ranks: dict[int, str] = {}
+    for line, text in enumerate(plan.listed, start=1):
+        try:
+            rank = space.parse(text).rank
+        except InvalidArchitecture as error:
+            raise RecipeError(f"plan: {plan.architectures}, architecture {line}: {error}") from None
+        if rank in ranks:
+            raise RecipeError(f"plan: {plan.architectures}, architecture {line}: {text} is there twice")
+        ranks[rank] = text
+    return list(ranks)
+
+
+def _listed(name: object, folder: Path | None) -> tuple[str, ...]:
+    """The strings of a file; nothing for the name of a sub-space."""
+    if not isinstance(name, str):
+        raise RecipeError(f"plan: architectures = {name!r}, expected the name of a sub-space or of a file")
+    if name in SUBSPACES:
+        return ()
+    path = (folder or Path()) / name
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no text"
+        raise RecipeError(
+            f"plan: architectures = {name!r} is neither a sub-space ({', '.join(SUBSPACES)}) nor a file of canonical "
+            f"strings: {path}: {reason}"
+        ) from None
+    strings = tuple(text for line in lines if (text := line.split("#")[0].strip()))
+    if not strings:
+        raise RecipeError(f"plan: {path} holds no architectures: expected canonical strings, one a line")
+    return strings
 
 
 Section = TypeVar("Section", Bananas, Plan)

@@ -41,7 +41,10 @@ class Retrainer:
                 f"the prepared {header.dataset} is not the one of the table: fingerprint {dataset.fingerprint[:12]}..., the "
                 f"table has {header.fingerprint[:12]}...; prepare it again with nasbench-evs data add"
             )
-        self.inputs = prepare_inputs(header.space, dataset, header.protocol.get("subset"), self.protocol, device)
+        values = header.protocol
+        self.inputs = prepare_inputs(
+            header.space, dataset, values.get("subset"), self.protocol, device, train=values.get("train")
+        )
         self.machine = machine(device)
 
     def train(self, architecture: Architecture, seed: int) -> Table:

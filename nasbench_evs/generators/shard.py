@@ -35,6 +35,7 @@ def header_of(recipe: Recipe, space: SearchSpace, dataset: Dataset, shape: Seque
         protocol={
             "trainer": trainer_name(),
             "subset": recipe.subset,
+            **({} if recipe.train is None else {"train": recipe.train}),
             **recipe.protocol.to_dict(),
             "shape": shape_to_dict(shape),
         },

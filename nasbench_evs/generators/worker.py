@@ -28,6 +28,7 @@ class Setting:
     dataset: str
     fingerprint: str
     subset: int | None
+    train: int | None
     protocol: dict[str, Any]
     space: SearchSpace
     device: str
@@ -73,7 +74,9 @@ class Worker:
             raise TrainingError(
                 f"{setting.dataset} is not the dataset that the driver saw: prepare it again, and start again"
             )
-        self.inputs = prepare_inputs(setting.space, dataset, setting.subset, self.protocol, setting.device)
+        self.inputs = prepare_inputs(
+            setting.space, dataset, setting.subset, self.protocol, setting.device, train=setting.train
+        )
         self.machine = machine(setting.device)
 
     def answer(self, order: Order) -> dict[str, Any]:

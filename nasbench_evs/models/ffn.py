@@ -10,15 +10,18 @@ from nasbench_evs.spaces import Architecture, VectorShape
 
 
 class FFNNetwork(nn.Module):
-    """Linear layers with ReLU and dropout between: (B, inputs) to (B, outputs)."""
+    """Linear layers, between them a layer norm if the shape has one, ReLU and dropout: (B, inputs) to (B, outputs)."""
 
     def __init__(self, architecture: Architecture, shape: VectorShape, dropout: float) -> None:
         super().__init__()
         widths = [shape.inputs, *(int(size) for size in architecture.options.values()), shape.outputs]
         layers: list[nn.Module] = []
-        for n_in, n_out in pairwise(widths):
-            layers += [nn.Linear(n_in, n_out), nn.ReLU(), Dropout(dropout)]
-        self.layers = nn.Sequential(*layers[:-2])
+        for n_layer, (n_in, n_out) in enumerate(pairwise(widths)):
+            layers += [nn.Linear(n_in, n_out)]
+            if n_layer < len(widths) - 2:
+                layers += [nn.LayerNorm(n_out)] if shape.norm == "layer" else []
+                layers += [nn.ReLU(), Dropout(dropout)]
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits, (B, outputs)."""

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from nasbench_evs.models.dropout import Dropout
-from nasbench_evs.models.seqnas import Stem
+from nasbench_evs.models.seqnas import EMBEDDING_STD, Stem
 from nasbench_evs.spaces import SeqNASSpace, SequenceShape
 
 KINDS = {"gru": nn.GRU, "lstm": nn.LSTM}
@@ -14,11 +14,13 @@ POOLS = ("last", "mean")  # which state is classified: the one after the last ev
 class RecurrentNetwork(nn.Module):
     """Logits (B, outputs) of a padded batch of event sequences; `shape.hidden` is the width of the state."""
 
-    def __init__(self, kind: str, shape: SequenceShape, dropout: float, pool: str) -> None:
+    def __init__(
+        self, kind: str, shape: SequenceShape, dropout: float, pool: str, embedding_std: float = EMBEDDING_STD
+    ) -> None:
         super().__init__()
         self.pool = pool
         stem = SeqNASSpace(numerical=shape.numerical > 0).unrank(0)  # kernel 1, or no real-valued fields at all
-        self.stem = Stem(stem, shape, 0.0)
+        self.stem = Stem(stem, shape, 0.0, embedding_std)
         self.dropout = Dropout(dropout)
         self.recurrent = KINDS[kind](shape.width, shape.hidden, batch_first=True)
         self.linear = nn.Linear(shape.hidden, shape.outputs)

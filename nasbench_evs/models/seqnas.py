@@ -15,17 +15,23 @@ from nasbench_evs.models.gru import GRU
 from nasbench_evs.spaces import Architecture, SequenceShape
 from nasbench_evs.spaces.seqnas import chunks, wide_kernel
 
-EMBEDDING_STD = 0.1  # torch's default of 1 is noise that short trainings do not get rid of
+EMBEDDING_STD = 0.1  # torch's default of 1 is, where sequences are few, noise that short trainings do not get rid of
 SPATIAL_DROPOUT = 0.2  # the head's, of whole time steps
 
 
 class SeqNASNetwork(nn.Module):
     """Logits (B, outputs) of a padded batch of event sequences."""
 
-    def __init__(self, architecture: Architecture, shape: SequenceShape, dropout: float) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        shape: SequenceShape,
+        dropout: float,
+        embedding_std: float = EMBEDDING_STD,
+    ) -> None:
         super().__init__()
         options = architecture.options
-        self.stem = Stem(architecture, shape, dropout)
+        self.stem = Stem(architecture, shape, dropout, embedding_std)
         self.time_encoding = TimeEncoding(shape.width) if options["time_encoding"] else None
         depth, decoder_depth = int(options["encoder.depth"]), int(options["decoder.depth"])
         self.encoder = nn.ModuleList(
@@ -84,11 +90,13 @@ class SeqNASNetwork(nn.Module):
 class Stem(nn.Module):
     """Embeddings of the categorical fields, a convolution per real-valued field, side by side: (B, L, width)."""
 
-    def __init__(self, architecture: Architecture, shape: SequenceShape, dropout: float) -> None:
+    def __init__(
+        self, architecture: Architecture, shape: SequenceShape, dropout: float, embedding_std: float = EMBEDDING_STD
+    ) -> None:
         super().__init__()
         self.embeddings = nn.ModuleList(nn.Embedding(rows, width) for rows, width in shape.categorical)
         for embedding in self.embeddings.parameters():
-            nn.init.normal_(embedding, std=EMBEDDING_STD)
+            nn.init.normal_(embedding, std=embedding_std)
         self.numerical: NormedConvolution | None = None
         if shape.numerical:
             kernel = architecture["stem.kernel"]

@@ -70,4 +70,7 @@ class FFNSpace(SearchSpace):
         ends = np.ones((len(sizes), 1), np.int64)
         widths = np.concatenate([ends * shape.inputs, sizes, ends * shape.outputs], axis=1)
         weights = (widths[:, :-1] * widths[:, 1:]).sum(axis=1)
-        return Cost(params=weights + widths[:, 1:].sum(axis=1), flops=2 * weights)
+        params = weights + widths[:, 1:].sum(axis=1)
+        if shape.norm == "layer":
+            params = params + 2 * sizes.sum(axis=1)
+        return Cost(params=params, flops=2 * weights)

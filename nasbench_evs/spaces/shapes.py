@@ -19,15 +19,24 @@ class Cost(NamedTuple):
     flops: int | np.ndarray
 
 
+NORMS = ("none", "layer")
+
+
 @dataclass(frozen=True)
 class VectorShape:
-    """A fixed-length vector of `inputs` numbers, and `outputs` numbers to predict."""
+    """A fixed-length vector of `inputs` numbers, and `outputs` numbers to predict.
+
+    `norm` "layer": networks have a layer norm before each ReLU (paper 003, appendix B.2).
+    """
 
     inputs: int
     outputs: int
+    norm: str = "none"
 
     def __post_init__(self) -> None:
         _positive(self, "inputs", "outputs")
+        if self.norm not in NORMS:
+            raise InvalidSpace(f"norm = {self.norm!r}: expected one of {', '.join(map(repr, NORMS))}")
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,10 @@ Shape = VectorShape | SequenceShape
 
 def shape_to_dict(shape: Shape) -> dict[str, Any]:
     """A plain dict that `shape_from_dict` reads back (for a protocol's JSON)."""
-    return asdict(shape)
+    values = asdict(shape)
+    if values.get("norm") == "none":
+        del values["norm"]  # as headers were written before there was one
+    return values
 
 
 def shape_from_dict(values: dict[str, Any]) -> Shape:

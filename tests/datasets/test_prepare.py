@@ -204,6 +204,23 @@ def test_data_that_cannot_be_prepared(changes, message):
         prepare(make_raw(**changes), RULES)
 
 
+@pytest.mark.parametrize("shares", [(0.6, 0.4), (0.8, 0.2, 0.0), (0.6, 0.3, 0.3), (1.2, -0.1, -0.1)])
+def test_shares_that_are_none(shares):
+    with pytest.raises(DatasetError, match=r"made: shares .* expected three positive numbers with the sum 1"):
+        replace(RULES, shares=shares)
+
+
+def test_shares_and_time_unit_of_the_rules():
+    raw = make_raw()
+    thirds = prepare(raw, replace(RULES, shares=(0.4, 0.3, 0.3), time_unit="seconds"))
+    assert np.bincount(thirds.split).tolist() == [40, 30, 30]
+    assert thirds.schema.time_unit == "seconds"
+    assert np.array_equal(thirds.time, prepare(raw, RULES).time)
+    rare = make_raw(labels=np.where(np.arange(100) < 2, 1, 0))
+    with pytest.raises(DatasetError, match="expected at least 20 of each class"):
+        prepare(rare, replace(RULES, shares=(0.9, 0.05, 0.05)))
+
+
 def test_no_sequences():
     empty = np.array([])
     with pytest.raises(DatasetError, match="no sequences"):

@@ -5,6 +5,7 @@ from nasbench_evs.datasets.sources.age import AGE
 from nasbench_evs.datasets.sources.amex import AMEX
 from nasbench_evs.datasets.sources.bpic2012 import BPIC2012
 from nasbench_evs.datasets.sources.credit_default import CREDIT_DEFAULT
+from nasbench_evs.datasets.sources.football import FOOTBALL_NEXT, FOOTBALL_SHOT
 from nasbench_evs.datasets.sources.online_retail import ONLINE_RETAIL
 from nasbench_evs.datasets.sources.oulad import OULAD
 from nasbench_evs.datasets.sources.physionet2012 import PHYSIONET2012
@@ -27,6 +28,8 @@ SOURCES: dict[str, Source] = {
         CREDIT_DEFAULT,
         ONLINE_RETAIL,
         OULAD,
+        FOOTBALL_NEXT,
+        FOOTBALL_SHOT,
         RBCHURN,
         AGE,
         ABANK,

@@ -1,0 +1,61 @@
+"""Candidate protocols, compared before one is piloted: on architectures that the pilot does not use, two seeds each.
+
+Whoever chooses a protocol by the architectures that judge it finds one that is good by chance on these.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasbench_evs.errors import RecipeError
+from nasbench_evs.files import replacing
+from nasbench_evs.generators.generate import Progress, generate
+from nasbench_evs.generators.pilot import ARCHITECTURES
+from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.tables import Table, read
+from nasbench_evs.tables.reliability import agreement
+
+OTHERS = 24  # that follow the pilot's in the plan's order
+SEEDS = 2
+
+
+def candidate(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+    report: Callable[[Progress], None] = lambda _: None,
+) -> dict[str, Any]:
+    """How two trainings by this recipe's protocol agree on the architectures after the pilot's; also in `out`/others.json.
+
+    Interrupted, the same call goes on. RecipeError, and the errors of `generate`.
+    """
+    if recipe.protocol.score_at != "end":
+        raise RecipeError("candidates are protocols with score_at = 'end'")
+    plan = replace(
+        recipe.plan, skip=ARCHITECTURES, first=OTHERS, repeated=0, seeds_of_all=SEEDS, bananas=None, distilled=0
+    )
+    out = Path(out)
+    table = read(generate(replace(recipe, plan=plan), out / "others", workers=workers, device=device, report=report))
+    found = {"dataset": recipe.dataset, "train": recipe.train, "protocol": recipe.protocol.to_dict(), **figures(table)}
+    with replacing(out / "others.json", force=True) as scratch:
+        scratch.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found
+
+
+def figures(table: Table) -> dict[str, Any]:
+    """`agreement` of a table's architectures with seeds 0 and 1, and CPU seconds of a training, evaluation included."""
+    rows = np.flatnonzero(table["seed"] < SEEDS).reshape(-1, SEEDS)
+    valid, test = (table[f"{split}_score"][rows] for split in ("valid", "test"))
+    seconds = np.nansum(table["cpu_seconds"], axis=1, dtype=np.float64) + table["final_cpu_seconds"]
+    return {
+        **agreement(valid, test, sign=table.header.metric.sign)._asdict(),
+        "cpu_seconds": float(np.nanmedian(seconds)),
+    }
