@@ -13,9 +13,11 @@ from nasbench_evs.errors import (
     TableFormatError,
 )
 from nasbench_evs.generators.generate import generate
+from nasbench_evs.generators.machine import code_commit
 from nasbench_evs.generators.retrain import TOLERANCE, verify_sample
 from nasbench_evs.locations import shipped_tables
-from nasbench_evs.tables import Table, read, write
+from nasbench_evs.tables import Table, read, verify, write
+from nasbench_evs.tables.format import FINAL
 from tests.conftest import with_protocol
 from tests.contracts import BenchmarkContract
 from tests.generators.conftest import SMALL
@@ -83,6 +85,56 @@ def test_records_come_out_exactly(table):
     checks = verify_sample(table, 3)
     assert len(checks) == 3
     assert all(check.passed and check.same_machine and check.difference == 0 for check in checks)
+
+
+@pytest.fixture(scope="module")
+def end_path(home, tmp_path_factory):
+    """Three trainings whose score is measured at the end, curves on a part of the validation split only."""
+    from nasbench_evs.generators.recipe import Recipe
+
+    changes = {"score_at": "end", "test_curves": False, "curve_rows": 30}
+    values = {**SMALL, "protocol": {**SMALL["protocol"], **changes}, "plan": {"random": 3}}
+    return generate(Recipe.from_dict(values), tmp_path_factory.mktemp("end"))
+
+
+def test_scores_at_the_end_are_recorded(end_path):
+    table = read(end_path)
+    verify(table)
+    assert table.header.score_at == "end"
+    for name in (*FINAL, "cpu_seconds", "valid_curve"):
+        assert not np.isnan(table[name]).any(), name
+    assert "test_curve" not in table.columns
+    assert (table["final_valid_cpu_seconds"] < table["final_cpu_seconds"]).all()
+    assert table["code_commit"].tolist() == [code_commit().encode()] * 3
+    assert table.hardware["instruction_set"][0]
+    recorded = nb.load(end_path, source="table")
+    architecture = recorded.space.architectures(recorded.pool[:1])[0]
+    live = nb.load(end_path, source="train")
+    for question in ({}, {"split": "test"}, {"epoch": 2}):
+        assert live.query(architecture, **question).value == recorded.query(architecture, **question).value
+    with pytest.raises(NotRecorded, match="no test scores of single epochs: leave epoch out"):
+        live.query(architecture, split="test", epoch=2)
+
+
+def test_scores_at_the_end_come_out_exactly(end_path):
+    table = read(end_path)
+    checks = verify_sample(changed(table, code_commit=np.array([b"another"] * 3)), 2)
+    assert all(check.passed and check.same_machine and check.difference == 0 for check in checks)
+    for name in ("valid_score", "test_loss", "test_blocks", "valid_loss_curve"):
+        wrong = changed(table, **{name: table[name] + table[name].dtype.type(1e-6)})
+        assert not any(check.passed for check in verify_sample(wrong, 1)), name
+    other = Table(table.header, table.columns, {**table.hardware, "model": np.array([b"another"])})
+    checks = verify_sample(other, 1)
+    assert all(check.passed and not check.same_machine for check in checks)
+    assert checks[0].recorded == pytest.approx(float(checks[0].repeated))
+    shifted = changed(other, valid_score=np.clip(other["valid_score"] - 0.5, 0, 1))
+    assert not any(check.passed for check in verify_sample(shifted, 1))
+
+
+def test_records_that_name_a_processor_only_are_of_the_same_machine(table):
+    blank = {name: np.array([b""]) for name in ("family", "model", "instruction_set")}
+    checks = verify_sample(Table(table.header, table.columns, {**table.hardware, **blank}), 1)
+    assert all(check.passed and check.same_machine for check in checks)
 
 
 def test_a_record_that_was_changed_is_found(table):
