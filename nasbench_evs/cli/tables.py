@@ -188,7 +188,7 @@ def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
     """What `nasbench-evs baselines` wrote there, if it is of the same sequences."""
     if not path.exists():
         return []
-    expected = {"dataset": header.dataset, "metric": header.metric.name}
+    expected: dict[str, Any] = {"dataset": header.dataset, "metric": header.metric.name}
     expected |= {name: header.protocol.get(name) for name in ("subset", "train")}
     needed = (
         "network",
