@@ -1,4 +1,4 @@
-"""Writing so that nothing is ever half-written: to a temporary name first, then renamed."""
+"""Writing so that nothing is ever half-written: to a temporary name first, then renamed; and so that it lasts."""
 
 import contextlib
 import os
@@ -36,6 +36,7 @@ def replacing(target: Path, *, force: bool = False, marker: str = "") -> Iterato
             _exchange(written, target, scratch / "replaced")
         else:
             os.replace(written, target)
+        flush_names(target.parent, *(folder.parent for folder in made))
         made = []
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
@@ -56,10 +57,26 @@ def _exchange(written: Path, target: Path, old: Path) -> None:
         raise
 
 
+def flush_names(*folders: Path) -> None:
+    """Make what these folders list last through the loss of power: without it a rename may be undone.
+
+    Where the system has no such thing for folders, nothing happens.
+    """
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            _sync(folder)
+
+
 def _flush(path: Path) -> None:
     for file in path.iterdir() if path.is_dir() else [path]:
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(file)
+    if path.is_dir():
+        flush_names(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

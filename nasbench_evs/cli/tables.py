@@ -75,6 +75,7 @@ def info(table: Path, form: str) -> None:
         "created": header.created,
         "library": header.library,
         "code": header.code,
+        "verified": "; ".join(header.verified) or "not recorded",
         "format": opened.version,
         "optional columns": [
             column.path for name, column in COLUMNS.items() if column.optional and name in opened.columns
@@ -106,7 +107,8 @@ def _counts(values: np.ndarray) -> dict[str, int]:
 @click.option("--sample", type=int, default=0, help="Train that many records again and compare.  [default: 0]")
 @click.option("--sample-seed", type=int, default=0, help="Which records.  [default: 0]")
 @click.option("--device", default="cpu", help="Where to train them: cpu, cuda, ...  [default: cpu]")
-def verify_command(table: Path, sample: int, sample_seed: int, device: str) -> None:
+@click.option("--here", is_flag=True, help="Only records of this machine; the table then says that they came out.")
+def verify_command(table: Path, sample: int, sample_seed: int, device: str, here: bool) -> None:
     """Check hashes, ranks, AVecs, keys, curves and costs of every record, and whether a sample comes out again.
 
     \b
@@ -125,15 +127,19 @@ def verify_command(table: Path, sample: int, sample_seed: int, device: str) -> N
     for line in passed:
         print(f"ok  {line}")
     if sample:
-        _verify_sample(table, opened, sample, sample_seed, device)
+        _verify_sample(table, opened, sample, sample_seed, device, here)
+    elif here:
+        raise InvalidQuery("--here goes with --sample: how many records of this machine are trained again")
     print(f"{len(opened)} records hold", file=sys.stderr)
 
 
-def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str) -> None:
-    from nasbench_evs.generators.retrain import verify_sample
+def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str, here: bool) -> None:
+    from nasbench_evs.generators.machine import machine
+    from nasbench_evs.generators.retrain import verified_line, verify_sample
+    from nasbench_evs.tables import write
 
     checks = with_progress(
-        "training", lambda report: verify_sample(table, sample, seed=seed, device=device, report=report)
+        "training", lambda report: verify_sample(table, sample, seed=seed, device=device, here=here, report=report)
     )
     for check in checks:
         if check.difference == 0:
@@ -146,6 +152,8 @@ def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str
     if not all(check.passed for check in checks):
         wrong = sum(not check.passed for check in checks)
         raise TableFormatError(f"{path}: {wrong} of {len(checks)} records do not come out again")
+    if here:
+        write(table.stating(verified_line(checks, machine(device))), path, force=True)
 
 
 @table.command("card")

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +20,8 @@ from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import OutputError, RecipeError, TrainingError
 from nasbench_evs.generators.executor import Executor, Hand, LocalExecutor
 from nasbench_evs.generators.inputs import prepare_inputs, usable
+from nasbench_evs.generators.journal import ENDED, Entry, Journal
 from nasbench_evs.generators.journal import NAME as JOURNAL
-from nasbench_evs.generators.journal import Entry, Journal
 from nasbench_evs.generators.plan import Job, Planner, Scored
 from nasbench_evs.generators.protocol import trainer_name
 from nasbench_evs.generators.recipe import Recipe
@@ -30,7 +30,7 @@ from nasbench_evs.generators.worker import Order, Setting
 from nasbench_evs.tables import Header, Table, write
 
 EXECUTORS = ("local", "ray")
-SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard
+SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard, which takes less than one
 _SAME_FAILURES = 5  # failed trainings, or workers, without a single success, after which something else is wrong
 
 
@@ -113,8 +113,8 @@ def generate(
         contextlib.closing(_executor(executor, setting, devices, address, per_device)) as hired,
         Journal(out) as journal,
     ):
-        journal.start(identity, planner.first, records)
-        _Run(journal, planner, header, hired, target, report).go(workers)
+        entries = journal.start(identity, planner.first, records)
+        _Run(journal, planner, header, hired, target, report).go(entries, workers)
     return target
 
 
@@ -151,7 +151,7 @@ class _Run:
         self.journal, self.planner, self.header = journal, planner, header
         self.executor, self.target, self.report = executor, target, report
         self.jobs: dict[int, Job] = {}
-        self.scores: dict[int, float] = {}  # of jobs that ended; NaN without a score
+        self.ended: dict[int, Entry] = {}
         self.best = -np.inf
         self.failed = 0
         self.leading: dict[int, Scored] = {}  # the jobs that others depend on, in the order of planning
@@ -164,11 +164,12 @@ class _Run:
         self.stuck: RecipeError | None = None
         self.started = time.monotonic()
 
-    def go(self, workers: int) -> None:
-        for entry in self.journal.entries():
+    def go(self, entries: Iterable[Entry], workers: int) -> None:
+        """Train what is left of these jobs, and what follows from them, and write the shard."""
+        for entry in entries:
             self._take(entry)
         self.planner.resume(self.jobs.values())
-        self.done_before = len(self.scores)
+        self.done_before = len(self.ended)
         self._plan()
         written = time.monotonic()
         try:
@@ -179,15 +180,15 @@ class _Run:
                     self.report(self._progress())
                     self._listen()
                     if time.monotonic() - written > SHARD_EVERY:
-                        self._write()
+                        self._write(self.ended.values())
                         written = time.monotonic()
         except BaseException:
             with contextlib.suppress(Exception):  # what stopped the run is the news
-                self._write()
+                self._write(self.ended.values())
             raise
         finally:
             self.executor.close()
-        self._write()
+        self._seal()
         self.report(self._progress())
         if self.stuck is not None:
             raise self.stuck
@@ -196,17 +197,18 @@ class _Run:
         self.jobs[entry.id] = entry.job
         if self.planner.leads(entry.job):
             self.leading[entry.id] = Scored(entry.job, None)
-        if entry.state in ("finished", "failed"):
-            self._ended(entry.id, self._score(entry.record))
-            self.failed += entry.state == "failed"
+        if entry.state in ENDED:
+            self._ended(entry)
         else:
             self._queue(entry.id)
 
-    def _ended(self, job: int, score: float) -> None:
-        self.scores[job] = score
+    def _ended(self, entry: Entry) -> None:
+        self.ended[entry.id] = entry
+        self.failed += entry.state == "failed"
+        score = self._score(entry.record)
         self.best = max(self.best, score) if not np.isnan(score) else self.best
-        if job in self.leading:
-            self.leading[job] = Scored(self.jobs[job], score)
+        if entry.id in self.leading:
+            self.leading[entry.id] = Scored(entry.job, score)
 
     def _queue(self, job: int) -> None:
         dependent = self.jobs[job].sampler == "bananas" or self.jobs[job].teachers
@@ -220,8 +222,7 @@ class _Run:
         """Name the jobs that follow from what is known by now."""
         try:
             while jobs := self.planner.following(list(self.leading.values())):  # what is known already may lead on
-                self.journal.add(jobs)
-                for entry in self.journal.entries()[-len(jobs) :]:
+                for entry in self.journal.add(jobs):
                     self._take(entry)
         except RecipeError as error:  # the rest of the plan is trained first
             self.stuck = error
@@ -278,34 +279,47 @@ class _Run:
         if "error" in answer:
             self._fail(job, answer["error"], hand.machine)
             return
-        self.journal.finish(job, answer["record"])
-        self._ended(job, self._score(answer["record"]))
+        self._ended(self.journal.finish(job, answer["record"]))
         self.trained += 1
         self.stillborn = 0
         if job in self.leading:
             self._plan()
 
     def _fail(self, job: int, reason: str, machine: dict[str, Any]) -> None:
-        if not self.journal.died(job, reason, {"curves": {}, "machine": machine}):
+        failed = self.journal.died(job, reason, {"curves": {}, "machine": machine})
+        if failed is None:
             self._queue(job)
             return
-        self._ended(job, float("nan"))
-        self.failed += 1
+        self._ended(failed)
         self.failed_here.append(job)
-        everything = len(self.scores) == len(self.jobs)
+        everything = len(self.ended) == len(self.jobs)
         if not self.trained and (len(self.failed_here) >= _SAME_FAILURES or everything):
             self.journal.plan_again(self.failed_here)  # no architecture is to blame
+            for each in self.failed_here:
+                del self.ended[each]
             raise TrainingError(f"every training fails: {reason}")
         if job in self.leading:
             self._plan()
 
-    def _write(self) -> None:
-        ended = [entry for entry in self.journal.entries() if entry.state in ("finished", "failed")]
+    def _seal(self) -> None:
+        """Write the shard from the journal, read and checked once more: it must hold all that this session knows."""
+        entries = self.journal.entries()
+        lost = len(self.ended) - sum(entry.state in ENDED for entry in entries)
+        if lost or len(entries) != len(self.jobs):
+            raise OutputError(
+                f"{self.journal.path} has lost {lost} records and {len(self.jobs) - len(entries)} jobs during this run: "
+                f"{self.target} is left as it was; run it again"
+            )
+        self._write(entries)
+
+    def _write(self, entries: Iterable[Entry]) -> None:
+        """Write the shard of those of these jobs that ended."""
+        ended = [entry for entry in entries if entry.state in ENDED]
         if ended:
             write(table_of(self.header, ended, self.header.protocol["epochs"]), self.target, force=True)
 
     def _progress(self) -> Progress:
-        done, total = len(self.scores), self.planner.total
+        done, total = len(self.ended), self.planner.total
         hours = (time.monotonic() - self.started) / 3600
         here = done - self.done_before
         per_hour = here / hours if hours > 0 else 0.0

@@ -1,35 +1,48 @@
 """The journal of a run: one SQLite file that says what is planned, claimed, finished and failed. One writer.
 
-Whatever kills the run, what was committed is there when it is started again.
+Whatever kills the run, what was committed is there when it is started again; and what became of the file in between is
+noticed: every row carries the SHA-256 of all that it says, and a tally, kept in the same transactions, how many rows there
+are and the sum (exclusive or) of their hashes, so that no row is changed, lost or set back unseen.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasbench_evs.errors import OutputError, TrainingError, one_line
+from nasbench_evs.files import flush_names
 from nasbench_evs.generators.plan import Job
 
 NAME = "journal.sqlite"
 DEATHS = 3  # of workers on one training, after which it counts as failed
+ENDED = ("finished", "failed")
 
+_COLUMNS = "id, rank, seed, sampler, teachers, state, deaths, record"
 _TABLES = """
-CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS jobs (
-    id INTEGER PRIMARY KEY,
+CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY,  -- from 1, in the order of planning
     rank TEXT NOT NULL,      -- of the architecture, in decimal: it may need 64 bits
     seed INTEGER NOT NULL,
     sampler TEXT NOT NULL,
     teachers TEXT NOT NULL,  -- ranks, separated by spaces
-    state TEXT NOT NULL DEFAULT 'planned',  -- planned, claimed, finished, failed
-    deaths INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL,     -- planned, claimed, finished, failed
+    deaths INTEGER NOT NULL,
     record TEXT,             -- JSON: what came of it
+    sha256 TEXT NOT NULL,    -- of the row
     UNIQUE (rank, seed, teachers)
+);
+CREATE TABLE tally (
+    jobs INTEGER NOT NULL,
+    sha256 TEXT NOT NULL     -- exclusive or of the hashes of all jobs and of what the run is
 );
 """
 
@@ -43,32 +56,78 @@ class Entry(NamedTuple):
     record: dict[str, Any]
 
 
+class _Row(NamedTuple):
+    """A row of `jobs` but for its hash."""
+
+    id: int
+    rank: str
+    seed: int
+    sampler: str
+    teachers: str
+    state: str
+    deaths: int
+    record: str | None
+
+    @property
+    def sha256(self) -> str:
+        """Of all that the row says. A claim says nothing that outlives its run: it counts as planned."""
+        return _sha256(self._replace(state="planned") if self.state == "claimed" else self)
+
+    def entry(self, record: dict[str, Any] | None = None) -> Entry:
+        """The row with its record, which the caller may have already."""
+        job = Job(int(self.rank), self.seed, self.sampler, tuple(map(int, self.teachers.split())))
+        return Entry(self.id, job, self.state, json.loads(self.record or "{}") if record is None else record)
+
+
 class Journal:
-    """An open journal; use as a context manager. OutputError if it cannot be written, or another run has it open."""
+    """An open journal; use as a context manager, and `start` it first.
+
+    OutputError if it cannot be written, is damaged, or another run has it open.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = Path(folder) / NAME
+        self._first: Sequence[Job] = ()
+        self._known: Mapping[Job, dict[str, Any]] = {}
+        folder = self.path.parent
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
             raise OutputError(f"cannot write {self.path}: {reason}") from None
+        self._db.text_factory = lambda text: text.decode(errors="replace")  # what is damaged has its hash to say so
         try:
             with self._errors():
                 self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-                # Commits survive the death of the process at once, that of the machine after the next checkpoint: waiting
-                # for the disk at every commit took as long as short trainings themselves.
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = NORMAL")
                 self._db.execute("BEGIN EXCLUSIVE")
-                for statement in _TABLES.split(";"):
-                    self._db.execute(statement)
-                self._db.execute("UPDATE jobs SET state = 'planned' WHERE state = 'claimed'")
+                self._new = self._look()
                 self._db.execute("COMMIT")
+                # With a rollback journal all that was committed is in this one file, under its hashes, and with FULL on the
+                # disk: a lost write-ahead log would set the run back unseen. benchmarks/journal.py measures what it costs.
+                self._db.execute("PRAGMA journal_mode = DELETE")
+                self._db.execute("PRAGMA synchronous = FULL")
+            flush_names(folder, *(each.parent for each in made))
         except BaseException:
             self._db.close()
             raise
+
+    def _look(self) -> bool:
+        """Whether the file is new; OutputError if it is not whole, or not a journal."""
+        [(found, *_), *_] = self._db.execute("PRAGMA quick_check(1)").fetchall()
+        if found != "ok":
+            raise self._damaged(str(found))
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        columns = [name for _, name, *_ in self._db.execute("PRAGMA table_info(jobs)")]
+        if tables == {"run", "jobs"} and columns == _COLUMNS.split(", "):
+            raise OutputError(
+                f"{self.path} was begun by an older version of nasbench-evs, whose records have no hashes: finish it with "
+                f"that version, or {self._advice}"
+            )
+        if tables and (tables != {"run", "jobs", "tally"} or columns != [*_COLUMNS.split(", "), "sha256"]):
+            raise OutputError(f"{self.path} is not the journal of a run: choose another --out")
+        return not tables
 
     def __enter__(self) -> Journal:
         return self
@@ -76,20 +135,28 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
+    @property
+    def _advice(self) -> str:
+        tables = sorted(self.path.parent.glob("*.h5"))
+        return "choose another --out" + (f", and go on from {tables[0]} with --from" if tables else "")
+
+    def _damaged(self, what: str) -> OutputError:
+        return OutputError(f"{self.path} is damaged ({' '.join(what.split())[:300]}): {self._advice}")
+
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError:  # of a message that quotes the file
+            raise self._damaged("its text cannot be read") from None
         except sqlite3.DatabaseError as error:
-            text = str(error)
+            text = one_line(error)
             if "locked" in text:
                 raise OutputError(
                     f"{self.path} is in use by another run: wait for it, or choose another --out"
                 ) from None
             if "not a database" in text or "malformed" in text:
-                raise OutputError(
-                    f"{self.path} is damaged ({text}): choose another --out, and go on from the table beside it with --from"
-                ) from None
+                raise self._damaged(text) from None
             if "readonly" in text or "full" in text or "unable to open" in text or "disk I/O" in text:
                 raise OutputError(
                     f"cannot write {self.path}: {text}; what was finished is kept, run it again"
@@ -108,91 +175,171 @@ class Journal:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def start(self, identity: dict[str, Any], jobs: Sequence[Job], known: Mapping[Job, dict[str, Any]]) -> None:
-        """Write down what the run is and its first jobs; TrainingError if the journal is of another run.
+    def start(self, identity: dict[str, Any], jobs: Sequence[Job], known: Mapping[Job, dict[str, Any]]) -> list[Entry]:
+        """Write down what the run is and its first jobs, or take up what is there: all entries so far.
 
-        `known` are records made elsewhere: jobs among them are finished as soon as they are planned.
+        `known` are records made elsewhere: jobs among them are finished as soon as they are planned. TrainingError if the
+        journal is of another run or of another plan, OutputError if it lost or changed anything.
         """
         self._known = known
         wanted = {key: json.dumps(value, sort_keys=True) for key, value in identity.items()}
         with self._transaction() as db:
-            stored = dict(db.execute("SELECT key, value FROM run").fetchall())
-            for key in sorted({*stored, *wanted}) if stored else ():
-                if stored.get(key) != wanted.get(key):
-                    raise TrainingError(
-                        f"{self.path.parent} holds another run: {key} is {_short(stored.get(key))} there and "
-                        f"{_short(wanted.get(key))} here; choose another --out"
-                    )
-            if not stored:
+            if self._new:
+                for statement in _TABLES.split(";"):
+                    db.execute(statement)
                 db.executemany("INSERT INTO run VALUES (?, ?)", wanted.items())
-                self._insert(db, jobs)
+                db.execute("INSERT INTO tally VALUES (0, ?)", (_sha256(sorted(wanted.items())),))
+                entries = self._insert(db, jobs)
+            else:
+                db.execute("UPDATE jobs SET state = 'planned' WHERE state = 'claimed'")
+                entries = self._resume(wanted, jobs)
+        self._new = False
+        return entries
 
-    def add(self, jobs: Sequence[Job]) -> None:
-        """Plan further jobs, all or none of them."""
+    def _resume(self, wanted: dict[str, str], jobs: Sequence[Job]) -> list[Entry]:
+        stored = dict(self._db.execute("SELECT key, value FROM run").fetchall())
+        self._first = jobs if stored == wanted else ()
+        entries = self.entries()
+        for key in sorted({*stored, *wanted}):
+            if stored.get(key) != wanted.get(key):
+                raise TrainingError(
+                    f"{self.path.parent} holds another run: {key} is {_short(stored.get(key))} there and "
+                    f"{_short(wanted.get(key))} here; choose another --out"
+                )
+        planned = {entry.job for entry in entries}
+        if missing := [_training(job.rank, job.seed) for job in jobs if job not in planned]:
+            raise TrainingError(
+                f"{self.path} does not hold {len(missing)} of the {len(jobs)} trainings that the plan begins with "
+                f"({_some(missing)}): {self._advice}"
+            )
+        return entries
+
+    def add(self, jobs: Sequence[Job]) -> list[Entry]:
+        """Plan further jobs, all or none of them: their entries."""
         with self._transaction() as db:
-            self._insert(db, jobs)
+            return self._insert(db, jobs)
 
-    def _insert(self, db: sqlite3.Connection, jobs: Sequence[Job]) -> None:
+    def _insert(self, db: sqlite3.Connection, jobs: Sequence[Job]) -> list[Entry]:
+        count, _ = self._tally()
         rows = [
-            (
+            _Row(
+                i,
                 str(job.rank),
                 job.seed,
                 job.sampler,
                 " ".join(map(str, job.teachers)),
                 "finished" if job in self._known else "planned",
+                0,
                 json.dumps(self._known[job]) if job in self._known else None,
             )
-            for job in jobs
+            for i, job in enumerate(jobs, count + 1)
         ]
-        columns = "rank, seed, sampler, teachers, state, record"
-        db.executemany(f"INSERT INTO jobs ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
+        hashes = [row.sha256 for row in rows]
+        values = [(*row, sha256) for row, sha256 in zip(rows, hashes, strict=True)]
+        db.executemany(f"INSERT INTO jobs ({_COLUMNS}, sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        self._count(db, len(rows), *hashes)
+        return [row.entry(self._known.get(job, {})) for row, job in zip(rows, jobs, strict=True)]
 
     def claim(self, ids: Sequence[int]) -> None:
         """These jobs are being trained."""
         with self._transaction() as db:
             db.executemany("UPDATE jobs SET state = 'claimed' WHERE id = ?", [(i,) for i in ids])
 
-    def finish(self, job: int, record: dict[str, Any]) -> None:
+    def finish(self, job: int, record: dict[str, Any]) -> Entry:
         """A job ended with this record."""
         with self._transaction() as db:
-            db.execute("UPDATE jobs SET state = 'finished', record = ? WHERE id = ?", (json.dumps(record), job))
+            return self._change(db, self._row(job), state="finished", record=json.dumps(record)).entry(record)
 
-    def died(self, job: int, reason: str, record: dict[str, Any]) -> bool:
-        """A worker died on a job; True if that was once too often, and the job is `failed` with this record."""
+    def died(self, job: int, reason: str, record: dict[str, Any]) -> Entry | None:
+        """A worker died on a job; if that was once too often, the job is `failed` with this record: its entry."""
         with self._transaction() as db:
-            (deaths,) = db.execute("SELECT deaths FROM jobs WHERE id = ?", (job,)).fetchone()
-            over = deaths + 1 >= DEATHS
-            text = json.dumps({**record, "status": "failed", "reason": f"{reason}, {DEATHS} times"}) if over else None
-            db.execute(
-                "UPDATE jobs SET deaths = ?, state = ?, record = ? WHERE id = ?",
-                (deaths + 1, "failed" if over else "planned", text, job),
-            )
-        return over
+            row = self._row(job)
+            if row.deaths + 1 < DEATHS:
+                self._change(db, row, state="planned", deaths=row.deaths + 1)
+                return None
+            record = {**record, "status": "failed", "reason": f"{reason}, {DEATHS} times"}
+            row = self._change(db, row, state="failed", deaths=row.deaths + 1, record=json.dumps(record))
+            return row.entry(record)
 
     def plan_again(self, ids: Sequence[int]) -> None:
         """These jobs failed for a reason that was not theirs."""
         with self._transaction() as db:
-            statement = "UPDATE jobs SET state = 'planned', deaths = 0, record = NULL WHERE id = ?"
-            db.executemany(statement, [(i,) for i in ids])
+            for i in ids:
+                self._change(db, self._row(i), state="planned", deaths=0, record=None)
+
+    def _change(self, db: sqlite3.Connection, row: _Row, **changes: Any) -> _Row:
+        changed = row._replace(**changes)
+        statement = "UPDATE jobs SET state = ?, deaths = ?, record = ?, sha256 = ? WHERE id = ?"
+        db.execute(statement, (changed.state, changed.deaths, changed.record, changed.sha256, row.id))
+        self._count(db, 0, row.sha256, changed.sha256)
+        return changed
+
+    def _count(self, db: sqlite3.Connection, jobs: int, *hashes: str) -> None:
+        """Add so many jobs to the tally, and take these hashes into its sum, or out of it if they are in."""
+        count, total = self._tally()
+        db.execute("UPDATE tally SET jobs = ?, sha256 = ?", (count + jobs, _sum(total, *hashes)))
 
     def entries(self) -> list[Entry]:
-        """All jobs, in the order of planning."""
+        """All jobs as the file has them, in the order of planning; OutputError if it lost or changed any."""
         with self._errors():
-            rows = self._db.execute(
-                "SELECT id, rank, seed, sampler, teachers, state, record FROM jobs ORDER BY id"
-            ).fetchall()
-        try:
-            return [self._entry(*row) for row in rows]
-        except ValueError as error:
-            raise OutputError(
-                f"{self.path} is damaged ({one_line(error)[:100]}): choose another --out, and go on from the table beside it "
-                f"with --from"
-            ) from None
+            rows = self._rows("")
+            count, total = self._tally()
+            run = sorted(self._db.execute("SELECT key, value FROM run").fetchall(), key=repr)
+        if len(rows) < count:
+            there = {row.id for row in rows}
+            lost = (self._name(i) for i in range(1, count + 1) if i not in there)
+            raise self._damaged(f"{count - len(rows)} of {count} jobs are lost: {_some(itertools.islice(lost, 4))}")
+        if len(rows) > count or total != _sum(_sha256(run), *(row.sha256 for row in rows)):
+            raise self._damaged("its jobs are not those that its tally counts")
+        return [row.entry() for row in rows]
 
-    @staticmethod
-    def _entry(i: int, rank: str, seed: int, sampler: str, teachers: str, state: str, record: str | None) -> Entry:
-        job = Job(int(rank), seed, sampler, tuple(map(int, teachers.split())))
-        return Entry(i, job, state, json.loads(record or "{}"))
+    def _row(self, job: int) -> _Row:
+        rows = self._rows("WHERE id = ?", job)
+        if not rows:
+            raise self._damaged(f"lost: {self._name(job)}")
+        return rows[0]
+
+    def _rows(self, where: str, *values: int) -> list[_Row]:
+        """Rows in the order of planning, each checked against its hash."""
+        found = self._db.execute(f"SELECT {_COLUMNS}, sha256 FROM jobs {where} ORDER BY id", values).fetchall()
+        rows = [(_Row(*columns), sha256) for *columns, sha256 in found]
+        damaged = [self._name(row.id, row) for row, sha256 in rows if row.sha256 != sha256]
+        if damaged:
+            raise self._damaged(f"not what was written down: {_some(damaged)}")
+        return [row for row, _ in rows]
+
+    def _tally(self) -> tuple[int, str]:
+        rows = self._db.execute("SELECT jobs, sha256 FROM tally").fetchall()
+        if len(rows) != 1 or not isinstance(rows[0][0], int) or not re.fullmatch("[0-9a-f]{64}", str(rows[0][1])):
+            raise self._damaged("its tally of jobs cannot be read")
+        return rows[0]
+
+    def _name(self, i: int, row: _Row | None = None) -> str:
+        """A job as the plan has it, or else as its row has, which may be what is damaged."""
+        if isinstance(i, int) and 1 <= i <= len(self._first):  # damage leaves no id an integer for sure
+            return _training(self._first[i - 1].rank, self._first[i - 1].seed)
+        return f"job {i}" if row is None else _training(row.rank, row.seed)
+
+
+def _training(rank: int | str, seed: int) -> str:
+    return f"architecture {rank} with seed {seed}"
+
+
+def _some(names: Iterator[str] | Sequence[str]) -> str:
+    first = list(names)
+    return ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
+
+
+def _sha256(values: Sequence[Any]) -> str:
+    """Of values as SQLite may give them, bytes where damage made them so."""
+    return hashlib.sha256(json.dumps(values, default=repr).encode()).hexdigest()
+
+
+def _sum(*hashes: str) -> str:
+    total = 0
+    for each in hashes:
+        total ^= int(each, 16)
+    return f"{total:064x}"
 
 
 def _short(value: str | None) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nasbench_evs.datasets.boosting import boosting
 
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.split import blocks
@@ -200,6 +199,8 @@ def _baselines(
     recipe: Recipe, dataset: Dataset, path: Path, device: str, stage: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """Boosting on counts and with the last events, and a GRU, each once; those that `path` has already are kept."""
+    from nasbench_evs.datasets.boosting import boosting
+
     found: list[dict[str, Any]] = []
     if path.exists():
         try:

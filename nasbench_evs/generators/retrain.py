@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,9 +80,10 @@ def verify_sample(
     *,
     seed: int = 0,
     device: str = "cpu",
+    here: bool = False,
     report: Callable[[int, int], None] = lambda *_: None,
 ) -> list[Check]:
-    """Train a random sample of a table's records again.
+    """Train a random sample of a table's records again; with `here`, of those that this machine recorded.
 
     On the machine type and versions of the record, every loss and score must come out exactly, also those without a block.
     Elsewhere the validation score must, within SEED_DEVIATIONS standard deviations between seeds, or TOLERANCE where no
@@ -97,6 +99,12 @@ def verify_sample(
     if not len(rows):
         raise NotRecorded("no record can be trained again: all have teachers, failed, or name no seed")
     retrainer = Retrainer(table.header, device)
+    if here:
+        machines = [_known_machines(table, row, retrainer.machine) for row in range(len(table.hardware["cpu"]))]
+        ours = [row for row, (then, now) in enumerate(machines) if then == now]
+        rows = rows[np.isin(table["hardware"][rows], ours)]
+        if not len(rows):
+            raise NotRecorded("no record was trained on this machine with these versions: verify without --here")
     chosen = np.sort(np.random.default_rng(seed).choice(rows, min(sample, len(rows)), replace=False))
     noise = seed_noise(table).std
     tolerance = TOLERANCE if np.isnan(noise) else SEED_DEVIATIONS * noise
@@ -107,7 +115,7 @@ def verify_sample(
         recorded, repeated = float(table["valid_score"][row]), float(again["valid_score"][0])
         difference = max(_difference(table[name][row], again[name][0]) for name in _COMPARED)
         begun = max(_difference(*_relative(table[name][row, :1], again[name][0, :1])) for name in _LOSSES)
-        then, now = _machines(table, row, again)
+        then, now = _known_machines(table, int(table["hardware"][row]), retrainer.machine)
         rounding = _but_rounding(then) == _but_rounding(now)
         if then == now:
             passed = difference == 0
@@ -137,15 +145,22 @@ def _difference(recorded: np.ndarray, repeated: np.ndarray) -> float:
         return float(np.nanmax(np.abs(recorded - repeated), initial=0.0))
 
 
-def _machines(table: Table, row: int, again: Table) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The machine of a record, and that of its repetition, in what the record says of its own."""
-    at = table["hardware"][row]
-    now = {name: array[again["hardware"][0]] for name, array in again.hardware.items()}
+def _known_machines(table: Table, at: int, machine: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A machine of the table, and this one, in what the table says of its own."""
+    now = {name: value.encode() if isinstance(value, str) else value for name, value in machine.items()}
     if at < 0:
         return {}, now
     then = {name: array[at] for name, array in table.hardware.items()}
     unsaid = [name for name in _DETAILS if not then[name]]  # older records name the processor only
     return then, {name: b"" if name in unsaid else value for name, value in now.items()}
+
+
+def verified_line(checks: Sequence[Check], machine: Mapping[str, Any]) -> str:
+    """What a table says of records that came out exactly on the machine that had recorded them."""
+    details = ", ".join(f"{name} {machine[name]}" for name in _DETAILS if machine[name])
+    torch = json.loads(machine["versions"])["torch"]
+    day = datetime.now(UTC).date().isoformat()
+    return f"{day}: {len(checks)} records trained again, exactly, on {machine['cpu']} ({details}), torch {torch}"
 
 
 def _but_rounding(machine: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ ATTRIBUTES = (
     "score_at",  # SCORE_AT, as the protocol says: where a training's score is read
     "optional_json",  # the optional columns that the file has, by their paths
     "results_sha256",  # over the same attributes, and the columns that merging compares or that name a training
+    "verified_json",  # a line for each time that a machine trained some of its records again, exactly; under no hash
 )
 
 SCORE_AT = ("best epoch", "end")  # by validation score, from the curves; or final/*, after the last step

@@ -37,7 +37,9 @@ def merge(tables: Sequence[Table], names: Sequence[str] | None = None) -> Table:
         columns, hardware = canonical({name: array[kept] for name, array in columns.items()}, hardware)
     created = max(table.header.created for table in tables)
     code = ", ".join(sorted({part for table in tables for part in table.header.code.split(", ")}))
-    return Table(replace(first.header, created=created, code=code, library=Header.library), columns, hardware)
+    verified = tuple(sorted({line for table in tables for line in table.header.verified}))
+    header = replace(first.header, created=created, code=code, verified=verified, library=Header.library)
+    return Table(header, columns, hardware)
 
 
 def _check_headers(first: Table, other: Table, first_name: str, other_name: str) -> None:

@@ -129,12 +129,14 @@ def agreement(valid: np.ndarray, test: np.ndarray, *, sign: int = 1) -> Agreemen
         taus.append(kendalltau(filled[rows, by], np.nan_to_num(test[rows, 1 - by], nan=-np.inf)).statistic)
     means = sign * np.nanmean(valid, axis=1)
     return Agreement(
-        len(valid),
-        *(float(_ratio(*part, 2)[0]) for part in parts),
-        *(float(np.sqrt(max(0.0, value[0]))) for value in parts[1]),
-        float(np.mean(taus)),
-        float(np.nanmean(means)),
-        float(sign * np.nanmax(sign * means)),
+        architectures=len(valid),
+        r_all=float(_ratio(*parts[0], 2)[0]),
+        r_half=float(_ratio(*parts[1], 2)[0]),
+        signal=float(max(0.0, parts[1][0][0]) ** 0.5),
+        noise=float(parts[1][1][0] ** 0.5),
+        tau_half=float(np.mean(taus)),
+        mean=float(np.nanmean(means)),
+        best=float(sign * np.nanmax(sign * means)),
     )
 
 

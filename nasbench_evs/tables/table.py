@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,7 @@ CURVES = ("epochs", "best")
 
 @dataclass(frozen=True)
 class Header:
-    """What all records of a table share; tables merge only if all but created, library and code agree."""
+    """What all records of a table share; tables merge only if all but created, library, code and verified agree."""
 
     space: SearchSpace
     dataset: str
@@ -52,6 +52,7 @@ class Header:
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     library: str = f"nasbench-evs {nasbench_evs.__version__}"
     code: str = nasbench_evs.__version__
+    verified: tuple[str, ...] = ()  # which machines trained some of their records again, and that they came out exactly
 
     def __post_init__(self) -> None:
         for name, kind in (("space", SearchSpace), ("protocol", dict), ("metric", Metric), ("dataset", str)):
@@ -106,6 +107,7 @@ class Header:
             "created": self.created,
             "library": self.library,
             "code": self.code,
+            "verified_json": to_json(self.verified),
         }
 
     @classmethod
@@ -127,6 +129,7 @@ class Header:
             created=attributes["created"],
             library=attributes["library"],
             code=attributes["code"],
+            verified=tuple(map(str, json.loads(attributes.get("verified_json", "[]")))),
         )
         if attributes.get("score_at", header.score_at) != header.score_at:
             raise TableFormatError(f"score_at {attributes['score_at']!r}: the protocol has {header.score_at!r}")
@@ -349,6 +352,11 @@ class Table:
     def reference_sha256(self) -> str:
         """What surrogates call the table that they were fitted to: its results; of format 1 the content."""
         return self.results_sha256 if self.version > 1 else self.content_sha256
+
+    def stating(self, verified: str) -> Table:
+        """The same records, and in the header one more line of what was verified."""
+        header = replace(self.header, verified=tuple(sorted({*self.header.verified, verified})))
+        return Table(header, self.columns, self.hardware)
 
     def select(self, rows: np.ndarray) -> Table:
         """The records at these positions or under this mask."""

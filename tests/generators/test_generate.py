@@ -1,5 +1,6 @@
 """Runs: whatever happens to their processes, the table is the same."""
 
+import contextlib
 import json
 import os
 import random
@@ -16,12 +17,14 @@ import pytest
 from nasbench_evs.errors import NasbenchError, OutputError, RecipeError, TrainingError
 from nasbench_evs.generators.executor import Executor, Hand, Heard
 from nasbench_evs.generators.generate import generate
+from nasbench_evs.generators.journal import Journal
+from nasbench_evs.generators.plan import Planner
 from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.generators.shard import records_of
 from nasbench_evs.tables import merge, read, verify, write
 from tests.generators.conftest import SMALL
 
-CLOCKED = ("train_seconds", "eval_seconds")
+CLOCKED = ("train_seconds", "eval_seconds", "cpu_seconds")
 COMMAND = Path(sys.executable).parent / "nasbench-evs"
 
 
@@ -132,7 +135,7 @@ def test_a_training_that_kills_its_worker_three_times_is_a_failed_record(values,
         "        return before(architecture, *a, **k)\n"
         "    t.train = train\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     spoiled = read(generate(recipe, tmp_path / "spoiled"))
     assert spoiled["status"].tolist() == [b"ok", b"ok", b"failed", b"ok"]
     assert b"SIGKILL" in spoiled["reason"][2]
@@ -153,11 +156,12 @@ def test_a_protocol_under_which_everything_fails_stops_the_run(values, tmp_path,
         "        raise RuntimeError('no such kernel')\n"
         "    t.train = train\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    for _ in range(2):  # again, and not a table full of failures
-        with pytest.raises(TrainingError, match="every training fails: RuntimeError: no such kernel"):
-            generate(Recipe.from_dict(values), tmp_path / "run")
-    monkeypatch.delenv("PYTHONPATH")  # mended, the same run trains everything
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+        for _ in range(2):  # again, and not a table full of failures
+            with pytest.raises(TrainingError, match="every training fails: RuntimeError: no such kernel"):
+                generate(Recipe.from_dict(values), tmp_path / "run")
+    # Mended, the same run trains everything.
     assert set(read(generate(Recipe.from_dict(values), tmp_path / "run"))["status"]) == {b"ok"}
 
 
@@ -175,9 +179,8 @@ def test_a_table_that_the_run_did_not_write_is_left_alone(recipe, undisturbed, t
 @pytest.mark.parametrize("damage", ["delete", "spoil"])
 def test_lost_or_damaged_logits_are_made_again(undisturbed, recipe, tmp_path, damage):
     generate(recipe, tmp_path)
-    with sqlite3.connect(tmp_path / "journal.sqlite") as db:
-        db.execute("UPDATE jobs SET state = 'planned', record = NULL WHERE teachers != ''")
-    db.close()
+    with Journal(tmp_path) as journal:
+        journal.plan_again([entry.id for entry in journal.entries() if entry.job.teachers])
     for file in (tmp_path / "logits").iterdir():
         file.unlink() if damage == "delete" else file.write_bytes(b"xx")
     same(undisturbed, read(generate(recipe, tmp_path)))
@@ -246,7 +249,7 @@ def test_sigterm_leaves_a_shard_of_what_is_finished(values, tmp_path, home):
     run = start(recipe, tmp_path / "run")
     journal = tmp_path / "run" / "journal.sqlite"
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (journal.exists() and journal.stat().st_size > 80_000):
+    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b'"status": "ok"') > 1):
         time.sleep(0.2)
     run.send_signal(signal.SIGTERM)
     _, errors = run.communicate(timeout=60)
@@ -256,10 +259,22 @@ def test_sigterm_leaves_a_shard_of_what_is_finished(values, tmp_path, home):
     assert 0 < len(read(tmp_path / "run" / "table.h5")) < 500
 
 
+def finished(folder):
+    """The finished records of a run whose driver is dead."""
+    if not (folder / "journal.sqlite").exists():
+        return {}
+    with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as db:
+        tables = db.execute("SELECT name FROM sqlite_master WHERE name = 'jobs'").fetchall()
+        return dict(db.execute("SELECT id, record FROM jobs WHERE state = 'finished'")) if tables else {}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds worker processes in /proc")
 def test_killed_at_twenty_random_moments(undisturbed, values, tmp_path):
-    """kill -9 of the driver, of a worker, of both: after resuming, the table is that of an undisturbed run."""
+    """kill -9 of the driver, of a worker, of both: after resuming, the table is that of an undisturbed run.
+
+    No finished record is lost or made again: its seconds, which no second training repeats, stay what they were.
+    """
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(toml(values))
     chance = random.Random(0)
@@ -267,6 +282,7 @@ def test_killed_at_twenty_random_moments(undisturbed, values, tmp_path):
     while kills < 20:
         out = tmp_path / f"run{rounds}"
         rounds += 1
+        kept = {}
         while True:
             run = start(recipe, out, "--workers", "2")
             while kills < 20:
@@ -283,11 +299,14 @@ def test_killed_at_twenty_random_moments(undisturbed, values, tmp_path):
                     break
             _, errors = run.communicate(timeout=300)
             assert "Traceback" not in errors
+            before, kept = kept, finished(out)
+            assert kept.items() >= before.items()
             if run.returncode == 0:
                 break
             # Beside the driver's own death only that of a worker at its start ends a run, and says so.
             assert run.returncode == -signal.SIGKILL or "before it trained anything" in errors, errors
         same(undisturbed, read(out / "table.h5"))
+        assert len(kept) == len(undisturbed)
     assert kills == 20
 
 
@@ -353,3 +372,106 @@ def test_a_worker_that_dies_at_its_start_stops_no_run_that_goes_on(values, tmp_p
     stub = Stub([[{"death": "no torch here"}]])
     with pytest.raises(TrainingError, match=r"the worker died \(no torch here\) before it trained anything"):
         generate(Recipe.from_dict(values), tmp_path / "none")
+
+
+def resumed(recipe, folder, content, monkeypatch, records=()):
+    """Take a run up from these bytes of its journal, with a worker that has these records."""
+    folder.mkdir()
+    (folder / "journal.sqlite").write_bytes(content)
+    machine = {"cpu": "one", "gpu": "", "threads": 1, "versions": "{}"}
+    stub = Stub([[{"machine": machine}, *["record"] * 20]], dict(records))
+    monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
+    return generate(recipe, folder)
+
+
+@pytest.fixture
+def interrupted(values, tmp_path, home, undisturbed, monkeypatch):
+    """A recipe, the bytes of the journal of its run, of which some is left to do, its table, and all records."""
+    values["plan"] = {"random": 9, "repeated": 3, "seeds": 1}
+    recipe = Recipe.from_dict(values)
+    known = records_of(undisturbed)
+    whole = read(generate(recipe, tmp_path / "whole", known=undisturbed))
+    with Journal(tmp_path / "whole") as journal:
+        journal.plan_again([2, 9])
+    records = {job.rank: record for job, record in known.items() if job.seed == 0 and not job.teachers}
+    return recipe, (tmp_path / "whole" / "journal.sqlite").read_bytes(), whole, records
+
+
+def test_a_run_is_taken_up_from_its_journal(interrupted, tmp_path, monkeypatch):
+    recipe, content, whole, records = interrupted
+    same(whole, read(resumed(recipe, tmp_path / "run", content, monkeypatch, records)))
+
+
+def test_no_changed_byte_of_a_journal_becomes_a_sealed_score(interrupted, tmp_path, monkeypatch):
+    recipe, content, whole, records = interrupted
+    chance = random.Random(0)
+    refused = 0
+    for i in range(40):
+        damaged = bytearray(content)
+        for at in chance.sample([at for at, byte in enumerate(content) if byte], 1 + i % 3):
+            damaged[at] = chance.randrange(256)
+        folder = tmp_path / str(i)
+        try:
+            same(whole, read(resumed(recipe, folder, damaged, monkeypatch, records)))
+        except NasbenchError as error:
+            assert "\n" not in str(error)
+            assert not (folder / "table.h5").exists()
+            refused += 1
+    assert refused > 20
+
+
+def test_a_journal_that_loses_a_job_during_the_run_seals_nothing(interrupted, tmp_path, monkeypatch):
+    recipe, content, _, records = interrupted
+    claim = Journal.claim
+
+    def spoil(journal, ids):
+        claim(journal, ids)
+        journal._db.execute("DELETE FROM jobs WHERE id = 4")
+
+    monkeypatch.setattr(Journal, "claim", spoil)
+    with pytest.raises(OutputError, match="1 of 9 jobs are lost: architecture"):
+        resumed(recipe, tmp_path / "run", content, monkeypatch, records)
+    assert not (tmp_path / "run" / "table.h5").exists()
+
+
+def test_a_journal_that_is_set_back_during_the_run_seals_nothing(interrupted, tmp_path, monkeypatch):
+    """As a copy put back over it would: whole in itself, but less than the run knows."""
+    recipe, content, _, records = interrupted
+    entries, seen = Journal.entries, []
+
+    def set_back(journal):
+        seen.append(entries(journal))
+        return seen[0]
+
+    monkeypatch.setattr(Journal, "entries", set_back)
+    with pytest.raises(OutputError, match="has lost 2 records and 0 jobs during this run"):
+        resumed(recipe, tmp_path / "run", content, monkeypatch, records)
+    assert not (tmp_path / "run" / "table.h5").exists()
+
+
+def test_what_is_recorded_is_parsed_once(recipe, tmp_path, home, monkeypatch):
+    """When the run starts and before it is sealed, and not for every batch and every shard between."""
+    read_at = []
+    entries = Journal.entries
+    monkeypatch.setattr(Journal, "entries", lambda journal: read_at.append(1) or entries(journal))
+    monkeypatch.setattr("nasbench_evs.generators.generate.SHARD_EVERY", 0.0)
+    generate(recipe, tmp_path)
+    assert len(read_at) == 1
+    generate(recipe, tmp_path)
+    assert len(read_at) == 3
+
+
+def test_the_score_at_the_end_leads_where_a_record_has_one(values, tmp_path, home, monkeypatch, undisturbed):
+    values["plan"] = {"random": 2}
+    records = {job.rank: record for job, record in records_of(undisturbed).items()}
+    ranks = [job.rank for job in Planner(Recipe.from_dict(values), undisturbed.header.space).first]
+    ended = {
+        rank: {**records[rank], "final": {"valid_score": score}}
+        for rank, score in zip(ranks, (0.25, 0.125), strict=True)
+    }
+    machine = records[ranks[0]]["machine"]
+    stub = Stub([[{"machine": machine}, "record", "record"]], ended)
+    monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
+    seen = []
+    generate(Recipe.from_dict(values), tmp_path, report=seen.append)
+    assert seen[-1].best == 0.25
