@@ -120,6 +120,8 @@ def verify_command(table: Path, sample: int, sample_seed: int, device: str, here
     if sample < 0 or sample_seed < 0:
         raise InvalidQuery(f"--sample {sample} --sample-seed {sample_seed}: expected 0 or more")
     opened = read(table)
+    if here and opened.version == 1:
+        raise InvalidQuery(f"{table} is of format 1, which cannot say what was verified: leave --here out")
     try:
         passed = verify(opened)
     except NasbenchError as error:

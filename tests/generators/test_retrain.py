@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.machine import code_commit
 from nasbench_evs.generators.retrain import TOLERANCE, verify_sample
 from nasbench_evs.locations import shipped_tables
-from nasbench_evs.tables import Table, read, verify, write
+from nasbench_evs.tables import Table, merge, read, verify, write
 from nasbench_evs.tables.format import FINAL
 from tests.conftest import with_protocol
 from tests.contracts import BenchmarkContract
@@ -197,6 +199,36 @@ def test_the_command_says_what_came_out(path, table, tmp_path, capsys):
     with pytest.raises(TableFormatError, match="1 of 1 records do not come out again"):
         cli.main(["table", "verify", str(tmp_path / "wrong.h5"), "--sample", "1"], standalone_mode=False)
     assert "NO  " in capsys.readouterr().out
+
+
+def test_a_table_says_which_machines_verified_it(end_path, tmp_path, capsys):
+    write(read(end_path), tmp_path / "t.h5")
+    command = ["table", "verify", str(tmp_path / "t.h5"), "--sample", "1", "--here"]
+    cli.main(command, standalone_mode=False)
+    stated = read(tmp_path / "t.h5")
+    assert len(stated.header.verified) == 1
+    assert "1 records trained again, exactly, on" in stated.header.verified[0]
+    assert stated.content_sha256 == read(end_path).content_sha256
+    assert merge([stated, read(end_path)]).header.verified == stated.header.verified
+    capsys.readouterr()
+    cli.main(["table", "info", str(tmp_path / "t.h5")], standalone_mode=False)
+    assert stated.header.verified[0] in capsys.readouterr().out
+    elsewhere = Table(stated.header, stated.columns, {**stated.hardware, "model": np.array([b"another"])})
+    write(elsewhere, tmp_path / "t.h5", force=True)
+    with pytest.raises(NotRecorded, match="verify without --here"):
+        cli.main(command, standalone_mode=False)
+    with pytest.raises(InvalidQuery, match="--here goes with --sample"):
+        cli.main([*command[:3], "--here"], standalone_mode=False)
+
+
+def test_tables_of_format_1_are_never_rewritten(tmp_path):
+    """Their surrogates refer to them by the hash of that format."""
+    path = tmp_path / "t.h5"
+    shutil.copy(shipped_tables()["bpic2012", "seqnas"], path)
+    before = path.read_bytes()
+    with pytest.raises(InvalidQuery, match="is of format 1, which cannot say what was verified: leave --here out"):
+        cli.main(["table", "verify", str(path), "--sample", "1", "--here"], standalone_mode=False)
+    assert path.read_bytes() == before
 
 
 def test_an_architecture_that_diverges_answers_as_its_record_would(home, tmp_path):

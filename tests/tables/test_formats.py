@@ -8,6 +8,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nasbench_evs.errors import MergeConflict, TableFormatError
 from nasbench_evs.locations import shipped_tables
@@ -127,6 +129,26 @@ def test_frames(end_table):
     assert frame.best_epoch.isna().all()
     assert set(frame.code_commit) == {"c" * 40}
     assert not [name for name in frame if name.startswith("test_curve")]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    ranks=st.lists(st.integers(0, 8), min_size=1, max_size=9, unique=True),
+    epochs=st.integers(1, 4),
+    failing=st.sets(st.integers(0, 8)),
+    without=st.sets(st.sampled_from([name for name, column in COLUMNS.items() if column.optional])),
+)
+def test_what_is_written_is_read(tmp_path, ranks, epochs, failing, without):
+    """Whichever optional columns there are."""
+    made = make_end_table(ranks, epochs=epochs, failing=sorted(failing) if epochs > 1 else ())
+    kept = {name: array for name, array in made.columns.items() if name not in without}
+    table = Table(made.header, kept, made.hardware)
+    write(table, tmp_path / "t.h5", force=True)
+    back = read(tmp_path / "t.h5")
+    assert back.content_sha256 == table.content_sha256
+    assert set(back.columns) == set(kept)
+    for name in COLUMNS:
+        assert np.array_equal(back[name], table[name], equal_nan=table[name].dtype.kind == "f"), name
 
 
 def test_anybody_can_repeat_the_hashes(tmp_path, end_table):
