@@ -228,8 +228,8 @@ class _Trainings(NamedTuple):
 class TableBenchmark(Benchmark):
     """Answers from recorded trainings only.
 
-    A training that failed has no score and is left out of means; one that diverged counts with the best epoch it
-    reached. An architecture none of whose trainings has a score gets NaN.
+    A training that failed has no score and is left out of means; so is one that diverged, unless scores are read at the best
+    epoch: then it counts with the best that it reached. An architecture none of whose trainings has a score gets NaN.
     """
 
     instant = True

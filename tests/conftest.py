@@ -53,12 +53,12 @@ def make_table(ranks, seeds=0, *, scores=None, header=None, epochs=3, **columns)
         base = (ranks.astype(float) * 7 + seeds * 3) % 11
         scores = 0.5 + (base[:, None] + np.arange(epochs)) / 100
     made = {"sampler": "random", "distilled": 0, "epochs_run": epochs, "test_curve": np.asarray(scores) - 0.01}
+    made["train_seconds"] = np.full(np.shape(scores), 0.5)
     return Table.build(
         header,
         choices=header.space.unrank_many(ranks),
         seed=seeds,
         valid_curve=scores,
-        train_seconds=np.full(np.shape(scores), 0.5),
         **{**made, **columns},
     )
 

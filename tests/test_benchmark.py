@@ -330,3 +330,51 @@ def test_what_cannot_be_loaded(arguments, error, message):
 def test_unknown_source():
     with pytest.raises(InvalidQuery, match="'oracle': expected one of auto, table, surrogate"):
         nb.load("digits", source="oracle")
+
+
+class TestScoresAtTheEnd(BenchmarkContract):
+    """A table whose trainings have a score of their own, and no test curves."""
+
+    @pytest.fixture
+    def bench(self, end_table):
+        return TableBenchmark(end_table)
+
+    def known(self, bench):
+        return bench.space.architectures(bench.pool)
+
+    def test_a_query_without_an_epoch_reads_it_and_one_with_an_epoch_the_curve(self, bench, end_table):
+        five = bench.space.unrank(5)
+        assert bench.query(five).value == end_table["valid_score"][4]
+        assert bench.query(five, split="test").value == end_table["test_score"][4]
+        for epoch in (1, 2, 3):  # also the last
+            score = bench.query(five, epoch=epoch)
+            assert score.value == end_table["valid_curve"][4, epoch - 1] != bench.query(five).value
+            assert (score.epoch, score.seconds) == (epoch, 3.0 * epoch)
+        assert bench.query(five).seconds == 11.0  # the validation split at the end included
+
+    def test_what_diverged_has_no_score_but_took_its_time(self, bench, end_table):
+        two = bench.space.unrank(2)
+        assert np.isnan(bench.query(two, seed=2).value)
+        assert bench.query(two, seed=2).seconds == 3.0
+        assert bench.query(two, seed=2, epoch=1).value == end_table["valid_curve"][3, 0]
+        score = bench.query(two)
+        assert (score.trainings, score.value) == (2, pytest.approx(end_table["valid_score"][1:3].mean()))
+
+    def test_without_test_curves_epochs_of_the_test_split_are_not_recorded(self, bench):
+        architectures = self.known(bench)
+        for query in (
+            lambda: bench.query(architectures[0], split="test", epoch=1),
+            lambda: bench.query(architectures[0], split="test", epoch=3, seed=0),
+            lambda: bench.query_many(architectures, split="test", epoch=2),
+        ):
+            with pytest.raises(
+                NotRecorded, match="no test scores of single epochs: leave epoch out, or use split='valid'"
+            ):
+                query()
+        with pytest.raises(NotRecorded, match="epoch 4 is not recorded: expected 1 to 3"):
+            bench.query(architectures[0], split="test", epoch=4)
+
+    def test_records(self, bench, end_table):
+        records = bench.records(bench.space.unrank(2))
+        assert records.valid_score.tolist()[:2] == end_table["valid_score"][1:3].tolist()
+        assert {"valid_curve.3", "valid_blocks.9", "code_commit"} <= set(records)

@@ -232,6 +232,34 @@ def test_import_merge_verify_info_export(capsys, tmp_path):
         assert "valid_curve.3" in frame
 
 
+def test_commands_on_scores_at_the_end(capsys, tmp_path, end_table):
+    write(end_table, tmp_path / "t.h5")
+    code, out, _ = run(capsys, "table", "verify", tmp_path / "t.h5")
+    assert code == 0
+    assert "ok  valid_blocks belong to a score" in out
+    facts = json.loads(run(capsys, "table", "info", tmp_path / "t.h5", "--format", "json")[1])
+    assert (facts["format"], facts["score at"], facts["commits"]) == (2, "end", {"c" * 40: 6})
+    assert "final/valid_score" in facts["optional columns"]
+    assert facts["results sha256"] == end_table.results_sha256
+    assert json.loads(run(capsys, "table", "info", "datasets/digits/ffn-3.h5", "--format", "json")[1])["format"] == 1
+    assert run(capsys, "table", "merge", tmp_path / "t.h5", tmp_path / "t.h5", "--out", tmp_path / "m.h5")[0] == 0
+    assert read(tmp_path / "m.h5").content_sha256 == end_table.content_sha256
+    for form in ("csv", "parquet"):
+        out_file = tmp_path / f"out.{form}"
+        assert run(capsys, "table", "export", tmp_path / "t.h5", "--format", form, "--out", out_file)[0] == 0
+        import pandas as pd
+
+        frame = pd.read_csv(out_file) if form == "csv" else pd.read_parquet(out_file)
+        assert np.allclose(frame.valid_score, end_table["valid_score"], equal_nan=True)
+        assert {"valid_curve.1", "valid_curve.3", "test_blocks.9", "code_commit"} <= set(frame)
+    answer = json.loads(run(capsys, "query", tmp_path / "t.h5", "--arch", "3-4", "--format", "json")[1])[0]
+    assert answer["value"] == pytest.approx(end_table["valid_score"][4])
+    fails(
+        capsys, "no test scores of single epochs", "query", tmp_path / "t.h5", "--arch", "3-4", "--split", "test",
+        "--epoch", "2",
+    )  # fmt: skip
+
+
 def test_verify_names_the_file(capsys, tmp_path):
     sound = make_table([0], epochs=1)
     wrong = Table(sound.header, {**sound.columns, "valid_curve": sound["valid_curve"] + 3}, sound.hardware)

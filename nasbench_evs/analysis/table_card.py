@@ -180,6 +180,12 @@ def _scores(table: Table, boosting: Mapping[str, Any] | None, baselines: Sequenc
     labels = int(table.header.protocol.get("subset") or 0)
     if labels:
         lines += ["", f"All on the same {labels:,} sequences."]
+    trained = int(table.header.protocol.get("train") or 0)
+    if trained:
+        lines += [
+            "",
+            f"All trained on the same {trained:,} sequences and scored on the whole validation and test splits.",
+        ]
     return lines
 
 

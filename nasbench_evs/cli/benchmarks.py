@@ -48,7 +48,7 @@ def list_command(form: str) -> None:
 @click.option("--space", help="Space, where a dataset has several.")
 @click.option("--source", default="auto", help="auto, table, surrogate or train.  [default: auto]")
 @click.option("--split", default="valid", help="valid or test.  [default: valid]")
-@click.option("--epoch", type=int, help="Read the score at this epoch, not at the best one.")
+@click.option("--epoch", type=int, help="Read the curve at this epoch, not the score of the training.")
 @click.option("--seed", type=int, help="The training with this seed, not the mean over seeds.")
 @click.option("--distilled", is_flag=True, help="Trainings with teachers.")
 @FORMAT

@@ -120,6 +120,8 @@ def verify_command(table: Path, sample: int, sample_seed: int, device: str, here
     if sample < 0 or sample_seed < 0:
         raise InvalidQuery(f"--sample {sample} --sample-seed {sample_seed}: expected 0 or more")
     opened = read(table)
+    if here and opened.version == 1:
+        raise InvalidQuery(f"{table} is of format 1, which cannot say what was verified: leave --here out")
     try:
         passed = verify(opened)
     except NasbenchError as error:
@@ -180,8 +182,13 @@ def card_command(table: Path, out: Path) -> None:
     if header.dataset in store.prepared():
         dataset = store.open_dataset(header.dataset)
         if dataset.fingerprint == header.fingerprint:
-            subset = header.protocol.get("subset")
-            boosting = baseline(dataset.subset(subset) if subset else dataset)
+            subset, train = (header.protocol.get(name) for name in ("subset", "train"))
+            if train:
+                from nasbench_evs.datasets.boosting import boosting as boosting_on
+
+                boosting = boosting_on(dataset, form="counts", train=train, threads=1)
+            else:
+                boosting = baseline(dataset.subset(subset) if subset else dataset)
     baselines = _baselines(table.parent / "baselines.json", header) if header.space.name == "seqnas" else []
     write_table_card(opened, table.stem, out, boosting, baselines)
     print(f"written to {out / table.stem}.md", file=sys.stderr)
@@ -191,7 +198,8 @@ def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
     """What `nasbench-evs baselines` wrote there, if it is of the same sequences."""
     if not path.exists():
         return []
-    expected = {"dataset": header.dataset, "subset": header.protocol.get("subset"), "metric": header.metric.name}
+    expected: dict[str, Any] = {"dataset": header.dataset, "metric": header.metric.name}
+    expected |= {name: header.protocol.get(name) for name in ("subset", "train")}
     needed = (
         "network",
         "trials",
@@ -201,7 +209,7 @@ def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
         "test_mean",
         "test_std",
         "valid_curves",
-        *expected,
+        *(name for name in expected if name != "train"),  # which older files do not have
     )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -212,9 +220,9 @@ def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
         raise InvalidQuery(f"{path} is not what nasbench-evs baselines writes: make it again, or move it away")
     for each in found:
         for name, value in expected.items():
-            if each[name] != value:
+            if each.get(name) != value:
                 raise InvalidQuery(
-                    f"{path} has {name} = {each[name]}, the table {value}: make it again, or move it away"
+                    f"{path} has {name} = {each.get(name)}, the table {value}: make it again, or move it away"
                 )
     return found
 

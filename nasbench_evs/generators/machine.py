@@ -51,7 +51,7 @@ def code_commit() -> str:
     package = Path(nasbench_evs.__file__).resolve().parent
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(package), *arguments]
+        command = ["git", "--no-optional-locks", "-C", str(package), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
     try:

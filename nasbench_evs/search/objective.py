@@ -61,12 +61,12 @@ class Objective:
         )
 
     def observe(self, architecture: Architecture, epoch: int | None = None) -> Observation:
-        """The score at an epoch, or at the best epoch of the whole training."""
+        """The score at an epoch, or that of the whole training."""
         answer = self.bench.query(architecture, seed=self._training(architecture), epoch=epoch)
         return Observation(self.sign * answer.value, answer.seconds)
 
     def observe_many(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`observe` of every row at its best epoch, of an instant benchmark: scores and seconds, (N,)."""
+        """`observe` of every row, the whole training, of an instant benchmark: scores and seconds, (N,)."""
         return self._observed(self.bench, choices)
 
     def _observed(self, bench: Any, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

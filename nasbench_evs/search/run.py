@@ -30,7 +30,7 @@ _IDLE = 10_000  # evaluations without any time, after which a budget of seconds 
 class Trial(NamedTuple):
     """One evaluation, in the order in which evaluations ended.
 
-    epoch     the epoch the training went to; None: the whole training, read at its best epoch
+    epoch     the epoch the training went to; None: the whole training, of which the score is read
     value     the validation score that was seen, in the benchmark's direction; NaN if the training failed
     feasible  whether the architecture keeps the constraint
     spent     evaluations so far, this one included; a part of a training counts as its share of the epochs

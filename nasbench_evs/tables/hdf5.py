@@ -157,8 +157,7 @@ def _names(header: Header, attributes: dict[str, str]) -> tuple[str, ...]:
     """The columns that a file of format 2 has."""
     optional = json.loads(attributes["optional_json"])
     known = {column.path: name for name, column in COLUMNS.items() if column.optional}
-    wrong = optional if not isinstance(optional, list) else [path for path in optional if path not in known]
-    if wrong:
+    if not isinstance(optional, list) or not set(optional) <= set(known):
         raise TableFormatError(
             f"its optional columns are {attributes['optional_json'][:80]}, of which this nasbench-evs does not know all: "
             "upgrade with pip install --upgrade nasbench-evs"

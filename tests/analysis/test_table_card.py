@@ -9,7 +9,7 @@ from nasbench_evs.errors import InvalidQuery, NotRecorded
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.tables import read, write
-from tests.conftest import make_header, make_table
+from tests.conftest import make_end_table, make_header, make_table
 
 BASELINE = {
     "network": "gru", "dataset": "made", "subset": None, "metric": "roc_auc", "trials": 3, "seeds": 2,
@@ -66,6 +66,23 @@ def test_the_card_says_what_was_recorded(table, tmp_path):
     assert (tmp_path / "seqnas.png").stat().st_size > 5000
 
 
+def test_the_card_of_scores_at_the_end(tmp_path):
+    """Without test curves, and with what the last evaluation costs."""
+    table = make_end_table(range(60), failing=[7], space=SeqNASSpace(), protocol={"train": 6000})
+    write_table_card(table, "seqnas", tmp_path, None, [BASELINE])
+    text = (tmp_path / "seqnas.md").read_text()
+    valid, test = table["valid_score"], table["test_score"]
+    assert f"| seqnas-s: mean of 59 | {np.nanmean(valid):.4f} | {np.nanmean(test):.4f} | seed 0 |" in text
+    assert "| gru | 0.6100 ± 0.0100 |" in text
+    assert "of the 59 architectures that no search chose is 1.00" in text
+    assert "CPU seconds per training on one thread (one): median 14.0, mean 13.8, largest 14.0" in text
+    assert "Outcomes: 1 diverged, 59 ok" in text
+    assert "All trained on the same 6,000 sequences and scored on the whole" in text
+    assert "score_at end" in text
+    assert " nan" not in text
+    assert (tmp_path / "seqnas.png").stat().st_size > 5000
+
+
 def test_the_card_says_whether_the_splits_agree(tmp_path):
     table = make_table(range(60), header=make_header(SeqNASSpace()))  # test scores are validation scores less 0.01
     write_table_card(table, "seqnas", tmp_path, None, [])
@@ -94,6 +111,7 @@ def test_tables_without_curves_or_scores_have_no_card(table, tmp_path):
         ([{"network": "gru"}], "is not what"),
         ([{**BASELINE, "dataset": "abank"}], "has dataset = abank, the table made"),
         ([{**BASELINE, "subset": 7}], "has subset = 7, the table None"),
+        ([{**BASELINE, "train": 7}], "has train = 7, the table None"),
     ],
 )
 def test_baselines_of_something_else_are_refused(table, tmp_path, content, message):

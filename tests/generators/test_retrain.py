@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -13,9 +15,11 @@ from nasbench_evs.errors import (
     TableFormatError,
 )
 from nasbench_evs.generators.generate import generate
+from nasbench_evs.generators.machine import code_commit
 from nasbench_evs.generators.retrain import TOLERANCE, verify_sample
 from nasbench_evs.locations import shipped_tables
-from nasbench_evs.tables import Table, read, write
+from nasbench_evs.tables import Table, merge, read, verify, write
+from nasbench_evs.tables.format import FINAL
 from tests.conftest import with_protocol
 from tests.contracts import BenchmarkContract
 from tests.generators.conftest import SMALL
@@ -85,6 +89,56 @@ def test_records_come_out_exactly(table):
     assert all(check.passed and check.same_machine and check.difference == 0 for check in checks)
 
 
+@pytest.fixture(scope="module")
+def end_path(home, tmp_path_factory):
+    """Three trainings whose score is measured at the end, curves on a part of the validation split only."""
+    from nasbench_evs.generators.recipe import Recipe
+
+    changes = {"score_at": "end", "test_curves": False, "curve_rows": 30}
+    values = {**SMALL, "protocol": {**SMALL["protocol"], **changes}, "plan": {"random": 3}}
+    return generate(Recipe.from_dict(values), tmp_path_factory.mktemp("end"))
+
+
+def test_scores_at_the_end_are_recorded(end_path):
+    table = read(end_path)
+    verify(table)
+    assert table.header.score_at == "end"
+    for name in (*FINAL, "cpu_seconds", "valid_curve"):
+        assert not np.isnan(table[name]).any(), name
+    assert "test_curve" not in table.columns
+    assert (table["final_valid_cpu_seconds"] < table["final_cpu_seconds"]).all()
+    assert table["code_commit"].tolist() == [code_commit().encode()] * 3
+    assert table.hardware["instruction_set"][0]
+    recorded = nb.load(end_path, source="table")
+    architecture = recorded.space.architectures(recorded.pool[:1])[0]
+    live = nb.load(end_path, source="train")
+    for question in ({}, {"split": "test"}, {"epoch": 2}):
+        assert live.query(architecture, **question).value == recorded.query(architecture, **question).value
+    with pytest.raises(NotRecorded, match="no test scores of single epochs: leave epoch out"):
+        live.query(architecture, split="test", epoch=2)
+
+
+def test_scores_at_the_end_come_out_exactly(end_path):
+    table = read(end_path)
+    checks = verify_sample(changed(table, code_commit=np.array([b"another"] * 3)), 2)
+    assert all(check.passed and check.same_machine and check.difference == 0 for check in checks)
+    for name in ("valid_score", "test_loss", "test_blocks", "valid_loss_curve"):
+        wrong = changed(table, **{name: table[name] + table[name].dtype.type(1e-6)})
+        assert not any(check.passed for check in verify_sample(wrong, 1)), name
+    other = Table(table.header, table.columns, {**table.hardware, "model": np.array([b"another"])})
+    checks = verify_sample(other, 1)
+    assert all(check.passed and not check.same_machine for check in checks)
+    assert checks[0].recorded == pytest.approx(float(checks[0].repeated))
+    shifted = changed(other, valid_score=np.clip(other["valid_score"] - 0.5, 0, 1))
+    assert not any(check.passed for check in verify_sample(shifted, 1))
+
+
+def test_records_that_name_a_processor_only_are_of_the_same_machine(table):
+    blank = {name: np.array([b""]) for name in ("family", "model", "instruction_set")}
+    checks = verify_sample(Table(table.header, table.columns, {**table.hardware, **blank}), 1)
+    assert all(check.passed and check.same_machine for check in checks)
+
+
 def test_a_record_that_was_changed_is_found(table):
     wrong = changed(table, test_loss_curve=table["test_loss_curve"] + np.float32(1e-6))
     checks = verify_sample(wrong, 2)
@@ -145,6 +199,36 @@ def test_the_command_says_what_came_out(path, table, tmp_path, capsys):
     with pytest.raises(TableFormatError, match="1 of 1 records do not come out again"):
         cli.main(["table", "verify", str(tmp_path / "wrong.h5"), "--sample", "1"], standalone_mode=False)
     assert "NO  " in capsys.readouterr().out
+
+
+def test_a_table_says_which_machines_verified_it(end_path, tmp_path, capsys):
+    write(read(end_path), tmp_path / "t.h5")
+    command = ["table", "verify", str(tmp_path / "t.h5"), "--sample", "1", "--here"]
+    cli.main(command, standalone_mode=False)
+    stated = read(tmp_path / "t.h5")
+    assert len(stated.header.verified) == 1
+    assert "1 records trained again, exactly, on" in stated.header.verified[0]
+    assert stated.content_sha256 == read(end_path).content_sha256
+    assert merge([stated, read(end_path)]).header.verified == stated.header.verified
+    capsys.readouterr()
+    cli.main(["table", "info", str(tmp_path / "t.h5")], standalone_mode=False)
+    assert stated.header.verified[0] in capsys.readouterr().out
+    elsewhere = Table(stated.header, stated.columns, {**stated.hardware, "model": np.array([b"another"])})
+    write(elsewhere, tmp_path / "t.h5", force=True)
+    with pytest.raises(NotRecorded, match="verify without --here"):
+        cli.main(command, standalone_mode=False)
+    with pytest.raises(InvalidQuery, match="--here goes with --sample"):
+        cli.main([*command[:3], "--here"], standalone_mode=False)
+
+
+def test_tables_of_format_1_are_never_rewritten(tmp_path):
+    """Their surrogates refer to them by the hash of that format."""
+    path = tmp_path / "t.h5"
+    shutil.copy(shipped_tables()["bpic2012", "seqnas"], path)
+    before = path.read_bytes()
+    with pytest.raises(InvalidQuery, match="is of format 1, which cannot say what was verified: leave --here out"):
+        cli.main(["table", "verify", str(path), "--sample", "1", "--here"], standalone_mode=False)
+    assert path.read_bytes() == before
 
 
 def test_an_architecture_that_diverges_answers_as_its_record_would(home, tmp_path):

@@ -13,6 +13,7 @@ from nasbench_evs.metrics import metric
 from nasbench_evs.search.objective import Objective
 from nasbench_evs.search.random import RandomSearch
 from nasbench_evs.tables import Header, Table
+from tests.conftest import make_end_table
 from tests.contracts import SearcherContract
 
 EPOCHS = 4
@@ -46,6 +47,24 @@ def made_table(n=60, seeds=2, seconds=True, metric_name="accuracy", failed=False
 @pytest.fixture(scope="module")
 def bench():
     return TableBenchmark(made_table())
+
+
+@pytest.mark.parametrize("name", ["random", "asha", "hyperband", "tpe-hyperband"])
+def test_scores_at_the_end(name):
+    """A whole training is told the score at its end, a part of one the curve; the clock reads CPU seconds."""
+    bench = TableBenchmark(make_end_table(range(9), failing=[4]))
+    result = search.run(name, bench, budget=6, seed=1)
+    assert result.timed
+    reached = {}
+    for trial in result.trials:
+        epoch = None if trial.epoch == bench.epochs else trial.epoch
+        seen = bench.query(trial.architecture, epoch=epoch)
+        assert np.array_equal(trial.value, seen.value, equal_nan=True)
+        before = reached.get(trial.architecture, 0)
+        spent = seen.seconds - (bench.query(trial.architecture, epoch=before).seconds if before else 0)
+        assert trial.finished - trial.started == pytest.approx(spent)
+        reached[trial.architecture] = trial.epoch or bench.epochs
+    assert any(trial.epoch in (None, bench.epochs) for trial in result.trials)
 
 
 @pytest.mark.parametrize("name", ["random", "evolution", "local", "asha", "hyperband", "bohb"])

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from nasbench_evs import load
 from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, SurrogateError
-from nasbench_evs.surrogate import Surrogate
+from nasbench_evs.surrogate import Extrapolator, Surrogate
+from nasbench_evs.surrogate.judge import judge
 from nasbench_evs.surrogate.noise import standard_normal
+from nasbench_evs.tables import Table, write
 from nasbench_evs.tables.table import to_json
-from tests.conftest import make_header, make_table
+from tests.conftest import make_end_table, make_header, make_table
 
 
 @pytest.fixture(scope="module")
@@ -285,3 +288,84 @@ def test_progress_counts_every_model(seqnas_table):
     steps = []
     Surrogate.fit(seqnas_table.select(np.arange(60)), folds=2, progress=lambda *step: steps.append(step))
     assert steps == [(i + 1, 9) for i in range(9)]  # per split two folds, all records, epochs; and seconds
+
+
+@pytest.fixture(scope="module")
+def seqnas_end_table(seqnas_table):
+    """200 architectures with scores at the end that the curves do not end at, without test curves; ten diverged."""
+    score = seqnas_table["valid_score"]
+    failing = np.arange(0, 200, 20)
+    ended = np.where(np.isin(np.arange(200), failing), np.nan, score)
+    curve = np.stack([score - 0.1, score - 0.05, score + 0.01], axis=1)
+    curve[failing, 1:] = np.nan
+    return make_end_table(
+        seqnas_table["rank"],
+        space=seqnas_table.header.space,
+        failing=failing,
+        valid_curve=curve,
+        train_loss=1 - curve,
+        valid_loss_curve=1 - curve,
+        valid_score=ended,
+        test_score=ended - 0.02,
+        cpu_seconds=np.where(np.isnan(curve), np.nan, 1.0 + seqnas_table["choices"][:, 3:4]),
+    )
+
+
+def test_scores_at_the_end(seqnas_end_table, tmp_path):
+    """Scores of trainings are predicted, curves of the split that has some, seconds with the last evaluation."""
+    table = seqnas_end_table
+    fitted = Surrogate.fit(table, folds=3)
+    assert fitted.card["records"] == 190
+    assert fitted.card["table_sha256"] == table.results_sha256
+    ok = table["status"] == b"ok"
+    choices = table["choices"][ok]
+    for split in ("valid", "test"):
+        error = fitted.predict(choices, split).mean - table[f"{split}_score"][ok]
+        assert np.median(np.abs(error)) < 0.005
+    for epoch in (1, 2, 3):
+        error = fitted.predict(choices, epoch=epoch).mean - table["valid_curve"][ok, epoch - 1]
+        assert np.median(np.abs(error)) < 0.006
+    assert fitted.epochs == 3
+    with pytest.raises(NotRecorded, match="predicts no test scores of single epochs: leave epoch out"):
+        fitted.predict(choices, "test", epoch=1)
+    assert np.median(np.abs(fitted.predict_seconds(choices) / table.seconds()[ok] - 1)) < 0.05
+    ratio = fitted.predict_seconds(choices, epoch=3) / fitted.predict_seconds(choices)
+    assert (ratio < 0.95).all()  # the rest is the validation split at the end
+    fitted.save(tmp_path / "t.surrogate")
+    write(table, tmp_path / "t.h5")
+    bench = load(tmp_path / "t.h5")
+    again = make_end_table(table["rank"], space=table.header.space, valid_score=0.6)
+    write(again, tmp_path / "t.h5", force=True)
+    with pytest.raises(SurrogateError, match="fitted to another table"):
+        load(tmp_path / "t.h5")
+    unrecorded = bench.space.sample(seed=77)
+    assert bench.query(unrecorded).source == "surrogate"
+
+
+def test_seconds_and_hardware_of_a_table_are_nothing_to_its_surrogate(seqnas_end_table, tmp_path):
+    table = seqnas_end_table
+    Surrogate.fit(table, folds=2).save(tmp_path / "t.surrogate")
+    slower = Table(
+        table.header,
+        {**table.columns, "train_seconds": 2 * table["train_seconds"]},
+        {**table.hardware, "cpu": np.array([b"another"])},
+    )
+    write(slower, tmp_path / "t.h5")
+    for source in ("auto", "surrogate"):
+        load(tmp_path / "t.h5", source=source)
+
+
+def test_judging_and_extrapolating_scores_at_the_end(seqnas_end_table):
+    card = judge(seqnas_end_table, repeats=1, folds=3)
+    assert list(card) == ["valid", "test"]
+    for figures in card.values():
+        assert figures["records"] == 190
+        assert figures["searchers"] == {}
+        assert [each["epochs"] for each in figures["curves"]] == [1, 2]
+        assert figures["curves"][0]["last_score"]["mean"] > 0.9
+    for split in ("valid", "test"):
+        extrapolator = Extrapolator.fit(seqnas_end_table, 2, split=split)
+        ok = seqnas_end_table["status"] == b"ok"
+        seen = {name: seqnas_end_table[name][ok, :2] for name in ("train_loss", "valid_loss_curve", "valid_curve")}
+        predicted = extrapolator.predict(seqnas_end_table["choices"][ok], seen)
+        assert np.median(np.abs(predicted.mean - seqnas_end_table[f"{split}_score"][ok])) < 0.003

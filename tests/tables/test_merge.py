@@ -11,7 +11,7 @@ from nasbench_evs.errors import MergeConflict
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import FFNSpace
 from nasbench_evs.tables import merge, read, write
-from tests.conftest import make_header, make_table
+from tests.conftest import make_end_table, make_header, make_table
 
 CPUS = ["a", "b", "c"]
 
@@ -26,6 +26,34 @@ def shards(draw):
     header = make_header(created=draw(st.sampled_from(["2026-01-01T00:00:00+00:00", "2026-02-02T00:00:00+00:00"])))
     sampler = ["random" if (r + s) % 2 else "a longer name" for r, s in keys]
     return make_table(ranks, seeds, header=header, machines=machines, hardware=hardware, sampler=sampler)
+
+
+@st.composite
+def repeated(draw):
+    """A part of nine trainings with scores at the end, each with the same result, made anywhere, for anybody, any time."""
+    keys = draw(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=9, unique=True))
+    ranks, seeds = zip(*keys, strict=True)
+    n = len(keys)
+
+    def each(of):
+        return draw(st.lists(st.sampled_from(of), min_size=n, max_size=n))
+
+    return make_end_table(
+        ranks,
+        seeds,
+        failing=[i for i, (r, s) in enumerate(keys) if (r, s) == (1, 1)],
+        sampler=each(["random", "seqnas-s", "repeat"]),
+        code_commit=each(["", "1", "22"]),
+        reason=each(["", "why"]),
+        machines=[{"cpu": cpu, "model": "1"} for cpu in draw(st.permutations(CPUS))],
+        hardware=each([-1, 0, 1, 2]),
+        cpu_seconds=np.array(each([np.nan, 1.0, 2.0]))[:, None] * [1.0, np.nan, np.nan],
+        train_seconds=np.array(each([3.0, 4.0]))[:, None] * [1.0, np.nan, np.nan],
+        final_cpu_seconds=np.nan,
+        final_valid_cpu_seconds=np.nan,
+        final_eval_seconds=np.nan,
+        latency_ms_b1=np.array(each([np.nan, 5.0])),
+    )
 
 
 def keys(table):
@@ -47,6 +75,63 @@ def test_commutative_associative_idempotent(a, b, c):
     assert same(everything, merge([a, merge([b, c])]))
     assert same(everything, merge([everything, a, everything]))
     assert same(merge([a, a]), a)
+
+
+@settings(max_examples=100, deadline=None)
+@given(a=repeated(), b=repeated(), c=repeated())
+def test_of_equal_results_one_stays_whatever_the_order(a, b, c):
+    everything = merge([a, b, c])
+    assert keys(everything) == keys(a) | keys(b) | keys(c)
+    assert len(everything) == len(keys(everything))
+    assert same(everything, merge([c, b, a]))
+    assert same(everything, merge([merge([b, a]), c]))
+    assert same(everything, merge([a, merge([c, b])]))
+    assert same(everything, merge([everything, a, everything]))
+    assert same(merge([a]), a)
+    for table in (a, b, c):  # the smallest sampler first
+        for row in range(len(table)):
+            at = (everything["rank"] == table["rank"][row]) & (everything["seed"] == table["seed"][row])
+            assert everything["sampler"][at][0] <= table["sampler"][row]
+
+
+def test_which_of_equal_records_stays():
+    """The smallest by (sampler, commit, hardware, seconds), and hardware by what it is called."""
+
+    def made(sampler, commit, cpu, seconds):
+        return make_end_table(
+            [0], sampler=sampler, code_commit=commit, machines=[{"cpu": cpu}], hardware=0,
+            cpu_seconds=np.full((1, 3), seconds),
+        )  # fmt: skip
+
+    order = [
+        ("a", "2", "y", 2.0),
+        ("b", "1", "y", 2.0),
+        ("b", "2", "x", 2.0),
+        ("b", "2", "y", 1.0),
+        ("b", "2", "y", 2.0),
+    ]
+    for i, first in enumerate(order):
+        for other in order[i:]:
+            for pair in ([first, other], [other, first]):
+                merged = merge([made(*each) for each in pair])
+                assert merged.content_sha256 == made(*first).content_sha256
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        ({"valid_score": [0.3]}, "valid_score 0.4 in table 1 and 0.3 in table 2"),
+        ({"test_loss": [0.25]}, "test_loss"),
+        (
+            {"valid_blocks": np.full((1, 10), 0.4)},
+            "valid_blocks .* without block 1 in table 1 and 0.4.* without block 1",
+        ),
+        ({"epochs_run": [-1]}, "epochs_run"),
+    ],
+)
+def test_conflicts_of_what_is_measured_at_the_end(columns, shown):
+    with pytest.raises(MergeConflict, match=shown):
+        merge([make_end_table([0]), make_end_table([0], **columns)])
 
 
 def test_merged_files_do_not_depend_on_the_order(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.tables.noise import seed_noise, split_agreement
-from tests.conftest import make_header, make_table
+from tests.conftest import make_end_table, make_header, make_table
 
 
 @pytest.mark.parametrize(("between", "std"), [(0.02, 0.005), (0.01, 0.01), (0.0, 0.01)])
@@ -34,6 +34,15 @@ def test_what_a_searcher_chose_and_what_has_teachers_does_not_count():
         distilled=[0] * 8 + [1] * 2,
     )
     assert seed_noise(table).architectures == 3
+
+
+def test_extra_seeds_of_good_architectures_do_not_count():
+    """They were given to the best by their scores; those of the frozen list were not chosen."""
+    ranks, seeds = [0, 0, 1, 1, 2, 2, 3, 3, 0, 0], [0, 1] * 4 + [2, 3]
+    table = make_end_table(ranks, seeds, sampler=["seqnas-s"] * 8 + ["repeat"] * 2)
+    assert seed_noise(table).architectures == 4
+    assert seed_noise(table) == seed_noise(table.select(table["sampler"] == b"seqnas-s"))
+    assert not np.isnan(seed_noise(table, "test").std)
 
 
 def test_too_few_repeats_say_nothing(small_table):
