@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nasbench_evs.analysis.gate import gate_section
 from nasbench_evs.errors import NotRecorded
 from nasbench_evs.files import replacing
 from nasbench_evs.tables import Table
@@ -67,11 +68,17 @@ def _rows(table: Table, score: np.ndarray, rows: np.ndarray) -> list[tuple[Any, 
 
 
 def write_table_card(
-    table: Table, name: str, folder: Path, boosting: Mapping[str, Any] | None, baselines: Sequence[Mapping[str, Any]]
+    table: Table,
+    name: str,
+    folder: Path,
+    boosting: Mapping[str, Any] | None,
+    baselines: Sequence[Mapping[str, Any]],
+    pilot: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `name`.md and `name`.png into `folder`.
 
-    `boosting` is what analysis.baseline found on the same sequences; `baselines` what `nasbench-evs baselines` did. What
+    `boosting` is what analysis.baseline found on the same sequences; `baselines` what `nasbench-evs baselines` did,
+    `pilot` what `nasbench-evs pilot` did. What
     people have to say about the protocol stands in `name`.notes.md in that folder and is copied into the card.
     """
     if table.header.curves == "best":
@@ -95,6 +102,7 @@ def write_table_card(
         *_noise(table),
         "",
         *_splits(table),
+        *gate_section(table, pilot),
         "## What the scores are worth",
         "",
         *_scores(table, boosting, baselines),

@@ -162,36 +162,49 @@ def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str
 @TABLE
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the card and its figure.")
 def card_command(table: Path, out: Path) -> None:
-    """Write a table's card: protocol, noise between seeds, scores against baselines, costs.
+    """Write a table's card: protocol, noise between seeds, whether searchers can be told apart, scores, costs.
 
-    Baselines are read from baselines.json beside the table, if it is there; gradient boosting is fitted to the same
-    sequences if the dataset is prepared here.
+    Baselines are read from baselines.json beside the table, a pilot's figures from NAME.pilot.json, if they are there;
+    gradient boosting is fitted to the same sequences if the dataset is prepared here.
 
     \b
     Example:
       nasbench-evs table card datasets/digits/ffn-3.h5 --out cards
     """
-    from nasbench_evs.analysis.baseline import baseline
     from nasbench_evs.analysis.table_card import write_table_card
     from nasbench_evs.datasets import store
+    from nasbench_evs.datasets.boosting import boosting
     from nasbench_evs.tables import read
 
     opened = read(table)
     header = opened.header
-    boosting = None
+    found = None
     if header.dataset in store.prepared():
         dataset = store.open_dataset(header.dataset)
         if dataset.fingerprint == header.fingerprint:
             subset, train = (header.protocol.get(name) for name in ("subset", "train"))
-            if train:
-                from nasbench_evs.datasets.boosting import boosting as boosting_on
-
-                boosting = boosting_on(dataset, form="counts", train=train, threads=1)
-            else:
-                boosting = baseline(dataset.subset(subset) if subset else dataset)
+            found = boosting(dataset.subset(subset) if subset else dataset, train=train)
     baselines = _baselines(table.parent / "baselines.json", header) if header.space.name == "seqnas" else []
-    write_table_card(opened, table.stem, out, boosting, baselines)
+    pilot = _pilot(table.with_suffix(".pilot.json"), header)
+    write_table_card(opened, table.stem, out, found, baselines, pilot)
     print(f"written to {out / table.stem}.md", file=sys.stderr)
+
+
+def _pilot(path: Path, header: Header) -> dict[str, Any] | None:
+    """What `nasbench-evs pilot` wrote there, if it is of the same protocol."""
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        protocol = {**found["protocol"], "train": found["train"]}
+        same = found["dataset"] == header.dataset and all(header.protocol.get(k) == v for k, v in protocol.items())
+        complete = {"verdict", "reliability", "cost", "twice the steps", "baselines", "order matters"} <= set(found)
+    except (OSError, ValueError, TypeError, KeyError):
+        complete = same = False
+    if not complete or not same:
+        what = "another dataset or protocol than the table" if complete else "not what nasbench-evs pilot writes"
+        raise InvalidQuery(f"{path} is {'of ' * complete}{what}: make it again, or move it away")
+    return found
 
 
 def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
