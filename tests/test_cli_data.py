@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from nasbench_evs.datasets import open_dataset
+from nasbench_evs.datasets.sources import SOURCES
 from tests.datasets.test_custom import SCHEMA, make_frames
 from tests.test_cli import fails, run
 
@@ -49,7 +51,7 @@ def test_add_list_describe_where(capsys, home, own):
     code, out, _ = run(capsys, "data", "describe", "my-data")
     assert "time between events" in out
     assert json.loads(run(capsys, "data", "describe", "my-data", "--format", "json")[1])["sequences"] == 60
-    assert run(capsys, "data", "list")[1].count("\n") == 16
+    assert run(capsys, "data", "list")[1].count("\n") == len(SOURCES) + 2
 
 
 def test_a_prepared_dataset_is_kept_unless_forced(capsys, home, own):
@@ -74,7 +76,25 @@ def test_a_card_and_a_baseline(capsys, tmp_path):
     card = (tmp_path / "card" / "README.md").read_text()
     assert f"**{row['test']:.3f}** on the test split" in card
     assert "SYNTHETIC" in card
+    assert f"| counts and aggregates | {row['valid']:.3f} | {row['test']:.3f} |" in card
+    assert "| the last events one by one as well |" in card
     assert (tmp_path / "card" / "figure.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_forms_of_the_baseline(capsys, home):
+    run(capsys, "data", "add", "synthetic")
+    options = ("--form", "last-events", "--train", "300", "--threads", "1")
+    (row,) = json.loads(run(capsys, "data", "baseline", "synthetic", *options, "--format", "json")[1])
+    assert (row["form"], row["shuffled"], row["train"], len(row["test_blocks"])) == ("last events", False, 300, 10)
+    assert "blocks" not in run(capsys, "data", "baseline", "synthetic", *options, "--shuffled")[1]
+    assert run(capsys, "data", "baseline", "synthetic", *options, "--format", "csv")[1].count("\n") == 2
+    training = len(open_dataset("synthetic").rows("train"))
+    for n in (0, training + 1):
+        fails(
+            capsys,
+            f"train = {n:,} of synthetic: expected 1 to {training:,}",
+            *("data", "baseline", "synthetic", "--train", str(n)),
+        )
 
 
 def test_mistakes_give_one_line_and_leave_nothing(capsys, home, own, tmp_path):

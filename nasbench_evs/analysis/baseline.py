@@ -1,65 +1,160 @@
-"""The gradient-boosting baseline: what counts and aggregates know, without looking at the order of events.
+"""Gradient-boosting baselines: what counts and aggregates know, what the last events add, and what is left without order.
 
-A sequence model well below it is badly trained. `nasbench-evs data baseline NAME` prints it.
+A sequence model well below the first is badly trained; one below the second gains nothing from looking at all events; where
+the second does not fall when events are shuffled, their order does not matter. `nasbench-evs data baseline NAME` prints them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nasbench_evs.datasets.aggregate import aggregates
-from nasbench_evs.datasets.dataset import Dataset
-from nasbench_evs.datasets.split import SPLITS
-from nasbench_evs.metrics import score
+from nasbench_evs.datasets.dataset import COLUMNS, Dataset
+from nasbench_evs.datasets.prepare import GAP, LEFT, network_inputs
+from nasbench_evs.datasets.split import SPLITS, blocks, subset
+from nasbench_evs.errors import DatasetError
+from nasbench_evs.metrics import block_scores, score
 
-_PARAMETERS = {"iterations": 1500, "learning_rate": 0.08, "depth": 5, "l2_leaf_reg": 6.0}
-_PATIENCE = 100
-_FEATURES = 150  # that a tree's level looks at, drawn at random where there are more
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMS = ("counts", "last events")
+_FIXED = {"depth": 5, "l2_leaf_reg": 6.0, "verbose": False, "allow_writing_files": False}
 _CATEGORIES = 400  # of each field, that are counted one by one
-_MODELS = 3  # whose probabilities are averaged, each with a seed of its own
+_LAST = 16  # events at most that "last events" sees one by one
+_LARGE = 200_000  # training sequences times classes from which fewer, bolder trees are enough, and minutes matter
+_ONE_HOT = 255  # codes of a field at most that are told apart; where there are more, they are ordered by frequency
+
+
+class _Effort(NamedTuple):
+    models: int  # whose probabilities are averaged, each with a seed of its own
+    trees: int
+    rate: float
+    patience: int  # trees without a better score on validation
+    features: int  # that a tree's level looks at, drawn at random where there are more
+
+
+_THOROUGH = _Effort(models=3, trees=1500, rate=0.08, patience=100, features=150)
+_QUICK = _Effort(models=1, trees=500, rate=0.2, patience=30, features=60)
 
 
 def baseline(
-    dataset: Dataset, *, seed: int = 0, threads: int = -1, profile: bool = True, labels: np.ndarray | None = None
+    dataset: Dataset,
+    *,
+    form: str = "counts",
+    shuffled: bool = False,
+    train: int | None = None,
+    seed: int = 0,
+    threads: int = -1,
+    profile: bool = True,
+    labels: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Scores of CatBoost on `aggregates`, stopped early on the validation split.
+    """Scores of CatBoost, stopped early on the validation split.
 
-    Returns the score and the accuracy on the validation and the test split, the number of trees and the features that
-    mattered most. `profile=False` leaves profile fields out; `labels` replaces the dataset's own (to see what chance
-    gives).
+    It sees `aggregates`; in the form "last events" also the fields of the last 16 events (or `max_length`, if smaller), one
+    by one; with `shuffled`, of the dataset that `shuffle` makes. `train` takes that many training sequences, those with the
+    smallest id hashes; validation and test stay whole.
+
+    Returns the score, the ten scores without a block each (see `metrics.block_scores`) and the accuracy on the validation and
+    the test split, the number of trees and the features that mattered most. `profile=False` leaves profile fields out;
+    `labels` replaces the dataset's own (to see what chance gives). DatasetError if there is no such form, or too large a `train`.
     """
     from catboost import CatBoostClassifier, Pool
 
-    features, names = aggregates(dataset, _CATEGORIES)
+    if form not in FORMS:
+        raise DatasetError(f"unknown form {form!r} of the baseline: expected one of {', '.join(FORMS)}")
+    name, metric = dataset.schema.name, dataset.schema.metric.name
+    parts = {split: dataset.rows(split) for split in SPLITS}
+    if train is not None:
+        if not 1 <= train <= len(parts["train"]):
+            raise DatasetError(
+                f"train = {train:,} of {name}: expected 1 to {len(parts['train']):,}, its training sequences"
+            )
+        parts["train"] = parts["train"][subset(dataset.ids[parts["train"]], train)]
+    block = blocks(dataset.groups)
+    seen = shuffle(dataset, seed) if shuffled else dataset
+    features: np.ndarray | pd.DataFrame
+    features, names = aggregates(seen, _CATEGORIES)
     if not profile:
         schema = dataset.schema
         kept = features.shape[1] - len(schema.profile_numerical) - len(schema.profile_categorical)
         features, names = features[:, :kept], names[:kept]
+    coded: list[str] = []
+    if form == "last events":
+        features, coded = _with_last_events(seen, features, names)
+        names = list(features.columns)
     target = np.asarray(dataset.labels if labels is None else labels).astype(np.int64)
-    parts = {split: dataset.rows(split) for split in SPLITS}
-    pools = {split: Pool(features[rows], target[rows]) for split, rows in parts.items()}
-    two = len(dataset.schema.classes) == 2
+
+    def pool(rows: np.ndarray) -> Pool:
+        chosen = features[rows] if isinstance(features, np.ndarray) else features.iloc[rows]
+        return Pool(chosen, target[rows], cat_features=coded)
+
+    pools = {split: pool(rows) for split, rows in parts.items()}
+    classes = len(dataset.schema.classes)
+    effort = _THOROUGH if len(parts["train"]) * classes < _LARGE else _QUICK
     models = [
         CatBoostClassifier(
-            **_PARAMETERS,
-            loss_function="Logloss" if two else "MultiClass",
-            rsm=min(1.0, _FEATURES / len(names)),
+            **_FIXED,
+            iterations=effort.trees,
+            learning_rate=effort.rate,
+            early_stopping_rounds=effort.patience,
+            loss_function="Logloss" if classes == 2 else "MultiClass",
+            rsm=min(1.0, effort.features / len(names)),
+            one_hot_max_size=_ONE_HOT if coded else None,
             random_seed=seed + i,
             thread_count=threads,
-            early_stopping_rounds=_PATIENCE,
-            verbose=False,
-            allow_writing_files=False,
         ).fit(pools["train"], eval_set=pools["valid"])
-        for i in range(_MODELS)
+        for i in range(effort.models)
     ]
-    result: dict[str, Any] = {"dataset": dataset.schema.name, "metric": dataset.schema.metric.name}
+    result: dict[str, Any] = {"dataset": name, "form": form, "shuffled": shuffled, "train": len(parts["train"])}
+    result["metric"] = metric
     for split in ("valid", "test"):
+        rows = parts[split]
         probabilities = np.mean([model.predict_proba(pools[split]) for model in models], axis=0)
-        result[split] = score(dataset.schema.metric.name, target[parts[split]], probabilities)
-        result[f"{split}_accuracy"] = score("accuracy", target[parts[split]], probabilities)
+        result[split] = score(metric, target[rows], probabilities)
+        result[f"{split}_accuracy"] = score("accuracy", target[rows], probabilities)
+        result[f"{split}_blocks"] = block_scores(metric, target[rows], probabilities, block[rows]).tolist()
     result["trees"] = sum(int(model.tree_count_) for model in models)
     order = np.argsort(-models[0].get_feature_importance())[:5]
     result["most_important"] = [names[i] for i in order]
     return result
+
+
+def shuffle(dataset: Dataset, seed: int = 0) -> Dataset:
+    """The dataset with the events of each sequence dealt to its times at random.
+
+    Times stay, and with them `gap` and `left`, which belong to a time and not to what happened then: their order could be
+    read off them.
+    """
+    owner = np.repeat(np.arange(len(dataset)), dataset.lengths)
+    order = np.lexsort((np.random.default_rng(seed).random(len(owner)), owner))
+    columns = {name: getattr(dataset, name) for name in COLUMNS}
+    columns["categorical"] = dataset.categorical[order]
+    timing = np.array([field.name in (GAP.name, LEFT.name) for field in dataset.schema.numerical], bool)
+    columns["numerical"] = np.where(timing, dataset.numerical, dataset.numerical[order])
+    columns["inputs"] = network_inputs(dataset.schema.numerical, columns["numerical"], dataset.offsets)
+    return Dataset(dataset.schema, columns, dataset.scenario_names, dataset.source)
+
+
+def _with_last_events(dataset: Dataset, counts: np.ndarray, names: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """The counts and, for each of the last events, its fields: NaN (code 0) where a sequence is shorter.
+
+    Returns them and the names of the columns that hold codes to be told apart.
+    """
+    import pandas as pd
+
+    columns: dict[str, np.ndarray] = dict(zip(names, counts.T, strict=True))
+    coded: list[str] = []
+    for back in range(min(_LAST, dataset.schema.max_length)):
+        there = dataset.lengths > back
+        at = np.where(there, dataset.offsets[1:] - 1 - back, 0)
+        for i, number in enumerate(dataset.schema.numerical):
+            columns[f"{number.name} -{back}"] = np.where(there, dataset.numerical[at, i], np.float32(np.nan))
+        for i, category in enumerate(dataset.schema.categorical):
+            name = f"{category.name} -{back}"
+            columns[name] = np.where(there, dataset.categorical[at, i], 0)
+            if category.cardinality <= _ONE_HOT:
+                coded.append(name)
+    return pd.DataFrame(columns), coded

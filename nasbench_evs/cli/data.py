@@ -13,6 +13,10 @@ import click
 from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
 from nasbench_evs.errors import DatasetError, InvalidQuery, OutputError
 
+TRAIN = click.option(
+    "--train", type=int, metavar="N", help="Train on N sequences only, those with the smallest id hashes; default all."
+)
+
 
 @click.group()
 def data() -> None:
@@ -162,14 +166,15 @@ def where(name: str | None) -> None:
 @data.command()
 @click.argument("name")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for README.md and figure.png.")
-def card(name: str, out: Path) -> None:
-    """Write the card of a built-in dataset: what it is, its rules, statistics and baseline, one figure.
+@TRAIN
+def card(name: str, out: Path, train: int | None) -> None:
+    """Write the card of a built-in dataset: what it is, its rules, statistics and baselines, one figure.
 
     \b
     Example:
       nasbench-evs data card physionet2012 --out datasets/physionet2012
     """
-    from nasbench_evs.analysis.baseline import baseline
+    from nasbench_evs.analysis.baseline import FORMS, baseline
     from nasbench_evs.datasets import store
     from nasbench_evs.datasets.card import write_card
     from nasbench_evs.datasets.sources import SOURCES
@@ -177,20 +182,41 @@ def card(name: str, out: Path) -> None:
     dataset = store.open_dataset(name)
     if name not in SOURCES:
         raise DatasetError(f"{name} is your own data: nobody but you can say what it is and who may use it")
-    known = with_progress("boosting", lambda report: baseline(dataset))
-    write_card(dataset, SOURCES[name], out, known)
+    forms = [(form, shuffled) for form in FORMS for shuffled in (False, True)]
+
+    def work(report: Callable[[int, int], None]) -> list[dict[str, Any]]:
+        rows = []
+        for form, shuffled in forms:
+            rows.append(baseline(dataset, form=form, shuffled=shuffled, train=train))
+            report(len(rows), len(forms))
+        return rows
+
+    write_card(dataset, SOURCES[name], out, with_progress("boosting", work))
     print(f"written to {out}", file=sys.stderr)
 
 
 @data.command("baseline")
 @click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--form",
+    "seen",
+    type=click.Choice(["counts", "last-events"]),
+    default="counts",
+    help="Counts and aggregates, or the last events one by one as well.",
+)
+@click.option("--shuffled", is_flag=True, help="Events dealt to the times of their sequence at random.")
+@TRAIN
+@click.option("--threads", type=int, default=-1, help="Of the processor; -1 takes all.")
 @FORMAT
-def baseline_command(names: Sequence[str], form: str) -> None:
-    """What gradient boosting on counts and aggregates scores: a sequence model should not be below it.
+def baseline_command(
+    names: Sequence[str], seen: str, shuffled: bool, train: int | None, threads: int, form: str
+) -> None:
+    """What gradient boosting scores: a sequence model should not be below it.
 
     \b
-    Example:
+    Examples:
       nasbench-evs data baseline credit-default oulad
+      nasbench-evs data baseline football-next --form last-events --train 48000
     """
     from nasbench_evs.analysis.baseline import baseline
     from nasbench_evs.datasets import store
@@ -200,9 +226,18 @@ def baseline_command(names: Sequence[str], form: str) -> None:
     def work(report: Callable[[int, int], None]) -> list[dict[str, Any]]:
         rows = []
         for dataset in datasets:
-            rows.append(baseline(dataset))
+            rows.append(baseline(dataset, form=seen.replace("-", " "), shuffled=shuffled, train=train, threads=threads))
             report(len(rows), len(datasets))
         return rows
 
     rows = with_progress("boosting", work)
-    print_rows([{**row, "most_important": ", ".join(row["most_important"])} for row in rows], form)
+    lists = ["most_important", "valid_blocks", "test_blocks"]
+    if form == "json":
+        print_rows(rows, form)
+        return
+    if form == "table":  # twenty numbers have no room on a screen
+        rows = [{name: row[name] for name in row if not name.endswith("_blocks")} for row in rows]
+    print_rows(
+        [{n: ", ".join(map(str, v)) if n in lists else v for n, v in row.items()} for row in rows],
+        form,
+    )
