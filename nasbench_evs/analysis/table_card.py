@@ -77,7 +77,7 @@ def write_table_card(
 ) -> None:
     """Write `name`.md and `name`.png into `folder`.
 
-    `boosting` is what analysis.baseline found on the same sequences; `baselines` what `nasbench-evs baselines` did,
+    `boosting` is what datasets.boosting found on the same sequences; `baselines` what `nasbench-evs baselines` did,
     `pilot` what `nasbench-evs pilot` did. What
     people have to say about the protocol stands in `name`.notes.md in that folder and is copied into the card.
     """

@@ -174,8 +174,8 @@ def card(name: str, out: Path, train: int | None) -> None:
     Example:
       nasbench-evs data card physionet2012 --out datasets/physionet2012
     """
-    from nasbench_evs.analysis.baseline import FORMS, baseline
     from nasbench_evs.datasets import store
+    from nasbench_evs.datasets.boosting import FORMS, boosting
     from nasbench_evs.datasets.card import write_card
     from nasbench_evs.datasets.sources import SOURCES
 
@@ -187,7 +187,7 @@ def card(name: str, out: Path, train: int | None) -> None:
     def work(report: Callable[[int, int], None]) -> list[dict[str, Any]]:
         rows = []
         for form, shuffled in forms:
-            rows.append(baseline(dataset, form=form, shuffled=shuffled, train=train))
+            rows.append(boosting(dataset, form=form, shuffled=shuffled, train=train))
             report(len(rows), len(forms))
         return rows
 
@@ -218,15 +218,15 @@ def baseline_command(
       nasbench-evs data baseline credit-default oulad
       nasbench-evs data baseline football-next --form last-events --train 48000
     """
-    from nasbench_evs.analysis.baseline import baseline
     from nasbench_evs.datasets import store
+    from nasbench_evs.datasets.boosting import boosting
 
     datasets = [store.open_dataset(name) for name in names]
 
     def work(report: Callable[[int, int], None]) -> list[dict[str, Any]]:
         rows = []
         for dataset in datasets:
-            rows.append(baseline(dataset, form=seen.replace("-", " "), shuffled=shuffled, train=train, threads=threads))
+            rows.append(boosting(dataset, form=seen.replace("-", " "), shuffled=shuffled, train=train, threads=threads))
             report(len(rows), len(datasets))
         return rows
 

@@ -20,7 +20,7 @@ _DARK, _LIGHT = "#1b6ca8", "#f4a259"
 def write_card(dataset: Dataset, source: Source, folder: Path, baselines: Sequence[Mapping[str, Any]]) -> None:
     """Write README.md and the figure into `folder`.
 
-    `baselines` is what analysis.baseline.baseline returned for each form, on sequences as they are and shuffled, counts first.
+    `baselines` is what boosting.boosting returned for each form, on sequences as they are and shuffled, counts first.
     """
     baseline = baselines[0]
     _draw(dataset, folder / FIGURE)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_evs.datasets.boosting import FORMS, boosting
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.split import blocks
 from nasbench_evs.datasets.store import open_dataset
@@ -35,8 +36,6 @@ MOST_AT_CHANCE = 2
 _CHANCE_ERRORS = 3.0  # standard errors from a constant's score within which a training is at chance
 _TRIALS = 10  # settings of the GRU
 _T95 = 2.262  # Student's t with BLOCKS - 1 degrees of freedom, two-sided 95 %
-
-FORMS = ("counts", "last events")
 
 
 def pilot(
@@ -199,8 +198,6 @@ def _baselines(
     recipe: Recipe, dataset: Dataset, path: Path, device: str, stage: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """Boosting on counts and with the last events, and a GRU, each once; those that `path` has already are kept."""
-    from nasbench_evs.datasets.boosting import boosting
-
     found: list[dict[str, Any]] = []
     if path.exists():
         try:

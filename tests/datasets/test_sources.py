@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasbench_evs.analysis.baseline import baseline
 from nasbench_evs.datasets import prepare
+from nasbench_evs.datasets.boosting import boosting
 from nasbench_evs.datasets.sources import SOURCES
 from nasbench_evs.datasets.sources.physionet2012 import MEASUREMENTS
 from nasbench_evs.errors import DatasetError
@@ -103,7 +103,7 @@ def test_counts_lengths_and_shares_are_those_of_the_design(prepared, name):
 @pytest.mark.parametrize("name", FACTS)
 def test_the_baseline_is_reached(prepared, name):
     dataset = prepared(name)
-    assert baseline(dataset)["test"] >= FACTS[name][5] - 0.01
+    assert boosting(dataset)["test"] >= FACTS[name][5] - 0.01
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_shuffled_labels_bring_the_baseline_to_chance(prepared, name):
     positives = np.bincount(shuffled[test]).min()
     # Four standard errors of an AUC under chance (Mann-Whitney).
     margin = 4 * np.sqrt((len(test) + 1) / (12 * positives * (len(test) - positives)))
-    assert abs(baseline(dataset, labels=shuffled)["test"] - 0.5) < margin
+    assert abs(boosting(dataset, labels=shuffled)["test"] - 0.5) < margin
 
 
 def test_oulad_scenarios_are_the_course_runs(prepared):
@@ -419,7 +419,7 @@ def test_the_synthetic_classes_differ_in_order_only():
     source = SOURCES["synthetic"]
     dataset = prepare(source.read(None), source.rules)
     assert dataset.schema.synthetic
-    assert abs(baseline(dataset)["test"] - 0.5) < 0.1
+    assert abs(boosting(dataset)["test"] - 0.5) < 0.1
     marks = dataset.categorical[:, 0]
     names = np.array([0, 0, *(int(v[1:]) for v in dataset.schema.categorical[0].vocabulary)])
     step = np.diff(names[marks], prepend=0) % 6

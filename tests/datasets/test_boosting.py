@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nasbench_evs.analysis.baseline import FORMS, baseline, shuffle
 from nasbench_evs.datasets import Raw, Rules, prepare
+from nasbench_evs.datasets.boosting import FORMS, boosting, shuffle
 from nasbench_evs.datasets.split import blocks, stable_hash
 from nasbench_evs.errors import DatasetError
 from nasbench_evs.metrics import BLOCKS
@@ -38,7 +38,7 @@ def dataset():
 @pytest.fixture(scope="module")
 def results(dataset):
     return {
-        (form, shuffled): baseline(dataset, form=form, shuffled=shuffled, threads=1)
+        (form, shuffled): boosting(dataset, form=form, shuffled=shuffled, threads=1)
         for form in FORMS
         for shuffled in (False, True)
     }
@@ -88,22 +88,22 @@ def test_shuffling_keeps_times_and_what_happened(dataset):
 
 def test_fewer_training_sequences_are_those_with_the_smallest_hashes(dataset):
     """Other training sequences change nothing."""
-    row = baseline(dataset, train=100, threads=1)
+    row = boosting(dataset, train=100, threads=1)
     assert row["train"] == 100
     train = dataset.rows("train")
     chosen = train[np.argsort(stable_hash(dataset.ids[train], "subset"))[:100]]
     labels = np.array(dataset.labels)
     unseen = np.setdiff1d(train, chosen)
     labels[unseen] = 1 - labels[unseen]
-    again = baseline(dataset, train=100, threads=1, labels=labels)
+    again = boosting(dataset, train=100, threads=1, labels=labels)
     assert (again["valid"], again["test"]) == (row["valid"], row["test"])
     assert len(again["test_blocks"]) == BLOCKS
 
 
 def test_mistakes(dataset):
     with pytest.raises(DatasetError, match="unknown form 'all' of the baseline: expected one of counts, last events"):
-        baseline(dataset, form="all")
+        boosting(dataset, form="all")
     whole = len(dataset.rows("train"))
     for n in (0, whole + 1):
         with pytest.raises(DatasetError, match=f"train = {n} of made: expected 1 to {whole}, its training sequences"):
-            baseline(dataset, train=n)
+            boosting(dataset, train=n)

@@ -40,7 +40,7 @@ _THOROUGH = _Effort(models=3, trees=1500, rate=0.08, patience=100, features=150)
 _QUICK = _Effort(models=1, trees=500, rate=0.2, patience=30, features=60)
 
 
-def baseline(
+def boosting(
     dataset: Dataset,
     *,
     form: str = "counts",
