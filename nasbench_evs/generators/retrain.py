@@ -51,7 +51,7 @@ class Retrainer:
     def train(self, architecture: Architecture, seed: int) -> Table:
         """The record of one training without teachers, as a table."""
         result = train(architecture, seed, self.protocol, self.inputs)
-        record = record_of(result, architecture, self.protocol, self.inputs, self.machine)
+        record = record_of(result, self.machine)
         job = Job(architecture.rank, seed, "train")
         return table_of(self.header, [Entry(0, job, "finished", record)], self.protocol.epochs)
 

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from nasbench_evs.datasets import Dataset
-from nasbench_evs.generators.inputs import Inputs
 from nasbench_evs.generators.journal import Entry
 from nasbench_evs.generators.machine import code_commit
 from nasbench_evs.generators.plan import Job
-from nasbench_evs.generators.protocol import Protocol, trainer_name
+from nasbench_evs.generators.protocol import trainer_name
 from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.generators.trainer import Training
 from nasbench_evs.metrics import BLOCKS
-from nasbench_evs.spaces import Architecture, SearchSpace, SequenceShape, VectorShape, shape_to_dict
+from nasbench_evs.spaces import SearchSpace, SequenceShape, VectorShape, shape_to_dict
 from nasbench_evs.tables import Header, Table
 from nasbench_evs.tables.format import COLUMNS, FINAL
 
@@ -43,9 +42,7 @@ def header_of(recipe: Recipe, space: SearchSpace, dataset: Dataset, shape: Seque
     )
 
 
-def record_of(
-    result: Training, architecture: Architecture, protocol: Protocol, inputs: Inputs, machine: Mapping[str, Any]
-) -> dict[str, Any]:
+def record_of(result: Training, machine: Mapping[str, Any]) -> dict[str, Any]:
     """What is written down of a training that has just ended on this machine: plain JSON values."""
     record = {
         "status": result.status,

@@ -59,7 +59,7 @@ class Worker:
 
         from nasbench_evs.datasets.store import open_dataset
         from nasbench_evs.generators.inputs import prepare_inputs
-        from nasbench_evs.generators.machine import machine
+        from nasbench_evs.generators.machine import code_commit, machine
         from nasbench_evs.generators.protocol import Protocol, trainer_name
 
         torch.set_num_threads(1)
@@ -78,6 +78,7 @@ class Worker:
             setting.space, dataset, setting.subset, self.protocol, setting.device, train=setting.train
         )
         self.machine = machine(setting.device)
+        code_commit()  # what is running is what the checkout holds now, whatever is committed there meanwhile
 
     def answer(self, order: Order) -> dict[str, Any]:
         """{"record"} of the training, or the {"error"} that stopped it; {"fatal": True} if no training is to blame."""
@@ -85,8 +86,7 @@ class Worker:
 
         try:
             result = self._train(order)
-            architecture = self.setting.space.unrank(order.rank)
-            return {"record": record_of(result, architecture, self.protocol, self.inputs, self.machine)}
+            return {"record": record_of(result, self.machine)}
         except OutputError as error:
             return {"error": str(error), "fatal": True}
         except Exception as error:  # whatever it is, the driver writes it down and decides

@@ -89,13 +89,13 @@ def test_the_score_of_a_record():
 
 def test_a_record_says_which_code_trained():
     result = Training(curves={"train_loss": [0.5]})
-    record = record_of(result, None, None, None, MACHINE)
+    record = record_of(result, MACHINE)
     assert record["code_commit"] == machine.code_commit()
     assert record["machine"] == MACHINE
     assert "final" not in record
     assert not [name for name in record if "latency" in name]
     result.final = {"valid_score": 0.5}
-    assert record_of(result, None, None, None, MACHINE)["final"] == {"valid_score": 0.5}
+    assert record_of(result, MACHINE)["final"] == {"valid_score": 0.5}
 
 
 @pytest.fixture
