@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from nasbench_evs.generators.machine import cpu_name
+from nasbench_evs.training.machine import cpu_name
 
 NAMES = ("physionet2012", "bpic2012", "credit-default", "online-retail", "oulad")
 TAFENG = ("tafeng-churn", "tafeng-age")

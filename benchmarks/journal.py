@@ -16,8 +16,7 @@ import numpy as np
 
 from nasbench_evs import tables
 from nasbench_evs.generators.journal import NAME, Journal
-from nasbench_evs.generators.plan import Job
-from nasbench_evs.generators.shard import records_of, table_of
+from nasbench_evs.training.record import Job, records_of, table_of
 
 RECORDED = (1000, 10_000)
 MEASURED = 200  # trainings, after so many were recorded
@@ -43,9 +42,8 @@ def measure(table, recorded, folder):
             commits.append(seconds(lambda i=i: journal.claim([i + 1]))[0])
             commits.append(seconds(lambda i=i: journal.finish(i + 1, records[i % len(records)]))[0])
     opening, entries = seconds(lambda: _open(folder, jobs))
-    ended = [entry for entry in entries if entry.state == "finished"]
-    epochs = table["valid_score"].shape[1]
-    writing, _ = seconds(lambda: tables.write(table_of(table.header, ended, epochs), folder / "table.h5"))
+    ended = [(entry.job, entry.record) for entry in entries if entry.state == "finished"]
+    writing, _ = seconds(lambda: tables.write(table_of(table.header, ended), folder / "table.h5"))
     return {
         "recorded": recorded,
         "a commit, median": f"{1e3 * np.median(commits):.2f} ms",

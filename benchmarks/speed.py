@@ -20,12 +20,12 @@ import numpy as np
 
 import nasbench_evs as nb
 from nasbench_evs.benchmark import SurrogateBenchmark, TableBenchmark
-from nasbench_evs.generators.machine import cpu_name
 from nasbench_evs.locations import shipped
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.surrogate import Surrogate
 from nasbench_evs.tables import Header, Table, write
+from nasbench_evs.training.machine import cpu_name
 
 RECORDS, EPOCHS, MILLION = 100_000, 30, 1_000_000
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as in an ordinary installation

@@ -18,11 +18,11 @@ from plain_seqnas import SeqNASNetwork
 from torch.nn import functional as F
 
 from nasbench_evs.datasets.store import open_dataset
-from nasbench_evs.generators.inputs import prepare_inputs
-from nasbench_evs.generators.protocol import Protocol
-from nasbench_evs.generators.trainer import train
 from nasbench_evs.metrics import score
 from nasbench_evs.spaces import SeqNASSpace
+from nasbench_evs.training.inputs import prepare_inputs
+from nasbench_evs.training.protocol import Protocol
+from nasbench_evs.training.trainer import train
 
 WIDTHS = {"physionet2012": {"channels": 2}}
 

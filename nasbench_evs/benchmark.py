@@ -634,7 +634,7 @@ class TrainingBenchmark(Benchmark):
 
     def __init__(self, header: Header, device: str = "cpu") -> None:
         try:
-            from nasbench_evs.generators.retrain import Retrainer
+            from nasbench_evs.training.retrain import Retrainer
         except ModuleNotFoundError as error:
             raise UnknownBenchmark(
                 f"source='train' needs {error.name}, which is not installed: pip install 'nasbench-evs[train]'"

@@ -16,10 +16,11 @@ LAYERS = [
     ("tables",),
     ("datasets",),
     ("models",),
-    ("generators",),
+    ("training",),
     ("surrogate",),
     ("benchmark", "custom"),
     ("search",),
+    ("generators",),
     ("analysis",),
     ("cli",),
 ]

@@ -136,9 +136,9 @@ def verify_command(table: Path, sample: int, sample_seed: int, device: str, here
 
 
 def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str, here: bool) -> None:
-    from nasbench_evs.generators.machine import machine
-    from nasbench_evs.generators.retrain import verified_line, verify_sample
+    from nasbench_evs.generators.verify import verified_line, verify_sample
     from nasbench_evs.tables import write
+    from nasbench_evs.training.machine import machine
 
     checks = with_progress(
         "training", lambda report: verify_sample(table, sample, seed=seed, device=device, here=here, report=report)

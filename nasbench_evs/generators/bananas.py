@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.surrogate.predictors.virtual_ensembles import virtual_ensembles
 
-_PARAMETERS = {"iterations": 200, "learning_rate": 0.05}
-_DEPTH = 6  # of the trees; recorded tables depend on all of these
-_ENSEMBLE = 10
 _PATIENCE = 1000
 
 
@@ -28,7 +26,7 @@ def propose(
     """
     rng = np.random.default_rng(seed)
     pool = fresh(space, max(candidates, batch), rng, choices if exclude is None else np.concatenate([choices, exclude]))
-    mean, std = predict(space, choices, scores, pool, seed)
+    mean, std = virtual_ensembles(space, choices, scores, pool, seed)
     chosen: list[int] = []
     for _ in range(min(batch, len(pool))):
         draw = rng.normal(mean, std)
@@ -55,34 +53,3 @@ def fresh(
                 found.append(row)
         vain = 0 if len(found) > before else vain + 1
     return np.array(found[:n], np.int8).reshape(-1, len(space.choices))
-
-
-def predict(
-    space: SearchSpace, choices: np.ndarray, scores: np.ndarray, pool: np.ndarray, seed: int, depth: int = _DEPTH
-) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted score and its knowledge uncertainty (standard deviation) of every architecture of `pool`: two arrays (M,)."""
-    from catboost import CatBoostRegressor, Pool
-
-    known = ~np.isnan(scores)
-    if len(np.unique(scores[known])) < 2:
-        return np.zeros(len(pool)), np.ones(len(pool))
-    targets = np.where(known, scores, np.nanmin(scores))
-    centre, scale = targets.mean(), targets.std()
-    model = CatBoostRegressor(
-        **_PARAMETERS,
-        depth=depth,
-        loss_function="RMSEWithUncertainty",
-        posterior_sampling=True,
-        random_seed=seed % 2**31,
-        thread_count=1,
-        verbose=False,
-        allow_writing_files=False,
-    )
-    model.fit(Pool(space.encode_many(choices), (targets - centre) / scale))
-    drawn = model.virtual_ensembles_predict(
-        Pool(space.encode_many(pool)),
-        prediction_type="TotalUncertainty",
-        virtual_ensembles_count=_ENSEMBLE,
-        thread_count=1,
-    )
-    return drawn[:, 0] * scale + centre, np.sqrt(drawn[:, 1]) * scale

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 import nasbench_evs
-from nasbench_evs.generators.machine import cpu_name
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
 from nasbench_evs.tables import Header, Table, write
+from nasbench_evs.training.machine import cpu_name
 
 LAYERS = 3
 SHAPE = VectorShape(inputs=64, outputs=10)

@@ -19,15 +19,16 @@ import numpy as np
 from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import OutputError, RecipeError, TrainingError
 from nasbench_evs.generators.executor import Executor, Hand, LocalExecutor
-from nasbench_evs.generators.inputs import prepare_inputs, usable
 from nasbench_evs.generators.journal import ENDED, Entry, Journal
 from nasbench_evs.generators.journal import NAME as JOURNAL
-from nasbench_evs.generators.plan import Job, Planner, Scored
-from nasbench_evs.generators.protocol import trainer_name
+from nasbench_evs.generators.plan import Planner, Scored
 from nasbench_evs.generators.recipe import Recipe
-from nasbench_evs.generators.shard import header_of, records_of, score_of, table_of
+from nasbench_evs.generators.shard import header_of
 from nasbench_evs.generators.worker import Order, Setting
 from nasbench_evs.tables import Header, Table, write
+from nasbench_evs.training.inputs import prepare_inputs, usable
+from nasbench_evs.training.protocol import trainer_name
+from nasbench_evs.training.record import Job, records_of, score_of, table_of
 
 EXECUTORS = ("local", "ray")
 SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard, which takes less than one
@@ -316,7 +317,7 @@ class _Run:
         """Write the shard of those of these jobs that ended."""
         ended = [entry for entry in entries if entry.state in ENDED]
         if ended:
-            write(table_of(self.header, ended, self.header.protocol["epochs"]), self.target, force=True)
+            write(table_of(self.header, [(entry.job, entry.record) for entry in ended]), self.target, force=True)
 
     def _progress(self) -> Progress:
         done, total = len(self.ended), self.planner.total

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from nasbench_evs.errors import OutputError, TrainingError, one_line
 from nasbench_evs.files import flush_names
-from nasbench_evs.generators.plan import Job
+from nasbench_evs.training.record import Job
 
 NAME = "journal.sqlite"
 DEATHS = 3  # of workers on one training, after which it counts as failed

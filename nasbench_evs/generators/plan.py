@@ -15,18 +15,10 @@ from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.bananas import fresh, propose
 from nasbench_evs.generators.recipe import Bananas, Plan, Recipe, plan_ranks
 from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.training.record import Job
 
 _DRAWN = 300  # random architectures at a time: a longer plan begins with the shorter one
 _BLOCK = 50  # of them, whose repeats come before the next ones: a half-finished shard has repeats too
-
-
-class Job(NamedTuple):
-    """One training to do. `teachers` are ranks of trainings with seed 0 (without teachers, or distilled by BANANAS)."""
-
-    rank: int
-    seed: int
-    sampler: str
-    teachers: tuple[int, ...] = ()
 
 
 class Scored(NamedTuple):

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, one_line
-from nasbench_evs.generators.protocol import Protocol
 from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace_ranks
+from nasbench_evs.training.protocol import Protocol
 
 _MOST = 10_000_000  # jobs of one recipe
 

@@ -21,11 +21,11 @@ import torch
 from torch.nn import functional as F
 
 import nasbench_evs
-from nasbench_evs.generators.machine import cpu_name
 from nasbench_evs.metrics import metric
 from nasbench_evs.models.threads import one_thread
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
 from nasbench_evs.tables import Header, Table, write
+from nasbench_evs.training.machine import cpu_name
 
 SIZES = (2, 3, 4)
 SHAPE = VectorShape(inputs=2, outputs=1)

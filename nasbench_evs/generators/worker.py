@@ -14,7 +14,7 @@ from nasbench_evs.files import replacing
 from nasbench_evs.spaces import SearchSpace
 
 if TYPE_CHECKING:
-    from nasbench_evs.generators.trainer import Training
+    from nasbench_evs.training.trainer import Training
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Worker:
         import torch
 
         from nasbench_evs.datasets.store import open_dataset
-        from nasbench_evs.generators.inputs import prepare_inputs
-        from nasbench_evs.generators.machine import code_commit, machine
-        from nasbench_evs.generators.protocol import Protocol, trainer_name
+        from nasbench_evs.training.inputs import prepare_inputs
+        from nasbench_evs.training.machine import code_commit, machine
+        from nasbench_evs.training.protocol import Protocol, trainer_name
 
         torch.set_num_threads(1)
         if setting.trainer != trainer_name():
@@ -82,7 +82,7 @@ class Worker:
 
     def answer(self, order: Order) -> dict[str, Any]:
         """{"record"} of the training, or the {"error"} that stopped it; {"fatal": True} if no training is to blame."""
-        from nasbench_evs.generators.shard import record_of
+        from nasbench_evs.training.record import record_of
 
         try:
             result = self._train(order)
@@ -94,7 +94,7 @@ class Worker:
 
     def _train(self, order: Order) -> Training:
         """Train, and keep the logits of a training that may teach."""
-        from nasbench_evs.generators.trainer import train
+        from nasbench_evs.training.trainer import train
 
         result = train(
             self.setting.space.unrank(order.rank),

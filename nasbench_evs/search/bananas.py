@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbench_evs.generators import bananas
 from nasbench_evs.search.checks import number, one_of, whole
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.predictors import PREDICTORS, predictor
+from nasbench_evs.surrogate.predictors.virtual_ensembles import virtual_ensembles
 
 VIRTUAL = "virtual-ensembles"
 ACQUISITIONS = ("thompson", "ei", "ucb", "greedy")
@@ -95,7 +95,7 @@ class Bananas(Searcher):
     def _predict(self, choices: np.ndarray, scores: np.ndarray, pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         seed = int(self.rng.integers(2**31))
         if self.predictor == VIRTUAL:
-            return bananas.predict(self.space, choices, scores, pool, seed, self.depth)
+            return virtual_ensembles(self.space, choices, scores, pool, seed, self.depth)
         return predictor(self.predictor, self.space, seed).fit(choices, scores).predict(pool)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nasbench_evs.errors import NasbenchError, OutputError, TrainingError
 from nasbench_evs.generators.journal import DEATHS, NAME, Journal
-from nasbench_evs.generators.plan import Job
+from nasbench_evs.training.record import Job
 
 JOBS = [Job(2**63 + 5, 0, "random"), Job(7, 0, "random"), Job(7, 1, "bananas", (3, 2**64 - 1))]
 

@@ -1,4 +1,4 @@
-"""Train again what a table's header describes: for live queries, and to check records."""
+"""Records trained again: do they come out?"""
 
 from __future__ import annotations
 
@@ -10,50 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.datasets.store import open_dataset
-from nasbench_evs.errors import DatasetError, InvalidQuery, NotRecorded
-from nasbench_evs.generators.inputs import prepare_inputs
-from nasbench_evs.generators.journal import Entry
-from nasbench_evs.generators.machine import machine
-from nasbench_evs.generators.plan import Job
-from nasbench_evs.generators.protocol import Protocol
-from nasbench_evs.generators.shard import record_of, table_of
-from nasbench_evs.generators.trainer import train
-from nasbench_evs.spaces import Architecture
-from nasbench_evs.tables import Header, Table
+from nasbench_evs.errors import InvalidQuery, NotRecorded
+from nasbench_evs.tables import Table
 from nasbench_evs.tables.format import CURVE_OF
 from nasbench_evs.tables.noise import seed_noise
+from nasbench_evs.training.retrain import Retrainer
 
 TOLERANCE = 0.02  # of the best validation score, where hardware or libraries differ and no record has several seeds
 SEED_DEVIATIONS = 4.0  # standard deviations between seeds, where some have
 FIRST_EPOCH = 1e-3  # of losses after one epoch, where nothing differs but the trainer's rounding
-
-
-class Retrainer:
-    """Trains architectures by a table's protocol on its dataset, which must be prepared here."""
-
-    def __init__(self, header: Header, device: str = "cpu") -> None:
-        """RecipeError if another trainer made the table, DatasetError if its dataset is not here or is another one."""
-        self.header = header
-        self.protocol = Protocol.recorded(header.protocol)
-        dataset = open_dataset(header.dataset)
-        if dataset.fingerprint != header.fingerprint:
-            raise DatasetError(
-                f"the prepared {header.dataset} is not the one of the table: fingerprint {dataset.fingerprint[:12]}..., the "
-                f"table has {header.fingerprint[:12]}...; prepare it again with nasbench-evs data add"
-            )
-        values = header.protocol
-        self.inputs = prepare_inputs(
-            header.space, dataset, values.get("subset"), self.protocol, device, train=values.get("train")
-        )
-        self.machine = machine(device)
-
-    def train(self, architecture: Architecture, seed: int) -> Table:
-        """The record of one training without teachers, as a table."""
-        result = train(architecture, seed, self.protocol, self.inputs)
-        record = record_of(result, self.machine)
-        job = Job(architecture.rank, seed, "train")
-        return table_of(self.header, [Entry(0, job, "finished", record)], self.protocol.epochs)
 
 
 class Check(NamedTuple):

@@ -15,11 +15,11 @@ from nasbench_evs.errors import (
     TableFormatError,
 )
 from nasbench_evs.generators.generate import generate
-from nasbench_evs.generators.machine import code_commit
-from nasbench_evs.generators.retrain import TOLERANCE, verify_sample
+from nasbench_evs.generators.verify import TOLERANCE, verify_sample
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.tables import Table, merge, read, verify, write
 from nasbench_evs.tables.format import FINAL
+from nasbench_evs.training.machine import code_commit
 from tests.conftest import with_protocol
 from tests.contracts import BenchmarkContract
 from tests.generators.conftest import SMALL
@@ -161,7 +161,7 @@ def test_elsewhere_scores_count_within_the_tolerance(table):
 
 def test_another_rounding_gives_other_digits_but_no_other_curves(table, monkeypatch):
     """A trainer that computes the same function in another order; one that computes another begins elsewhere."""
-    monkeypatch.setattr("nasbench_evs.generators.machine.ROUNDING", 0)
+    monkeypatch.setattr("nasbench_evs.training.machine.ROUNDING", 0)
     checks = verify_sample(table, 2)
     assert all(check.passed and not check.same_machine for check in checks)
     other = changed(table, train_loss=table["train_loss"] + np.float32(0.01))

@@ -165,5 +165,5 @@ class Protocol:
 
 
 def trainer_name() -> str:
-    """How tables name the code whose curves they hold."""
+    """How tables name the code whose curves they hold: a name, and no module path, so that it stays where code moves."""
     return f"nasbench_evs.generators.trainer {TRAINER}"

@@ -7,10 +7,10 @@ import time
 
 import torch
 
-from nasbench_evs.generators.inputs import Inputs
-from nasbench_evs.generators.protocol import Protocol
 from nasbench_evs.models import build
 from nasbench_evs.spaces import Architecture
+from nasbench_evs.training.inputs import Inputs
+from nasbench_evs.training.protocol import Protocol
 
 _REPEATS = {1: 9, 256: 3}
 

@@ -19,11 +19,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from nasbench_evs.errors import TrainingError
-from nasbench_evs.generators.inputs import Inputs
-from nasbench_evs.generators.protocol import Protocol
 from nasbench_evs.metrics import BLOCKS, block_scores, score
 from nasbench_evs.models import build
 from nasbench_evs.spaces import Architecture
+from nasbench_evs.training.inputs import Inputs
+from nasbench_evs.training.protocol import Protocol
 
 CURVES = (
     "train_loss", "valid_loss", "test_loss", "valid_score", "test_score", "train_seconds", "eval_seconds", "cpu_seconds",

@@ -12,8 +12,8 @@ from nasbench_evs.datasets import Dataset
 from nasbench_evs.datasets.aggregate import vectors
 from nasbench_evs.datasets.split import SPLITS, blocks, subset
 from nasbench_evs.errors import RecipeError, one_line
-from nasbench_evs.generators.protocol import Protocol
 from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, SequenceShape, VectorShape
+from nasbench_evs.training.protocol import Protocol
 
 TOP_CATEGORIES = 20  # of each field, whose shares an ffn network sees
 

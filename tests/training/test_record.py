@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 
 import nasbench_evs
-from nasbench_evs.generators import machine
-from nasbench_evs.generators.journal import Entry
-from nasbench_evs.generators.plan import Job
-from nasbench_evs.generators.shard import record_of, records_of, score_of, table_of
-from nasbench_evs.generators.trainer import Training
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.spaces import shape_to_dict
 from nasbench_evs.tables import read
 from nasbench_evs.tables.format import COLUMNS, HARDWARE
+from nasbench_evs.training import machine
+from nasbench_evs.training.record import Job, record_of, records_of, score_of, table_of
+from nasbench_evs.training.trainer import Training
 from tests.conftest import SHAPE, make_end_table, make_header, make_table
 
 MACHINE = {"cpu": "one", "threads": 1, "family": "25", "model": "1", "instruction_set": "avx2"}
@@ -23,9 +21,7 @@ WITH_SHAPE = {"epochs": 3, "shape": shape_to_dict(SHAPE)}
 
 
 def through_a_journal(records):
-    return [
-        Entry(i, job, "finished", json.loads(json.dumps(record))) for i, (job, record) in enumerate(records.items())
-    ]
+    return [(job, json.loads(json.dumps(record))) for job, record in records.items()]
 
 
 def assert_same(a, b):
@@ -47,7 +43,7 @@ def test_records_of_scores_at_the_end_make_the_same_table():
     columns = {"failing": [2], "protocol": WITH_SHAPE, "machines": [MACHINE]}
     table = priced(make_end_table(*arguments, **columns), make_end_table, *arguments, **columns)
     records = records_of(table)
-    assert_same(table_of(table.header, through_a_journal(records), 3), table)
+    assert_same(table_of(table.header, through_a_journal(records)), table)
     record = records[Job(0, 0, "seqnas-s")]
     assert set(record["curves"]) == {
         "train_loss", "valid_loss", "valid_score", "train_seconds", "eval_seconds", "cpu_seconds"
@@ -65,7 +61,7 @@ def test_records_of_the_best_epoch_make_the_same_table():
     columns = {"header": header, "machines": [MACHINE], "hardware": 0, "latency_ms_b1": [0.5, np.nan, 0.25]}
     table = priced(make_table(*arguments, **columns), make_table, *arguments, **columns)
     records = records_of(table)
-    assert_same(table_of(header, through_a_journal(records), 3), table)
+    assert_same(table_of(header, through_a_journal(records)), table)
     assert all("final" not in record for record in records.values())
     assert records[Job(0, 0, "random")]["latency_ms_b1"] == 0.5
     assert "latency_ms_b1" not in records[Job(2, 1, "random")]
@@ -73,7 +69,7 @@ def test_records_of_the_best_epoch_make_the_same_table():
 
 def test_records_of_a_table_of_format_1_have_its_results():
     table = read(shipped_tables()["bpic2012", "seqnas"])
-    again = table_of(table.header, through_a_journal(records_of(table)), table.epochs)
+    again = table_of(table.header, through_a_journal(records_of(table)))
     assert again.results_sha256 == table.results_sha256
 
 

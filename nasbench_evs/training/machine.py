@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import nasbench_evs
-from nasbench_evs.generators.protocol import ROUNDING, TRAINER
+from nasbench_evs.training.protocol import ROUNDING, TRAINER
 
 # Names and flags of /proc/cpuinfo, the widest first.
 _INSTRUCTION_SETS = {
