@@ -14,7 +14,8 @@ import numpy as np
 from nasbench_evs import locations
 from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark
 from nasbench_evs.metrics import Metric
-from nasbench_evs.spaces import Architecture, Cost, SearchSpace
+from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
+from nasbench_evs.spaces.subspaces import SUBSPACES, subspace
 from nasbench_evs.tables.format import MISSING
 from nasbench_evs.tables.hdf5 import read, read_reference_sha256
 from nasbench_evs.tables.table import Header, Table
@@ -187,6 +188,14 @@ class Benchmark:
         )
         return Scores(*columns)
 
+    def view(self, space: SearchSpace) -> Benchmark:
+        """The same answers for the architectures of a view of this benchmark's space: `bench.space.restrict({...})`.
+
+        It asks for that space's architectures. InvalidSpace if it is no view of this one, NotRecorded if only recorded
+        architectures are answered for and it holds none.
+        """
+        raise InvalidQuery(f"{self!r} has no views: make it of the space {space.name} in the first place")
+
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         """The seeds recorded for an architecture, in order; empty if its records name none."""
         raise NotImplementedError
@@ -246,6 +255,9 @@ class TableBenchmark(Benchmark):
     @property
     def epochs(self) -> int:
         return 0 if self.table.header.curves == "best" else self.table.epochs
+
+    def view(self, space: SearchSpace) -> TableBenchmark:
+        return TableBenchmark(self.table.view(space))
 
     @cached_property
     def _starts(self) -> np.ndarray:
@@ -512,14 +524,14 @@ class SurrogateBenchmark(Benchmark):
     """Answers from a surrogate only: predictions for every architecture of the space.
 
     `query(arch)` is the predicted mean; `query(arch, seed=s)` adds a draw from the predicted noise, the same for the
-    same seed on any machine and in any batch.
+    same seed on any machine and in any batch. `space` may be a view of the surrogate's.
     """
 
     instant = True
 
-    def __init__(self, surrogate: Surrogate) -> None:
+    def __init__(self, surrogate: Surrogate, space: SearchSpace | None = None) -> None:
         self.surrogate = surrogate
-        self.space = surrogate.space
+        self.space = surrogate.space if space is None else space
         self.dataset = surrogate.dataset
         self.metric = surrogate.metric
 
@@ -530,6 +542,10 @@ class SurrogateBenchmark(Benchmark):
     def epochs(self) -> int:
         return self.surrogate.epochs
 
+    def view(self, space: SearchSpace) -> SurrogateBenchmark:
+        _check_view(space, self.space)
+        return SurrogateBenchmark(self.surrogate, space)
+
     def _query(self, architecture: Architecture, question: Question) -> Score:
         scores = self._query_many(self.space.stack([architecture]), question)
         fields = {name: f.item() if isinstance(f, np.ndarray) else f for name, f in scores._asdict().items()}
@@ -537,6 +553,7 @@ class SurrogateBenchmark(Benchmark):
 
     def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
         split, epoch, seed, distilled = question
+        choices = lift(choices, self.space, self.surrogate.space)
         prediction, seconds = self.surrogate.predict_all(choices, split, epoch=epoch, distilled=distilled)
         value = prediction.mean
         if seed is not None:
@@ -557,6 +574,7 @@ class SurrogateBenchmark(Benchmark):
 
     def _query_each(self, choices: np.ndarray, question: Question, seeds: np.ndarray) -> Scores:
         means = self._query_many(choices, question)
+        choices = lift(choices, self.space, self.surrogate.space)
         noise = np.empty(len(choices))
         for seed in np.unique(seeds):
             rows = np.flatnonzero(seeds == seed)
@@ -593,6 +611,13 @@ class AutoBenchmark(Benchmark):
     @property
     def epochs(self) -> int:
         return self.recorded.epochs
+
+    def view(self, space: SearchSpace) -> AutoBenchmark | SurrogateBenchmark:
+        predicted = self.predicted.view(space)
+        try:
+            return AutoBenchmark(self.recorded.view(space), predicted)
+        except NotRecorded:  # nothing of it is recorded: the surrogate answers for all of it
+            return predicted
 
     def _query(self, architecture: Architecture, question: Question) -> Score:
         if self.recorded.holds_one(architecture, question.distilled):
@@ -632,7 +657,8 @@ class TrainingBenchmark(Benchmark):
 
     live = True  # every seed can be asked for, whatever `seeds` lists
 
-    def __init__(self, header: Header, device: str = "cpu") -> None:
+    def __init__(self, header: Header, device: str = "cpu", space: SearchSpace | None = None) -> None:
+        """`space` may be a view of the header's."""
         try:
             from nasbench_evs.training.retrain import Retrainer
         except ModuleNotFoundError as error:
@@ -641,7 +667,7 @@ class TrainingBenchmark(Benchmark):
             ) from None
 
         self.header = header
-        self.space = header.space
+        self.space = header.space if space is None else space
         self.dataset = header.dataset
         self.metric = header.metric
         self._device = device
@@ -650,7 +676,7 @@ class TrainingBenchmark(Benchmark):
 
     def __reduce__(self) -> tuple[object, ...]:
         # The data does not travel with it: it is mapped again where it arrives.
-        return TrainingBenchmark, (self.header, self._device)
+        return TrainingBenchmark, (self.header, self._device, self.space)
 
     def __repr__(self) -> str:
         return f"<training benchmark {self.dataset}: {self.space.name}, {self.metric.name}>"
@@ -658,6 +684,12 @@ class TrainingBenchmark(Benchmark):
     @property
     def epochs(self) -> int:
         return self._retrainer.protocol.epochs
+
+    def view(self, space: SearchSpace) -> TrainingBenchmark:
+        _check_view(space, self.space)
+        other = object.__new__(TrainingBenchmark)  # which need not prepare the data again
+        other.__dict__.update(self.__dict__, space=space, _trained={})
+        return other
 
     def _query(self, architecture: Architecture, question: Question) -> Score:
         split, epoch, seed, distilled = question
@@ -689,7 +721,10 @@ class TrainingBenchmark(Benchmark):
     def _training(self, architecture: Architecture, seed: int) -> TableBenchmark:
         key = (architecture.key, seed)
         if key not in self._trained:
-            self._trained[key] = TableBenchmark(self._retrainer.train(architecture, seed))
+            whole = self.header.space
+            choices = lift(self.space.stack([architecture]), self.space, whole)
+            table = self._retrainer.train(whole.architectures(choices)[0], seed)
+            self._trained[key] = TableBenchmark(table.view(self.space))
         return self._trained[key]
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
@@ -711,18 +746,29 @@ class TrainingBenchmark(Benchmark):
         return self.space.cost_many(self._choices(architectures), self._retrainer.inputs.shape)
 
 
+def _check_view(space: SearchSpace, whole: SearchSpace) -> None:
+    """InvalidSpace unless `space` is `whole`, a view of it, or a view of one."""
+    lift(np.empty((0, len(space.choices)), np.int8), space, whole)
+
+
 def load(name: str | Path, space: str | None = None, *, source: str = "auto", device: str = "cpu") -> Benchmark:
     """Open a benchmark: a shipped one by the name of its dataset, or a table file by its path.
 
-    `space` names the space where a dataset has several ("seqnas" is the default; see `benchmarks()`). `source`:
-    "table" answers only for what was trained, "surrogate" predicts every architecture, "auto" takes the table where
-    it can and the surrogate elsewhere (if none is fitted, the table alone). Works offline; needs no PyTorch. "train"
-    trains what is asked for, on `device`, by the table's protocol: it needs PyTorch (the `train` extra) and the
+    `space` names the space where a dataset has several ("seqnas" is the default; see `benchmarks()`), or a part of a space,
+    "seqnas-s": a view with its own ranks and neighbours over what there is of the whole. `source`: "table" answers only for
+    what was trained, "surrogate" predicts every architecture, "auto" takes the table where it can and the surrogate elsewhere
+    (the table alone if none is fitted, the surrogate alone if nothing of a part is recorded). Works offline; needs no PyTorch.
+    "train" trains what is asked for, on `device`, by the table's protocol: it needs PyTorch (the `train` extra) and the
     prepared dataset.
     """
     if source not in SOURCES:
         raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
     path = find_table(name, space)
+    bench = _open(path, source, device)
+    return bench.view(subspace(space, bench.space)) if space in SUBSPACES else bench
+
+
+def _open(path: Path, source: str, device: str) -> Benchmark:
     if source == "train":
         return TrainingBenchmark(read(path).header, device)
     fitted = locations.surrogate_of(path)
@@ -742,13 +788,16 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
 
 
 def find_table(name: str | Path, space: str | None = None) -> Path:
-    """The file that `load` opens for this name or path, and this space."""
+    """The file that `load` opens for this name or path, and this space: of a part of a space, the file of the whole."""
     if not isinstance(name, str | Path):
         raise UnknownBenchmark(f"{name!r} is a {type(name).__name__}: expected a name of nasbench-evs list, or a path")
     path = Path(name)
     if path.suffix in (".h5", ".hdf5") or len(path.parts) > 1:
-        if space is not None:
-            raise InvalidQuery(f"space {space!r} goes with the name of a dataset: the table at {path} is of one space")
+        if space is not None and space not in SUBSPACES:
+            raise InvalidQuery(
+                f"space {space!r} goes with the name of a dataset: the table at {path} is of one space, of which a part can be "
+                f"named ({', '.join(SUBSPACES)})"
+            )
         if not os.path.isfile(path):
             raise UnknownBenchmark(
                 f"no table at {path}: expected the path of a table (*.h5) or a name of nasbench-evs list"
@@ -765,9 +814,10 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
         if len(spaces) > 1 and "seqnas" not in spaces:
             raise UnknownBenchmark(f"{name} has several spaces: name one of {', '.join(spaces)} (space=..., --space)")
         space = "seqnas" if "seqnas" in spaces else spaces[0]
-    if space not in spaces:
+    whole = SUBSPACES[space].space if space in SUBSPACES else space
+    if whole not in spaces:
         raise UnknownBenchmark(f"{name} has no table of the space {space!r}: expected one of {', '.join(spaces)}")
-    return shipped[str(name), space]
+    return shipped[str(name), whole]
 
 
 def benchmarks() -> pd.DataFrame:

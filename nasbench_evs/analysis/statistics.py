@@ -12,6 +12,7 @@ import numpy as np
 
 from nasbench_evs.analysis.experiment import Experiment, Ground, Run, best_known
 from nasbench_evs.benchmark import find_table
+from nasbench_evs.spaces.subspaces import SUBSPACES
 
 SIGNIFICANT = 0.05
 _RESAMPLED = 1000  # times, for an interval
@@ -139,13 +140,13 @@ class Fidelity(NamedTuple):
 
 
 def search_fidelity(regrets: Regrets) -> list[Fidelity]:
-    """For every dataset of which the experiment has both the surrogate and the table, without a constraint.
+    """For every dataset of which the experiment has both the surrogate and the table, the whole space without a constraint.
 
     Empty for searchers of which none can be ranked before another.
     """
     sources: dict[Path, dict[str, Ground]] = {}
     for ground in regrets.experiment.benchmarks:
-        if not ground.limits:
+        if not ground.limits and ground.space not in SUBSPACES:
             sources.setdefault(find_table(ground.name, ground.space), {})[ground.source] = ground
     found = []
     for grounds in sources.values():

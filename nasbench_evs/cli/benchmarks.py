@@ -45,7 +45,7 @@ def list_command(form: str) -> None:
 )
 @click.option("--file", "file", help="Canonical strings, one a line (- for standard input; # starts a comment).")
 @click.option("--sample-seed", type=int, help="Seed of --random.")
-@click.option("--space", help="Space, where a dataset has several.")
+@click.option("--space", help="Space, where a dataset has several, or a part of it (seqnas-s).")
 @click.option("--source", default="auto", help="auto, table, surrogate or train.  [default: auto]")
 @click.option("--split", default="valid", help="valid or test.  [default: valid]")
 @click.option("--epoch", type=int, help="Read the curve at this epoch, not the score of the training.")

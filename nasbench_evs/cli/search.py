@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command("search")
 @click.argument("searcher")
 @click.argument("benchmark")
-@click.option("--space", help="The space, where a dataset has several.")
+@click.option("--space", help="The space, where a dataset has several, or a part of it (seqnas-s).")
 @click.option("--source", default="auto", show_default=True, help="auto, table, surrogate or train.")
 @click.option("--budget", type=int, help="Evaluations of each search.  [default: 150, if --seconds is not given]")
 @click.option("--seconds", type=float, help="Simulated seconds of each search.")

@@ -6,6 +6,7 @@ from typing import Any
 from nasbench_evs.errors import InvalidSpace
 from nasbench_evs.spaces.choices import Architecture, Choice
 from nasbench_evs.spaces.ffn import FFNSpace
+from nasbench_evs.spaces.restricted import RestrictedSpace, lift
 from nasbench_evs.spaces.seqnas import SeqNASSpace
 from nasbench_evs.spaces.shapes import Cost, SequenceShape, VectorShape, shape_from_dict, shape_to_dict
 from nasbench_evs.spaces.space import SearchSpace
@@ -15,11 +16,13 @@ __all__ = [
     "Choice",
     "Cost",
     "FFNSpace",
+    "RestrictedSpace",
     "SearchSpace",
     "SeqNASSpace",
     "SequenceShape",
     "VectorShape",
     "from_spec",
+    "lift",
     "shape_from_dict",
     "shape_to_dict",
 ]
@@ -39,6 +42,8 @@ def from_spec(spec: Mapping[str, Any]) -> SearchSpace:
     try:
         if name in _BUILT_IN:
             return build(**parameters)
+        if "parent" in parameters:
+            return RestrictedSpace(from_spec(parameters["parent"]), parameters["options"], name=name)
         choices = parameters.pop("choices")
         return SearchSpace.from_choices(dict(choices), **parameters, name=name)
     except (TypeError, ValueError, KeyError):

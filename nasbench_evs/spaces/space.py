@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from nasbench_evs.spaces.choices import Architecture, Choice, Option
 from nasbench_evs.spaces.ranks import RankCode
 from nasbench_evs.spaces.shapes import Cost, Shape
 from nasbench_evs.spaces.strings import Reader
+
+if TYPE_CHECKING:
+    from nasbench_evs.spaces.restricted import RestrictedSpace
 
 Seed = int | np.random.Generator | None
 
@@ -124,6 +127,21 @@ class SearchSpace:
             parameters["conditions"] = {each.name: {each.parent: list(each.when)} for each in choices if each.parent}
         return SearchSpace(choices, name=name, parameters=parameters)
 
+    def restrict(self, options: Mapping[str, Sequence[Option]], *, name: str | None = None) -> RestrictedSpace:
+        """A view of the architectures whose choices take these options only; choices that are not named keep all of theirs.
+
+        It has its own ranks and neighbours, and this space's strings, AVecs and costs. InvalidSpace if a choice or an
+        option is unknown.
+
+        >>> from nasbench_evs.spaces import FFNSpace
+        >>> view = FFNSpace(2).restrict({"layer.0": [8, 16], "layer.1": [32]})
+        >>> view.size, [str(view.unrank(rank)) for rank in range(2)]
+        (2, ['8-32', '16-32'])
+        """
+        from nasbench_evs import spaces
+
+        return spaces.RestrictedSpace(self, options, name=name)
+
     # Identity
 
     @property
@@ -165,6 +183,11 @@ class SearchSpace:
             raise InvalidArchitecture(f"{self.name} has no choice {name!r}: expected one of {', '.join(self._columns)}")
         return self._columns[name]
 
+    @property
+    def whole(self) -> SearchSpace:
+        """The space of which this one is a view, or a view of one; itself if it is none."""
+        return self
+
     # Between one architecture and the batch form
 
     def from_options(self, options: Mapping[str, Option]) -> Architecture:
@@ -202,11 +225,12 @@ class SearchSpace:
                     "make one with space.parse(text), space.unrank(rank) or space.from_options({...})"
                 )
             if architecture.space is not self and architecture.space != self:
-                raise InvalidArchitecture(
-                    f"{architecture} is of the space {architecture.space.spec}: expected {self.spec}"
-                )
+                raise self._other_space(architecture)
             keys.append(architecture.key)
         return np.frombuffer(b"".join(keys), np.int8).reshape(len(keys), len(self.choices))
+
+    def _other_space(self, architecture: Architecture) -> InvalidArchitecture:
+        return InvalidArchitecture(f"{architecture} is of the space {architecture.space.spec}: expected {self.spec}")
 
     def check(self, choices: np.ndarray) -> np.ndarray:
         """The same choice indices as int8 of shape (N, C), or InvalidArchitecture naming the first wrong entry."""

@@ -21,13 +21,13 @@ class Features:
     """The feature columns of a space: `names`, and how choice indices become them.
 
     Costs are those on inputs of `shape`; where a table does not know it (None), those of a typical one, which orders
-    architectures alike. A space without cost formulas has no such columns.
+    architectures alike. A space without cost formulas has no such columns. A view has the features of the whole space.
     """
 
     def __init__(self, space: SearchSpace, shape: Shape | None) -> None:
         self.space = space
-        self.shape = shape or _typical_shape(space)
-        self._sums, names = _sums(space)
+        self.shape = shape or _typical_shape(space.whole)
+        self._sums, names = _sums(space.whole)
         costs = ["log params", "log flops"] if self.shape else []
         self.names = [*(f"avec.{i}" for i in range(space.avec_bits)), *names, *costs, "distilled"]
 

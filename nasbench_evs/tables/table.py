@@ -14,9 +14,9 @@ import numpy as np
 
 import nasbench_evs
 from nasbench_evs import spaces
-from nasbench_evs.errors import TableFormatError
+from nasbench_evs.errors import InvalidSpace, NotRecorded, TableFormatError
 from nasbench_evs.metrics import BLOCKS, Metric, metric
-from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.spaces import RestrictedSpace, SearchSpace
 from nasbench_evs.tables.format import (
     COLUMNS,
     CURVE_OF,
@@ -362,6 +362,28 @@ class Table:
         """The records at these positions or under this mask."""
         columns = {name: np.ascontiguousarray(array[rows]) for name, array in self.columns.items()}
         return Table(self.header, *canonical(columns, self.hardware), self.version)
+
+    def view(self, space: SearchSpace) -> Table:
+        """The records whose architecture is in a view of this table's space (or in a view of one), under its ranks and choices.
+
+        InvalidSpace if it is none, NotRecorded if there are no such records.
+        """
+        whole = self.header.space
+        if space == whole:
+            return self
+        if not isinstance(space, RestrictedSpace):
+            raise InvalidSpace(f"{space!r} is no view of {whole!r}: make one with its restrict({{choice: options}})")
+        if space.parent != whole:
+            return self.view(space.parent).view(space)
+        choices, inside = space.from_parent(self["choices"])
+        if not inside.any():
+            raise NotRecorded(
+                f"the table of {self.header.dataset} holds no architecture of {space.name}: use source='surrogate' if one is "
+                "fitted, or another dataset"
+            )
+        columns = {name: array[inside] for name, array in self.columns.items()}
+        columns |= {"choices": choices[inside], "rank": space.rank_many(choices[inside])}
+        return Table(replace(self.header, space=space), *canonical(columns, self.hardware), self.version)
 
     def to_frame(self, *, curves: bool = False) -> pd.DataFrame:
         """Every record as one row of a DataFrame.

@@ -169,7 +169,8 @@ def test_search_fidelity_goes_into_the_card(file, tmp_path, in_this_process, mon
 
 def test_which_benchmarks_are_a_pair(file, tmp_path, in_this_process):
     text = FILE[: FILE.index("[[benchmark]]")].replace("seeds = 3", "seeds = 2")
-    for space, params, pairs in (("", "", 1), ('space = "seqnas"', "", 1), ("", "params = 50000", 0)):
+    cases = (("", "", 1), ('space = "seqnas"', "", 1), ("", "params = 50000", 0), ("", 'space = "seqnas-s"', 0))
+    for space, params, pairs in cases:
         surrogate = f'[[benchmark]]\nname = "bpic2012"\nsource = "surrogate"\n{params}\n'
         file.write_text(f'{text}{surrogate}[[benchmark]]\nname = "bpic2012"\nsource = "table"\n{space}\n{params}\n')
         folder = tmp_path / f"{space}{params}"

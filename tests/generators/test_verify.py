@@ -1,3 +1,4 @@
+import pickle
 import shutil
 
 import numpy as np
@@ -64,6 +65,21 @@ def test_live_answers_are_the_recorded_ones(path, table):
     assert len(live.records(architecture)) == 2
     assert live.cost(architecture) == recorded.cost(architecture)
     assert isinstance(live, TrainingBenchmark)
+
+
+def test_live_training_through_a_view(path, table):
+    live, recorded = nb.load(path, source="train"), nb.load(path, source="table")
+    architecture = recorded.space.architectures(recorded.pool)[0]
+    space = live.space.restrict({name: [option] for name, option in architecture.options.items()}, name="one")
+    one = live.view(space)
+    assert one.query(space.unrank(0), seed=0).value == recorded.query(architecture, seed=0).value
+    assert one.seeds(space.unrank(0)) == (0,)
+    assert one.records(space.unrank(0))["architecture"].tolist() == [str(architecture)]
+    assert one.cost(space.unrank(0)) == recorded.cost(architecture)
+    assert pickle.loads(pickle.dumps(one)).space == space
+    assert live.seeds(architecture) == ()  # each keeps its own trainings
+    with pytest.raises(InvalidArchitecture, match="expected one of one"):
+        one.query(architecture)
 
 
 def test_what_live_training_cannot_do_is_said(path):

@@ -2,8 +2,12 @@
 
 import hashlib
 
-from nasbench_evs.spaces import SeqNASSpace
-from nasbench_evs.spaces.subspaces import subspace_ranks
+import numpy as np
+import pytest
+
+from nasbench_evs.errors import InvalidSpace
+from nasbench_evs.spaces import FFNSpace, SeqNASSpace
+from nasbench_evs.spaces.subspaces import subspace, subspace_ranks
 
 SPACE = SeqNASSpace()
 
@@ -30,6 +34,27 @@ def test_seqnas_s_is_what_its_definition_says():
         assert {value for name, value in options.items() if name.endswith("heads")} <= {4}
         counts[options["encoder.depth"]] += 1
     assert counts == {depth: 16 * n for depth, n in layers.items()}
+
+
+def test_the_view_holds_exactly_the_list():
+    view = subspace("seqnas-s", SPACE)
+    assert view.name == "seqnas-s"
+    every = view.to_parent(view.unrank_many(np.arange(view.size)))
+    assert sorted(SPACE.rank_many(every).tolist()) == sorted(subspace_ranks("seqnas-s", SPACE))
+
+
+@pytest.mark.parametrize("of", [subspace, subspace_ranks])
+@pytest.mark.parametrize(
+    ("name", "space", "message"),
+    [
+        ("seqnas-xs", SPACE, "no sub-space 'seqnas-xs': expected one of seqnas-s"),
+        ("seqnas-s", FFNSpace(3), "seqnas-s is one of seqnas, not of ffn"),
+        ("seqnas-s", SeqNASSpace(numerical=False), "for datasets with real-valued fields"),
+    ],
+)
+def test_it_is_a_part_of_one_space_only(of, name, space, message):
+    with pytest.raises(InvalidSpace, match=message):
+        of(name, space)
 
 
 def test_any_beginning_is_spread_over_the_choices():

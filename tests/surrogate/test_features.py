@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, SequenceShape
+from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, SequenceShape, lift
 from nasbench_evs.surrogate.features import Features
 
 SPACES = [
@@ -39,6 +39,23 @@ def test_counts_say_how_many_layers_hold_what():
         for architecture, count in zip(space.architectures(choices), counts, strict=True):
             layers = [str(option) for name, option in architecture.options.items() if name.endswith(".ops")]
             assert count == sum(part in layer.split("+") for layer in layers)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        SPACES[0].restrict({"encoder.depth": [0, 2], "encoder.0.heads": [4], "encoder.1.ops": ["gru", "conv"]}),
+        FFNSpace(3).restrict({"layer.0": [8]}).restrict({"layer.1": [8, 16]}),
+        SPACES[3].restrict({"cell.0.op": ["b+a"]}),
+    ],
+)
+def test_a_view_has_the_features_of_the_whole(view):
+    choices = view.sample_many(40, seed=0)
+    ours, theirs = Features(view, None), Features(view.whole, None)
+    assert ours.names == theirs.names
+    assert np.array_equal(ours.many(choices, False), theirs.many(lift(choices, view, view.whole), False))
+    one = choices[:1]
+    assert ours.one(one, False) == theirs.one(lift(one, view, view.whole), False)
 
 
 def test_parts_of_options_in_a_space_of_ones_own():

@@ -1,0 +1,166 @@
+"""Restricted spaces: a view of some architectures of a space, made by `SearchSpace.restrict`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
+from nasbench_evs.spaces.choices import Architecture, Choice, Option
+from nasbench_evs.spaces.shapes import Cost, Shape
+from nasbench_evs.spaces.space import SearchSpace
+
+_OUTSIDE = -2  # stands for an option of the parent that is not kept
+
+
+class RestrictedSpace(SearchSpace):
+    """The architectures of `parent` all of whose active choices take an option that is kept.
+
+    It has the parent's choices, in its columns, with fewer options: own choice indices, ranks and size; sampling, mutation
+    and neighbours stay inside. Canonical strings, AVecs and costs are the parent's. A choice whose condition no kept option
+    meets is never active.
+    """
+
+    def __init__(
+        self, parent: SearchSpace, options: Mapping[str, Sequence[Option]], *, name: str | None = None
+    ) -> None:
+        """`options` maps names of choices to the options they keep, in any order; InvalidSpace if one is unknown."""
+        if name is None:
+            name = f"restricted {parent.name}"
+        if not isinstance(name, str) or not name or name in ("seqnas", "ffn"):
+            raise InvalidSpace(f"{name!r} cannot name a restricted space: expected another text")
+        if not isinstance(options, Mapping):
+            raise InvalidSpace(f"expected the options to keep as {{choice: [options]}}, got {options!r}")
+        self.parent = parent
+        names = [choice.name for choice in parent.choices]
+        unknown = [each for each in options if each not in names]
+        if unknown:
+            raise InvalidSpace(f"{parent.name} has no choice {unknown[0]!r}: expected some of {', '.join(names)}")
+        kept = [_kept(choice, options.get(choice.name, choice.options)) for choice in parent.choices]
+        remaining = {
+            choice.name: {choice.options[i] for i in rows} for choice, rows in zip(parent.choices, kept, strict=True)
+        }
+        self._never: set[int] = set()  # columns whose condition is never met
+        choices = []
+        for column, (choice, rows) in enumerate(zip(parent.choices, kept, strict=True)):
+            when = tuple(option for option in choice.when if option in remaining[str(choice.parent)])
+            if choice.when and not when:
+                self._never.add(column)
+            choices.append(
+                replace(
+                    choice,
+                    options=tuple(choice.options[i] for i in rows),
+                    when=when or choice.when,
+                    weights=tuple(choice.weights[i] for i in rows) if choice.weights else (),
+                    bits=tuple(choice.bits[i] for i in rows),
+                )
+            )
+        fewer = {
+            choice.name: list(choice.options)
+            for choice, whole in zip(choices, parent.choices, strict=True)
+            if len(choice.options) < len(whole.options)
+        }
+        super().__init__(choices, name=name, parameters={"parent": parent.spec, "options": fewer})
+        # Per column the indices in the other space, and one more row for index -1.
+        self._up = [np.array([*rows, -1], np.int8) for rows in kept]
+        self._down = [np.full(len(choice.options) + 1, _OUTSIDE, np.int8) for choice in parent.choices]
+        for down, rows in zip(self._down, kept, strict=True):
+            down[rows] = range(len(rows))
+            down[-1] = -1
+
+    def _link(self, column: int, choice: Choice) -> None:
+        if column in self._never:
+            self._parents.append(self._columns[str(choice.parent)])
+            self._allowed.append(set())
+        else:
+            super()._link(column, choice)
+
+    @property
+    def whole(self) -> SearchSpace:
+        return self.parent.whole
+
+    def to_parent(self, choices: np.ndarray) -> np.ndarray:
+        """The same architectures as choice indices of the parent, int8 (N, C); InvalidArchitecture for none of this space."""
+        choices = self.check(choices)
+        found = np.empty_like(choices, order="F")
+        for column, up in enumerate(self._up):
+            found[:, column] = up[choices[:, column]]
+        return found
+
+    def from_parent(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of choice indices of the parent (N, C): those of this space, int8 (N, C), and which are inside, bool (N,).
+
+        Rows outside are -1 everywhere.
+        """
+        choices = self.parent.check(choices)
+        found = np.empty_like(choices, order="F")
+        for column, down in enumerate(self._down):
+            found[:, column] = down[choices[:, column]]
+        inside = (found != _OUTSIDE).all(axis=1)
+        found[~inside] = -1
+        return found, inside
+
+    def _other_space(self, architecture: Architecture) -> InvalidArchitecture:
+        if architecture.space != self.parent:
+            return super()._other_space(architecture)
+        return InvalidArchitecture(
+            f"{architecture} is of the space {self.parent.name}: expected one of {self.name}, "
+            "which space.parse(str(architecture)) gives"
+        )
+
+    # What is the parent's
+
+    def format(self, architecture: Architecture) -> str:
+        return self.format_many(self.stack([architecture]))[0]
+
+    def format_many(self, choices: np.ndarray) -> list[str]:
+        return self.parent.format_many(self.to_parent(choices))
+
+    def parse(self, text: str) -> Architecture:
+        architecture = self.parent.parse(text)
+        choices, inside = self.from_parent(self.parent.stack([architecture]))
+        if not inside[0]:
+            for choice in self.choices:
+                option = architecture.options.get(choice.name, choice.options[0])
+                if option not in choice.options:
+                    raise InvalidArchitecture(
+                        f"{text!r} is outside {self.name}: {choice.name} = {option}, "
+                        f"expected {' or '.join(map(str, choice.options))}"
+                    )
+        return self._one(choices)
+
+    def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
+        return self.parent.cost_many(self.to_parent(choices), shape)
+
+
+def _kept(choice: Choice, options: Iterable[Option]) -> list[int]:
+    """Positions of the options that a choice keeps, in its own order."""
+    if isinstance(options, str) or not isinstance(options, Iterable):
+        raise InvalidSpace(f"choice {choice.name!r}: expected a list of options to keep, got {options!r}")
+    rows = set()
+    for option in options:
+        try:
+            rows.add(choice.options.index(option))
+        except ValueError:
+            raise InvalidSpace(
+                f"choice {choice.name!r}: {option!r} is no option, expected some of {', '.join(map(str, choice.options))}"
+            ) from None
+    if not rows:
+        raise InvalidSpace(
+            f"choice {choice.name!r} keeps no option: expected some of {', '.join(map(str, choice.options))}"
+        )
+    return sorted(rows)
+
+
+def lift(choices: np.ndarray, space: SearchSpace, whole: SearchSpace) -> np.ndarray:
+    """Valid choice indices of `space` (N, C) as those of `whole`, of which it is a view, or a view of one, or the same.
+
+    InvalidSpace if it is none.
+    """
+    if space is whole or space == whole:
+        return choices
+    if not isinstance(space, RestrictedSpace):
+        raise InvalidSpace(f"{space!r} is no view of {whole!r}: make one with its restrict({{choice: options}})")
+    return lift(space.to_parent(choices), space.parent, whole)
