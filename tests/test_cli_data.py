@@ -76,8 +76,7 @@ def test_a_card_and_a_baseline(capsys, tmp_path):
     card = (tmp_path / "card" / "README.md").read_text()
     assert f"**{row['test']:.3f}** on the test split" in card
     assert "SYNTHETIC" in card
-    assert f"| counts and aggregates | {row['valid']:.3f} | {row['test']:.3f} |" in card
-    assert "| the last events one by one as well |" in card
+    assert "shuffled" not in card
     assert (tmp_path / "card" / "figure.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -88,6 +87,10 @@ def test_forms_of_the_baseline(capsys, home):
     assert (row["form"], row["shuffled"], row["train"], len(row["test_blocks"])) == ("last events", False, 300, 10)
     assert "blocks" not in run(capsys, "data", "baseline", "synthetic", *options, "--shuffled")[1]
     assert run(capsys, "data", "baseline", "synthetic", *options, "--format", "csv")[1].count("\n") == 2
+    assert run(capsys, "data", "card", "synthetic", "--out", home / "card", "--forms", "--train", "300")[0] == 0
+    card = (home / "card" / "README.md").read_text()
+    assert f"| the last events one by one as well | {row['valid']:.3f} | {row['test']:.3f} |" in card
+    assert "trained on 300 of 1,200 sequences, reaches" in card
     training = len(open_dataset("synthetic").rows("train"))
     for n in (0, training + 1):
         fails(

@@ -20,7 +20,8 @@ _DARK, _LIGHT = "#1b6ca8", "#f4a259"
 def write_card(dataset: Dataset, source: Source, folder: Path, baselines: Sequence[Mapping[str, Any]]) -> None:
     """Write README.md and the figure into `folder`.
 
-    `baselines` is what boosting.boosting returned for each form, on sequences as they are and shuffled, counts first.
+    `baselines` is what boosting.boosting returned: for counts, or for each form, on sequences as they are and
+    shuffled, counts first.
     """
     baseline = baselines[0]
     _draw(dataset, folder / FIGURE)
@@ -46,12 +47,7 @@ def write_card(dataset: Dataset, source: Source, folder: Path, baselines: Sequen
         f"{baseline['test_accuracy']:.3f}); what mattered most to it: {', '.join(baseline['most_important'])}. A sequence "
         f"model well below that is badly trained. (`nasbench-evs data baseline {schema.name}`)",
         "",
-        "Shuffled: the events of each sequence are dealt to its times at random. What a score loses by that, it had from order.",
-        "",
-        "| boosting sees | validation | test | test, shuffled |",
-        "| --- | --- | --- | --- |",
-        *_forms(baselines),
-        "",
+        *(_forms(baselines) if len(baselines) > 1 else []),
         "| | |",
         "| --- | --- |",
         *(
@@ -85,9 +81,17 @@ def _forms(baselines: Sequence[Mapping[str, Any]]) -> list[str]:
     seen = {"counts": "counts and aggregates", "last events": "the last events one by one as well"}
     whole = [row for row in baselines if not row["shuffled"]]
     shuffled = {row["form"]: row["test"] for row in baselines if row["shuffled"]}
-    return [
+    rows = [
         f"| {seen[row['form']]} | {row['valid']:.3f} | {row['test']:.3f} | {shuffled[row['form']]:.3f} |"
         for row in whole
+    ]
+    return [
+        "Shuffled: the events of each sequence are dealt to its times at random. What a score loses by that, it had from order.",
+        "",
+        "| boosting sees | validation | test | test, shuffled |",
+        "| --- | --- | --- | --- |",
+        *rows,
+        "",
     ]
 
 

@@ -10,7 +10,7 @@ from nasbench_evs.errors import DatasetError
 from nasbench_evs.metrics import BLOCKS
 
 
-def make(n=600, seed=0):
+def make(n=400, seed=0):
     """Six events each; the label is whether the third last and the second last are the same mark."""
     generator = np.random.default_rng(seed)
     marks = generator.choice(["a", "b"], (n, 6))

@@ -214,9 +214,9 @@ def test_without_pyarrow_one_line_says_what_to_install(folder, monkeypatch):
 
 @pytest.mark.slow
 def test_the_real_file_after_cuts_and_without_outcomes(shared, folder):
-    """Of 40 matches: with every event after the first three cuts of a half replaced, and outcomes hidden, nothing changes."""
+    """Of ten matches: with every event after the first three cuts of a half replaced, and outcomes hidden, nothing changes."""
     frame = pd.read_parquet(shared / "data" / "raw" / "football" / "wyscout_events.parquet")
-    frame = frame[frame.matchId.isin(frame.matchId.unique()[:40])].reset_index(drop=True)
+    frame = frame[frame.matchId.isin(frame.matchId.unique()[:10])].reset_index(drop=True)
     for name in TASKS:
         raw = read(folder, frame, name)
         number = pd.Series(raw.ids).str.rpartition("-")[0].to_numpy()
@@ -233,7 +233,7 @@ def test_the_real_file_after_cuts_and_without_outcomes(shared, folder):
                 changed.loc[at[2], "subEventId"] = 100
         again = read(folder, changed, name)
         where = {text: row for row, text in enumerate(again.ids)}
-        assert len(early) > 100
+        assert len(early) > 50
         for row in early:
             assert sequence(again, where[raw.ids[row]]) == sequence(raw, row)
 
