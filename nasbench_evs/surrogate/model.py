@@ -20,7 +20,7 @@ import nasbench_evs
 from nasbench_evs import spaces
 from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, SurrogateError, one_line
 from nasbench_evs.files import replacing
-from nasbench_evs.metrics import Metric, metric
+from nasbench_evs.metrics import Metric, metric_from_dict
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate import uncertainty
 from nasbench_evs.surrogate.ensemble import Ensemble, as_pool, blocks, fit_catboost, loss_of, predict
@@ -94,7 +94,7 @@ class Surrogate:
         self._targets, self._seconds = dict(targets), seconds
         self.space: SearchSpace = spaces.from_spec(sidecar["space"])
         self.dataset: str = sidecar["dataset"]
-        self.metric: Metric = metric(sidecar["metric"])
+        self.metric: Metric = metric_from_dict(sidecar)
         self.shape = spaces.shape_from_dict(sidecar["shape"]) if sidecar["shape"] else None
         self.features = Features(self.space, self.shape)
         self._folder: Path | None = None
@@ -171,7 +171,7 @@ class Surrogate:
             "version": FORMAT_VERSION,
             "space": header.space.spec,
             "dataset": header.dataset,
-            "metric": header.metric.name,
+            **header.metric.to_dict(),
             "shape": header.protocol.get("shape"),
             "features": LAYOUT,
             "table_sha256": table.reference_sha256,

@@ -14,8 +14,8 @@ import numpy as np
 
 import nasbench_evs
 from nasbench_evs import spaces
-from nasbench_evs.errors import TableFormatError
-from nasbench_evs.metrics import BLOCKS, Metric, metric
+from nasbench_evs.errors import InvalidQuery, TableFormatError
+from nasbench_evs.metrics import BLOCKS, RANGE, Metric, metric_from_dict, own_metric
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.tables.format import (
     COLUMNS,
@@ -27,6 +27,7 @@ from nasbench_evs.tables.format import (
     HARDWARE,
     HARDWARE_1,
     KEY,
+    METRIC_RANGE,
     MISSING,
     SCORE_AT,
     Column,
@@ -60,6 +61,10 @@ class Header:
                 raise TableFormatError(f"header: {name} is {getattr(self, name)!r}, expected a {kind.__name__}")
         if self.curves not in CURVES:
             raise TableFormatError(f"header: curves is {self.curves!r}, expected one of {', '.join(CURVES)}")
+        try:
+            own_metric(*self.metric)
+        except InvalidQuery as error:
+            raise TableFormatError(f"header: {error}") from None
         try:  # as a file gives it back: lists for tuples, text for keys
             object.__setattr__(self, "protocol", json.loads(to_json(self.protocol)))
         except (TypeError, ValueError) as error:
@@ -82,8 +87,7 @@ class Header:
             "dataset": self.dataset,
             "dataset fingerprint": self.fingerprint,
             "protocol": self.protocol,
-            "metric": self.metric.name,
-            "direction": self.metric.direction,
+            **self.metric.to_dict(),
             "curves": self.curves,
         }
 
@@ -94,7 +98,8 @@ class Header:
 
     def attributes(self) -> dict[str, str]:
         """The root attributes of the file that are about the header: no version, optional columns or hashes."""
-        return {
+        own = self.metric.to_dict().get(RANGE)
+        return ({} if own is None else {METRIC_RANGE: to_json(own)}) | {
             "format": FORMAT_NAME,
             "space_json": to_json(self.space.spec),
             "dataset": self.dataset,
@@ -113,9 +118,9 @@ class Header:
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, str]) -> Header:
         """The header that `attributes` wrote."""
-        known = metric(attributes["metric"])
-        if attributes["direction"] != known.direction:
-            raise TableFormatError(f"direction {attributes['direction']!r}: {known.name} has {known.direction!r}")
+        described: dict[str, Any] = {"metric": attributes["metric"], "direction": attributes["direction"]}
+        if METRIC_RANGE in attributes:
+            described[RANGE] = json.loads(attributes[METRIC_RANGE])
         protocol = json.loads(attributes["protocol_json"])
         if not isinstance(protocol, dict):
             raise TableFormatError(f"protocol {protocol!r} is no JSON object")
@@ -124,7 +129,7 @@ class Header:
             dataset=attributes["dataset"],
             fingerprint=attributes["dataset_fingerprint"],
             protocol=protocol,
-            metric=known,
+            metric=metric_from_dict(described),
             curves=attributes["curves"],
             created=attributes["created"],
             library=attributes["library"],
