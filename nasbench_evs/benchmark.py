@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -57,9 +57,7 @@ class Score(NamedTuple):
     seconds: float
 
 
-class Scores(NamedTuple):
-    """Answers to many queries: as Score, with arrays of shape (N,) for what differs between architectures."""
-
+class _Columns(NamedTuple):
     value: np.ndarray
     std: np.ndarray
     noise_std: np.ndarray
@@ -71,8 +69,18 @@ class Scores(NamedTuple):
     trainings: np.ndarray
     seconds: np.ndarray
 
+
+class Scores(_Columns):
+    """Answers to many queries: as Score, with arrays of shape (N,) for what differs between architectures."""
+
+    __slots__ = ()
+
     def __len__(self) -> int:  # the number of architectures, not of fields
         return len(self.value)
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Scores:
+        return cls(*iterable)  # a named tuple's own, which `_replace` calls, takes len() for the number of fields
 
 
 Architectures = Sequence[Architecture] | np.ndarray
