@@ -73,6 +73,11 @@ class SpaceContract:
         architecture = self.space.sample(seed)
         assert self.space.from_options(architecture.options) == architecture
         assert {name: architecture[name] for name in architecture} == architecture.options
+        given = dict(**architecture)
+        assert given == dict(architecture) == architecture.options == dict(architecture.items())
+        assert list(given) == list(architecture.keys())
+        assert list(given.values()) == list(architecture.values())
+        assert np.array([architecture] * 2).shape == (2,)  # one architecture is one object to numpy, not a row of names
 
     def _differing(self, a, b):
         """The choices in which two rows differ, without those whose parent differs too."""
