@@ -17,7 +17,7 @@ from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
 from nasbench_evs.tables.format import MISSING
 from nasbench_evs.tables.hdf5 import read, read_reference_sha256
-from nasbench_evs.tables.table import Header, Table
+from nasbench_evs.tables.table import SPLITS, Header, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from nasbench_evs.surrogate import Surrogate
 
 SOURCES = ("auto", "table", "surrogate", "train")
-SPLITS = ("valid", "test")
 
 _KEPT = 128  # sets of answers a table keeps, one for each (split, epoch, distilled); and of what records say
 
@@ -482,12 +481,7 @@ class TableBenchmark(Benchmark):
             raise NotRecorded(
                 f"the table of {self.dataset} has no test scores of single epochs: leave epoch out, or use split='valid'"
             )
-        if epoch is None:
-            value = table[f"{split}_score"][rows].copy()
-        else:
-            value = table[f"{split}_curve"][rows, epoch - 1].astype(np.float64)
-        value[table["status"][rows] == b"failed"] = np.nan
-        return _Trainings(value, table.seconds(epoch, rows))
+        return _Trainings(table.scores(split, epoch, rows), table.seconds(epoch, rows))
 
     def _answers(self, question: Question) -> _Answers:
         """What the records say about each architecture."""
@@ -512,7 +506,7 @@ class TableBenchmark(Benchmark):
 
     @cached_property
     def _has_test_scores(self) -> bool:
-        unknown = np.isnan(self.table["test_score"]).all() and not np.isnan(self.table["valid_score"]).all()
+        unknown = np.isnan(self.table.scores("test")).all() and not np.isnan(self.table.scores("valid")).all()
         return not bool(unknown)
 
 
@@ -791,7 +785,7 @@ def list_benchmarks() -> list[dict[str, object]]:
     for (dataset, space), path in locations.shipped_tables().items():
         bench = TableBenchmark(read(path))
         table = bench.table
-        best = bench.metric.sign * np.nanmax(bench.metric.sign * table["valid_score"])
+        best = bench.metric.sign * np.nanmax(bench.metric.sign * table.scores("valid"))
         rows.append(
             {
                 "dataset": dataset,

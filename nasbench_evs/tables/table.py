@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CURVES = ("epochs", "best")
+SPLITS = ("valid", "test")  # that scores are of
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ class Table:
 
     `table["seed"]` is an array of format.COLUMNS; text is UTF-8 bytes, and what no record has reads as missing.
     `valid_score`, `test_score`, `valid_loss` and `test_loss`, float64 (N,), are *the* scores and losses of the trainings: as
-    measured at the end, or read from the curves at the best epoch by validation score, as the header's `score_at` says.
+    measured at the end, or read from the curves at the best epoch by validation score, as the header's `score_at` says;
+    which of them count, `scores` says.
     `columns` holds what a file does. Pickles as its arrays.
 
     version     the format of the file it was read from; 2 otherwise, which is what is written
@@ -297,6 +299,24 @@ class Table:
         values = self[name][np.arange(len(self)), np.maximum(epoch, 1) - 1].astype(np.float64)
         values[epoch == 0] = np.nan
         return values
+
+    def scores(self, split: str = "valid", epoch: int | None = None, rows: slice = slice(None)) -> np.ndarray:
+        """What counts as each training's score, or as its score at an epoch (from 1): float64 (N,), NaN where there is none.
+
+        Whoever compares, averages or fits scores reads them here. A training that failed has none, whatever it was recorded
+        to have reached, and what is not finite is none. One that diverged has the best it reached where `score_at` is "best
+        epoch". Trainings with teachers are not told apart. InvalidQuery for another split or epoch.
+        """
+        if split not in SPLITS:
+            raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+        if epoch is None:
+            found = self[f"{split}_score"][rows].astype(np.float64)
+        elif 1 <= epoch <= self.epochs:
+            found = self[f"{split}_curve"][rows, epoch - 1].astype(np.float64)
+        else:
+            raise InvalidQuery(f"epoch {epoch!r}: expected 1 to {self.epochs}")
+        found[(self["status"][rows] == b"failed") | ~np.isfinite(found)] = np.nan
+        return found
 
     @cached_property
     def epoch_seconds(self) -> np.ndarray:
