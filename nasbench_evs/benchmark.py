@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("auto", "table", "surrogate", "train")
 
-_KEPT = 128  # sets of answers a table keeps, one for each (split, epoch, distilled); and of what records say
+_KEPT_BYTES = 1 << 28  # of answers and of what records say, which a table keeps for the next query
 
 
 class Score(NamedTuple):
@@ -232,6 +232,25 @@ class _Trainings(NamedTuple):
     seconds: np.ndarray
 
 
+class _Kept:
+    """Tuples of arrays by key, of at most so many bytes together; the oldest go first, the newest stays in any case."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
+        self.sets: dict[Hashable, Any] = {}
+
+    def keep(self, key: Hashable, arrays: Any) -> None:
+        """Keep a set of arrays under a key that has none."""
+        self.sets[key] = arrays
+        self.bytes += self._bytes(arrays)
+        while self.bytes > self.most and len(self.sets) > 1:
+            self.bytes -= self._bytes(self.sets.pop(next(iter(self.sets))))
+
+    @staticmethod
+    def _bytes(arrays: Iterable[np.ndarray]) -> int:
+        return sum(array.nbytes for array in arrays)
+
+
 class TableBenchmark(Benchmark):
     """Answers from recorded trainings only.
 
@@ -435,12 +454,9 @@ class TableBenchmark(Benchmark):
         )
 
     @cached_property
-    def _cache(self) -> dict[Question, _Answers]:
-        return {}
-
-    @cached_property
-    def _trained(self) -> dict[tuple[str, int | None], _Trainings]:
-        return {}
+    def _kept(self) -> _Kept:
+        """Answers by question, what records say by (split, epoch)."""
+        return _Kept(_KEPT_BYTES)
 
     @cached_property
     def _most_trainings(self) -> int:
@@ -453,20 +469,19 @@ class TableBenchmark(Benchmark):
 
     def _means(self, question: Question) -> _Answers:
         """Answers without a seed, for all architectures, kept for the next query."""
-        answers = self._cache.get(question)
+        answers: _Answers | None = self._kept.sets.get(question)
         if answers is None:
-            if len(self._cache) >= _KEPT:
-                self._cache.clear()
-            answers = self._cache[question] = self._answers(question)
+            answers = self._answers(question)
+            self._kept.keep(question, answers)
         return answers
 
     def _trainings(self, split: str, epoch: int | None) -> _Trainings:
         """What every record says, kept for the next query."""
-        if (split, epoch) not in self._trained:
-            if len(self._trained) >= _KEPT:
-                self._trained.clear()
-            self._trained[split, epoch] = self._read(split, epoch, slice(0, len(self.table)))
-        return self._trained[split, epoch]
+        said: _Trainings | None = self._kept.sets.get((split, epoch))
+        if said is None:
+            said = self._read(split, epoch, slice(0, len(self.table)))
+            self._kept.keep((split, epoch), said)
+        return said
 
     def _read(self, split: str, epoch: int | None, rows: slice) -> _Trainings:
         table = self.table
