@@ -207,6 +207,15 @@ class Benchmark:
         """Parameters and FLOPs, int64 arrays of shape (N,)."""
         raise NotImplementedError
 
+    def costs(self, architectures: Architectures, name: str) -> np.ndarray:
+        """One of the costs, "params" or "flops", int64 (N,): the other need not be known."""
+        if name not in Cost._fields:
+            raise InvalidQuery(f"unknown cost {name!r}: expected one of {', '.join(Cost._fields)}")
+        return self._costs(self._choices(architectures), name)
+
+    def _costs(self, choices: np.ndarray, name: str) -> np.ndarray:
+        return np.asarray(getattr(self.cost_many(choices), name))
+
     def _choices(self, architectures: Architectures) -> np.ndarray:
         if isinstance(architectures, np.ndarray):
             return self.space.check(architectures)
@@ -408,16 +417,20 @@ class TableBenchmark(Benchmark):
         shape = self.table.header.shape
         if shape is not None:
             return self.space.cost_many(choices, shape)
+        return Cost(*(self._costs(choices, name) for name in Cost._fields))
+
+    def _costs(self, choices: np.ndarray, name: str) -> np.ndarray:
+        if self.table.header.shape is not None:
+            return super()._costs(choices, name)
         position, recorded = self.locate(choices)
-        rows = self._starts[position]
-        params, flops = self.table["params"][rows], self.table["flops"][rows]
-        unknown = ~recorded | (params == MISSING) | (flops == MISSING)
+        found = self.table[name][self._starts[position]]
+        unknown = ~recorded | (found == MISSING)
         if unknown.any():
             first = self.space.architectures(choices[unknown][:1])[0]
             raise NotRecorded(
-                f"the cost of {first} on {self.dataset} is not recorded, and its protocol names no widths"
+                f"the {name} of {first} on {self.dataset} are not recorded, and its protocol names no widths"
             )
-        return Cost(params, flops)
+        return found
 
     def _rows(self, position: int) -> slice:
         end = self._starts[position + 1] if position + 1 < len(self._starts) else len(self.table)
@@ -639,6 +652,9 @@ class AutoBenchmark(Benchmark):
 
     def cost_many(self, architectures: Architectures) -> Cost:
         return self.recorded.cost_many(architectures)
+
+    def _costs(self, choices: np.ndarray, name: str) -> np.ndarray:
+        return self.recorded._costs(choices, name)
 
 
 class TrainingBenchmark(Benchmark):

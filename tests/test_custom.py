@@ -46,6 +46,21 @@ def test_a_frame_answers_queries(tmp_path):
     assert read.query(twice).value == 0.5
 
 
+@pytest.mark.parametrize(("known", "other"), [("params", "flops"), ("flops", "params")])
+def test_a_constraint_needs_the_cost_that_it_names(known, other):
+    bench = nb.from_frame(SPACE, frame().drop(columns=other), score="accuracy")
+    limit = 10 if known == "params" else 1
+    result = search.run("random", bench, budget=5, seed=0, constraint={known: limit})
+    assert [str(trial.architecture) for trial in result.trials] == ["op=conv,norm=True"]
+    assert bench.costs(bench.pool, known).tolist() == frame().groupby(["op", "norm"], sort=False)[known].max().tolist()
+    with pytest.raises(NotRecorded, match=f"the {other} of op=.* on custom are not recorded"):
+        search.run("random", bench, budget=5, seed=0, constraint={other: 3})
+    with pytest.raises(NotRecorded, match=f"the {other} of"):
+        bench.cost(SPACE.parse("op=conv,norm=True"))
+    with pytest.raises(InvalidQuery, match="unknown cost 'latency': expected one of params, flops"):
+        bench.costs(bench.pool, "latency")
+
+
 def test_named_seeds_and_directions():
     made = frame().assign(seed=[7, 3, 9, 1], accuracy=[0.5, 0.75, 0.25, 0.9])
     bench = nb.from_frame(SPACE, made, score="accuracy", direction="min")
