@@ -65,7 +65,9 @@ class PNASM(Reinforce):
         entropy: float = 1e-4,
         baseline: float = 0.9,
     ) -> None:
-        super().__init__(space, seed, batch=n, learning_rate=learning_rate, entropy=entropy, baseline=baseline)
+        super().__init__(
+            space, seed, batch=whole("n", n, 1), learning_rate=learning_rate, entropy=entropy, baseline=baseline
+        )
         self.initial = whole("initial", initial, 2)
         self.k = whole("k", k, 0, self.batch)
         self.adaptive = truth("adaptive", adaptive)

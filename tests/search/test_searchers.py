@@ -1,5 +1,7 @@
 """Every searcher keeps the contract."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,18 @@ def test_acquisitions():
     drawn = np.array([acquire("thompson", mean, std, 1.0, 1.0, rng) for _ in range(4000)])
     assert np.allclose(drawn.mean(axis=0), mean, atol=0.15)
     assert np.allclose(drawn.std(axis=0), std, rtol=0.1)
+
+
+@pytest.mark.parametrize("name", [name for name in SEARCHERS if not name.startswith("tpe")])
+def test_counts_that_nothing_can_count(name):
+    cls, defaults = searcher_class(name)
+    needed = {"epochs": 9} if "epochs" in inspect.signature(cls).parameters else {}
+    domain = Domain(spaces.SeqNASSpace(), limits={"params": 1e9}, costs=lambda choices, name: np.ones(len(choices)))
+    counts = [key for key, each in inspect.signature(cls).parameters.items() if type(each.default) is int]
+    assert "seed" in counts
+    for key in counts:
+        with pytest.raises(InvalidQuery, match=f"{key} = {2**70}: expected an integer from"):
+            cls(domain, **{**defaults, **needed, key: 2**70})
 
 
 @pytest.mark.parametrize(
