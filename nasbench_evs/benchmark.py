@@ -7,7 +7,7 @@ import os
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class Scores(_Columns):
         return len(self.value)
 
     @classmethod
-    def _make(cls, iterable: Iterable[Any]) -> Scores:
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]
         return cls(*iterable)  # a named tuple's own, which `_replace` calls, takes len() for the number of fields
 
 
