@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace
 from nasbench_evs.tables.format import MISSING
 from nasbench_evs.tables.hdf5 import read, read_reference_sha256
-from nasbench_evs.tables.table import Header, Table
+from nasbench_evs.tables.table import SPLITS, Header, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from nasbench_evs.surrogate import Surrogate
 
 SOURCES = ("auto", "table", "surrogate", "train")
-SPLITS = ("valid", "test")
 
-_KEPT = 128  # sets of answers a table keeps, one for each (split, epoch, distilled); and of what records say
+_KEPT_BYTES = 1 << 28  # of answers and of what records say, which a table keeps for the next query
 
 
 class Score(NamedTuple):
@@ -58,9 +57,7 @@ class Score(NamedTuple):
     seconds: float
 
 
-class Scores(NamedTuple):
-    """Answers to many queries: as Score, with arrays of shape (N,) for what differs between architectures."""
-
+class _Columns(NamedTuple):
     value: np.ndarray
     std: np.ndarray
     noise_std: np.ndarray
@@ -72,8 +69,18 @@ class Scores(NamedTuple):
     trainings: np.ndarray
     seconds: np.ndarray
 
+
+class Scores(_Columns):
+    """Answers to many queries: as Score, with arrays of shape (N,) for what differs between architectures."""
+
+    __slots__ = ()
+
     def __len__(self) -> int:  # the number of architectures, not of fields
         return len(self.value)
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]
+        return cls(*iterable)  # a named tuple's own, which `_replace` calls, takes len() for the number of fields
 
 
 Architectures = Sequence[Architecture] | np.ndarray
@@ -209,6 +216,15 @@ class Benchmark:
         """Parameters and FLOPs, int64 arrays of shape (N,)."""
         raise NotImplementedError
 
+    def costs(self, architectures: Architectures, name: str) -> np.ndarray:
+        """One of the costs, "params" or "flops", int64 (N,): the other need not be known."""
+        if name not in Cost._fields:
+            raise InvalidQuery(f"unknown cost {name!r}: expected one of {', '.join(Cost._fields)}")
+        return self._costs(self._choices(architectures), name)
+
+    def _costs(self, choices: np.ndarray, name: str) -> np.ndarray:
+        return np.asarray(getattr(self.cost_many(choices), name))
+
     def _choices(self, architectures: Architectures) -> np.ndarray:
         if isinstance(architectures, np.ndarray):
             return self.space.check(architectures)
@@ -232,6 +248,25 @@ class _Trainings(NamedTuple):
 
     value: np.ndarray
     seconds: np.ndarray
+
+
+class _Kept:
+    """Tuples of arrays by key, of at most so many bytes together; the oldest go first, the newest stays in any case."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
+        self.sets: dict[Hashable, Any] = {}
+
+    def keep(self, key: Hashable, arrays: Any) -> None:
+        """Keep a set of arrays under a key that has none."""
+        self.sets[key] = arrays
+        self.bytes += self._bytes(arrays)
+        while self.bytes > self.most and len(self.sets) > 1:
+            self.bytes -= self._bytes(self.sets.pop(next(iter(self.sets))))
+
+    @staticmethod
+    def _bytes(arrays: Iterable[np.ndarray]) -> int:
+        return sum(array.nbytes for array in arrays)
 
 
 class TableBenchmark(Benchmark):
@@ -394,16 +429,20 @@ class TableBenchmark(Benchmark):
         shape = self.table.header.shape
         if shape is not None:
             return self.space.cost_many(choices, shape)
+        return Cost(*(self._costs(choices, name) for name in Cost._fields))
+
+    def _costs(self, choices: np.ndarray, name: str) -> np.ndarray:
+        if self.table.header.shape is not None:
+            return super()._costs(choices, name)
         position, recorded = self.locate(choices)
-        rows = self._starts[position]
-        params, flops = self.table["params"][rows], self.table["flops"][rows]
-        unknown = ~recorded | (params == MISSING) | (flops == MISSING)
+        found = self.table[name][self._starts[position]]
+        unknown = ~recorded | (found == MISSING)
         if unknown.any():
             first = self.space.architectures(choices[unknown][:1])[0]
             raise NotRecorded(
-                f"the cost of {first} on {self.dataset} is not recorded, and its protocol names no widths"
+                f"the {name} of {first} on {self.dataset} are not recorded, and its protocol names no widths"
             )
-        return Cost(params, flops)
+        return found
 
     def _rows(self, position: int) -> slice:
         end = self._starts[position + 1] if position + 1 < len(self._starts) else len(self.table)
@@ -440,12 +479,9 @@ class TableBenchmark(Benchmark):
         )
 
     @cached_property
-    def _cache(self) -> dict[Question, _Answers]:
-        return {}
-
-    @cached_property
-    def _trained(self) -> dict[tuple[str, int | None], _Trainings]:
-        return {}
+    def _kept(self) -> _Kept:
+        """Answers by question, what records say by (split, epoch)."""
+        return _Kept(_KEPT_BYTES)
 
     @cached_property
     def _most_trainings(self) -> int:
@@ -458,20 +494,19 @@ class TableBenchmark(Benchmark):
 
     def _means(self, question: Question) -> _Answers:
         """Answers without a seed, for all architectures, kept for the next query."""
-        answers = self._cache.get(question)
+        answers: _Answers | None = self._kept.sets.get(question)
         if answers is None:
-            if len(self._cache) >= _KEPT:
-                self._cache.clear()
-            answers = self._cache[question] = self._answers(question)
+            answers = self._answers(question)
+            self._kept.keep(question, answers)
         return answers
 
     def _trainings(self, split: str, epoch: int | None) -> _Trainings:
         """What every record says, kept for the next query."""
-        if (split, epoch) not in self._trained:
-            if len(self._trained) >= _KEPT:
-                self._trained.clear()
-            self._trained[split, epoch] = self._read(split, epoch, slice(0, len(self.table)))
-        return self._trained[split, epoch]
+        said: _Trainings | None = self._kept.sets.get((split, epoch))
+        if said is None:
+            said = self._read(split, epoch, slice(0, len(self.table)))
+            self._kept.keep((split, epoch), said)
+        return said
 
     def _read(self, split: str, epoch: int | None, rows: slice) -> _Trainings:
         table = self.table
@@ -486,12 +521,7 @@ class TableBenchmark(Benchmark):
             raise NotRecorded(
                 f"the table of {self.dataset} has no test scores of single epochs: leave epoch out, or use split='valid'"
             )
-        if epoch is None:
-            value = table[f"{split}_score"][rows].copy()
-        else:
-            value = table[f"{split}_curve"][rows, epoch - 1].astype(np.float64)
-        value[table["status"][rows] == b"failed"] = np.nan
-        return _Trainings(value, table.seconds(epoch, rows))
+        return _Trainings(table.scores(split, epoch, rows), table.seconds(epoch, rows))
 
     def _answers(self, question: Question) -> _Answers:
         """What the records say about each architecture."""
@@ -516,7 +546,7 @@ class TableBenchmark(Benchmark):
 
     @cached_property
     def _has_test_scores(self) -> bool:
-        unknown = np.isnan(self.table["test_score"]).all() and not np.isnan(self.table["valid_score"]).all()
+        unknown = np.isnan(self.table.scores("test")).all() and not np.isnan(self.table.scores("valid")).all()
         return not bool(unknown)
 
 
@@ -647,6 +677,9 @@ class AutoBenchmark(Benchmark):
 
     def cost_many(self, architectures: Architectures) -> Cost:
         return self.recorded.cost_many(architectures)
+
+    def _costs(self, choices: np.ndarray, name: str) -> np.ndarray:
+        return self.recorded._costs(choices, name)
 
 
 class TrainingBenchmark(Benchmark):
@@ -833,7 +866,7 @@ def list_benchmarks() -> list[dict[str, object]]:
     for (dataset, space), path in locations.shipped_tables().items():
         bench = TableBenchmark(read(path))
         table = bench.table
-        best = bench.metric.sign * np.nanmax(bench.metric.sign * table["valid_score"])
+        best = bench.metric.sign * np.nanmax(bench.metric.sign * table.scores("valid"))
         rows.append(
             {
                 "dataset": dataset,

@@ -13,14 +13,13 @@ import numpy as np
 
 from nasbench_evs.benchmark import Benchmark, Question, Score, Scores, TableBenchmark
 from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded
-from nasbench_evs.metrics import Metric
+from nasbench_evs.metrics import Metric, own_metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
 from nasbench_evs.tables import Header, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DIRECTIONS = ("max", "min")
 _COSTS = ("params", "flops")
 
 
@@ -82,7 +81,7 @@ def from_frame(
         dataset=name,
         fingerprint="unknown: the records come from a DataFrame",
         protocol={"trained by": "the user"},
-        metric=_metric(score, direction),
+        metric=own_metric(str(score), direction),
         curves="best",
     )
     if "seed" in frame.columns:
@@ -134,12 +133,6 @@ def _whole(frame: pd.DataFrame, column: str) -> np.ndarray:
         row = int(np.flatnonzero(wrong)[0])
         raise InvalidQuery(f"row {row}: {column} = {values[row]:g}: expected an integer of 0 or more")
     return values.astype(np.int64)
-
-
-def _metric(name: str, direction: str) -> Metric:
-    if direction not in DIRECTIONS:
-        raise InvalidQuery(f"direction = {direction!r}: expected one of {', '.join(DIRECTIONS)}")
-    return Metric(str(name), direction, -math.inf, math.inf)
 
 
 class FunctionBenchmark(Benchmark):
@@ -220,4 +213,4 @@ def from_function(
         raise InvalidSpace(f"{space!r} is no search space: make one with spaces.SearchSpace.from_choices(...)")
     if not callable(function):
         raise InvalidQuery(f"{function!r} cannot be called: expected function(architecture) -> score")
-    return FunctionBenchmark(space, function, _metric("score", direction), name)
+    return FunctionBenchmark(space, function, own_metric("score", direction), name)

@@ -1,11 +1,14 @@
 """The scores a benchmark can optimise: their names, directions, ranges, and how to compute them."""
 
-from typing import NamedTuple
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nasbench_evs.errors import InvalidQuery
 
+DIRECTIONS = ("max", "min")
 BLOCKS = 10  # of sequences, of which scores leave out one each
 
 
@@ -22,6 +25,15 @@ class Metric(NamedTuple):
         """+1 where larger is better, -1 where smaller is."""
         return 1 if self.direction == "max" else -1
 
+    def to_dict(self) -> dict[str, Any]:
+        """What `metric_from_dict` makes the same metric of, as JSON holds it; the range only if it is none of METRICS."""
+        found: dict[str, Any] = {"metric": self.name, "direction": self.direction}
+        if METRICS.get(self.name) != self:  # + 0.0: one text for both zeros, which are equal
+            found[RANGE] = [float(end) + 0.0 if math.isfinite(end) else None for end in (self.low, self.high)]
+        return found
+
+
+RANGE = "metric range"  # [low, high], None for an end that is open
 
 METRICS = {
     metric.name: metric
@@ -41,6 +53,35 @@ def metric(name: str) -> Metric:
     if name not in METRICS:
         raise InvalidQuery(f"unknown metric {name!r}: expected one of {', '.join(METRICS)}")
     return METRICS[name]
+
+
+def own_metric(name: str, direction: str = "max", low: float = -math.inf, high: float = math.inf) -> Metric:
+    """A metric that users compute themselves, under any name, also one of METRICS (in per cent, say).
+
+    InvalidQuery for a name that is no printable text, another direction, or a range that is none.
+    """
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise InvalidQuery(f"a metric called {name!r}: expected printable text, such as 'f1'")
+    if direction not in DIRECTIONS:
+        raise InvalidQuery(f"direction = {direction!r}: expected one of {', '.join(DIRECTIONS)}")
+    ends = (low, high)
+    if any(isinstance(end, bool) or not isinstance(end, int | float | np.number) for end in ends) or not low < high:
+        raise InvalidQuery(f"{name} in the range {low!r} to {high!r}: expected two numbers, the smaller first")
+    return Metric(name, direction, float(low), float(high))
+
+
+def metric_from_dict(values: Mapping[str, Any]) -> Metric:
+    """The metric that `Metric.to_dict` describes; InvalidQuery for what describes none."""
+    if RANGE not in values:
+        known = metric(values["metric"])
+        if values.get("direction", known.direction) != known.direction:
+            raise InvalidQuery(f"direction {values['direction']!r}: {known.name} has {known.direction!r}")
+        return known
+    ends = values[RANGE]
+    if not isinstance(ends, list) or len(ends) != 2:
+        raise InvalidQuery(f"{RANGE} {ends!r}: expected [low, high]")
+    low, high = (open_end if end is None else end for end, open_end in zip(ends, (-math.inf, math.inf), strict=True))
+    return own_metric(values["metric"], values["direction"], low, high)
 
 
 def score(name: str, labels: np.ndarray, probabilities: np.ndarray) -> float:

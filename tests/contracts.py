@@ -73,6 +73,11 @@ class SpaceContract:
         architecture = self.space.sample(seed)
         assert self.space.from_options(architecture.options) == architecture
         assert {name: architecture[name] for name in architecture} == architecture.options
+        given = dict(**architecture)
+        assert given == dict(architecture) == architecture.options == dict(architecture.items())
+        assert list(given) == list(architecture.keys())
+        assert list(given.values()) == list(architecture.values())
+        assert np.array([architecture] * 2).shape == (2,)  # one architecture is one object to numpy, not a row of names
 
     def _differing(self, a, b):
         """The choices in which two rows differ, without those whose parent differs too."""
@@ -193,6 +198,17 @@ class BenchmarkContract:
                     field = getattr(many, name)
                     expected = field[i] if isinstance(field, np.ndarray) else field
                     assert value == expected or (value != value and expected != expected), name
+
+    def test_answers_can_be_changed_and_travel(self, bench):
+        many = bench.query_many(self.known(bench))
+        for n in range(len(many) + 1):  # also where there are as many architectures as fields
+            some = many._replace(**{k: v[:n] for k, v in many._asdict().items() if isinstance(v, np.ndarray)})
+            assert (type(some), len(some), some.metric) == (type(many), n, many.metric)
+            assert np.array_equal(some.value, many.value[:n])
+            back = pickle.loads(pickle.dumps(some))
+            assert (type(back), len(back)) == (type(many), n)
+        with pytest.raises((TypeError, ValueError), match="score"):
+            many._replace(score=1)
 
     def test_choice_indices_are_answered_like_architectures(self, bench):
         architectures = self.known(bench)

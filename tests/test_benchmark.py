@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nasbench_evs as nb
+from nasbench_evs import benchmark
 from nasbench_evs.benchmark import AutoBenchmark, SurrogateBenchmark, TableBenchmark
 from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError, UnknownBenchmark
 from nasbench_evs.metrics import metric
@@ -168,6 +169,30 @@ def test_what_was_computed_does_not_travel(seqnas_table):
     for epoch in (1, 2, None):
         bench.query(bench.space.architectures(bench.pool[:1])[0], epoch=epoch)
     assert len(pickle.dumps(bench)) == before
+
+
+def test_what_is_kept_for_the_next_query_is_limited_by_its_size(monkeypatch):
+    """However many questions are asked, and the answers stay what they were."""
+    table = make_table(range(9), epochs=40)
+    bench = TableBenchmark(table)
+    asked = [(split, epoch) for split in ("valid", "test") for epoch in (None, *range(1, 41))]
+    expected = {
+        question: bench.query_many(bench.pool, split=question[0], epoch=question[1]).value for question in asked
+    }
+
+    def size(kept):
+        return sum(array.nbytes for arrays in kept.sets.values() for array in arrays)
+
+    everything = size(bench._kept)
+    assert everything == bench._kept.bytes < benchmark._KEPT_BYTES
+    for most in (everything // 10, 1):
+        monkeypatch.setattr(benchmark, "_KEPT_BYTES", most)
+        little = TableBenchmark(table)
+        for split, epoch in asked * 2:
+            found = little.query_many(bench.pool, split=split, epoch=epoch)
+            assert np.array_equal(found.value, expected[split, epoch])
+            assert size(little._kept) == little._kept.bytes
+            assert little._kept.bytes <= most or len(little._kept.sets) == 1
 
 
 def test_smaller_is_better_for_losses():

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 import nasbench_evs as nb
-from nasbench_evs import search, spaces
+from nasbench_evs import search, spaces, tables
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, NotRecorded
+from nasbench_evs.metrics import Metric
 
 SPACE = spaces.SearchSpace.from_choices(
     {"op": ["conv", "attention"], "heads": [1, 2, 4], "norm": [False, True]}, {"heads": {"op": ["attention"]}}
@@ -45,12 +46,44 @@ def test_a_frame_answers_queries(tmp_path):
     assert read.query(twice).value == 0.5
 
 
+@pytest.mark.parametrize(("known", "other"), [("params", "flops"), ("flops", "params")])
+def test_a_constraint_needs_the_cost_that_it_names(known, other):
+    bench = nb.from_frame(SPACE, frame().drop(columns=other), score="accuracy")
+    limit = 10 if known == "params" else 1
+    result = search.run("random", bench, budget=5, seed=0, constraint={known: limit})
+    assert [str(trial.architecture) for trial in result.trials] == ["op=conv,norm=True"]
+    assert bench.costs(bench.pool, known).tolist() == frame().groupby(["op", "norm"], sort=False)[known].max().tolist()
+    with pytest.raises(NotRecorded, match=f"the {other} of op=.* on custom are not recorded"):
+        search.run("random", bench, budget=5, seed=0, constraint={other: 3})
+    with pytest.raises(NotRecorded, match=f"the {other} of"):
+        bench.cost(SPACE.parse("op=conv,norm=True"))
+    with pytest.raises(InvalidQuery, match="unknown cost 'latency': expected one of params, flops"):
+        bench.costs(bench.pool, "latency")
+
+
 def test_named_seeds_and_directions():
     made = frame().assign(seed=[7, 3, 9, 1], accuracy=[0.5, 0.75, 0.25, 0.9])
     bench = nb.from_frame(SPACE, made, score="accuracy", direction="min")
     assert bench.seeds(SPACE.parse("op=attention,heads=2,norm=False")) == (3, 9)
     result = search.run("random", bench, budget=5, seed=0)
     assert result.best.value == min(trial.value for trial in result.trials) > 0
+
+
+@pytest.mark.parametrize("name", ["f1", "Fläche unter der Kurve", "accuracy", "log_loss"])
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_a_metric_of_ones_own_is_written_and_read(tmp_path, name, direction):
+    """Also one called as the library calls one of its own, which has another direction or range."""
+    made = frame().rename(columns={"accuracy": name}).assign(**{name: [95.0, -3.0, 7.0, np.nan]})
+    bench = nb.from_frame(SPACE, made, score=name, direction=direction)
+    tables.write(bench.table, tmp_path / "own.h5")
+    back = tables.read(tmp_path / "own.h5")
+    tables.verify(back)
+    assert back.header.metric == bench.metric == Metric(name, direction, -np.inf, np.inf)
+    assert back.content_sha256 == bench.table.content_sha256
+    again = nb.load(tmp_path / "own.h5")
+    best = search.run("random", again, budget=5, seed=0).best
+    assert best.value == 95.0 if direction == "max" else best.value < 95.0
+    assert again.query(SPACE.parse("op=conv,norm=True")).direction == direction
 
 
 @pytest.mark.parametrize(
@@ -66,6 +99,7 @@ def test_named_seeds_and_directions():
         ({"accuracy": ["a", "b", "c", "d"]}, {}, "column 'accuracy' holds .*: expected numbers"),
         ({"accuracy": [np.inf, 0, 0, 0]}, {}, "row 0: accuracy is infinite"),
         ({"params": [1.5, 2, 2, 4]}, {}, "row 0: params = 1.5: expected an integer"),
+        ({"two\nlines": 0.5}, {"score": "two\nlines"}, "a metric called 'two.*nlines': expected printable text"),
         ({}, {"direction": "up"}, "direction = 'up': expected one of max, min"),
     ],
 )

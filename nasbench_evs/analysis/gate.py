@@ -41,7 +41,7 @@ def _reliability(table: Table) -> list[str]:
     if len(rows) < _FEWEST:
         return []
     sign = table.header.metric.sign
-    valid, test = (table[f"{split}_score"][rows] for split in ("valid", "test"))
+    valid, test = (table.scores(split)[rows] for split in ("valid", "test"))
     found = {"best quarter": reliability(valid, sign=sign), "all": reliability(valid, sign=sign, share=1.0)}
     if not np.isnan(test).all():
         found["best quarter, transfer"] = reliability(valid, test, sign=sign)

@@ -16,7 +16,6 @@ import numpy as np
 
 from nasbench_evs.errors import InvalidQuery, OutputError
 from nasbench_evs.files import replacing
-from nasbench_evs.surrogate.model import score_outcomes
 from nasbench_evs.surrogate.predictors import PREDICTORS, predictor
 from nasbench_evs.tables.noise import DRAWN
 from nasbench_evs.tables.table import Table
@@ -90,7 +89,7 @@ def compare(
 
 def _means(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Architectures, choices (M, C), and the means of their validation scores, larger is better."""
-    values = score_outcomes(table)["valid"]
+    values = table.scores("valid")
     scored = ~np.isnan(values) & (table["distilled"] != 1)
     drawn = scored & np.isin(table["sampler"], DRAWN)
     rows = np.flatnonzero(drawn if drawn.any() else scored)

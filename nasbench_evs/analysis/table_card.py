@@ -37,7 +37,7 @@ class Taught(NamedTuple):
 
 def distillation(table: Table, split: str) -> Taught | None:
     """The comparison over random architectures trained both ways; None if fewer than two were."""
-    score = table[f"{split}_score"]
+    score = table.scores(split)
     usable = ~np.isnan(score) & np.isin(table["sampler"], DRAWN)
     taught = {(int(r), int(s)): v for r, s, v in _rows(table, score, usable & (table["distilled"] == 1))}
     plain = {(int(r), int(s)): v for r, s, v in _rows(table, score, usable & (table["distilled"] == 0))}
@@ -83,7 +83,7 @@ def write_table_card(
     """
     if table.header.curves == "best":
         raise NotRecorded(f"{name} of {table.header.dataset} holds best epochs only: a card needs curves")
-    if np.isnan(table["valid_score"]).all():
+    if np.isnan(table.scores("valid")).all():
         raise NotRecorded(f"{name} of {table.header.dataset}: no record has a score, there is nothing to report")
     figure = f"{name}.png"
     _draw(table, baselines, folder / figure)
@@ -170,7 +170,7 @@ def _scores(table: Table, boosting: Mapping[str, Any] | None, baselines: Sequenc
             f"| {each['network']} | {each['valid_mean']:.4f} ± {each['valid_std']:.4f} | {each['test_mean']:.4f} ± "
             f"{each['test_std']:.4f} | {each['trials']} settings tried, sd over {each['seeds']} seeds |"
         )
-    valid, test = table["valid_score"], table["test_score"]
+    valid, test = table.scores("valid"), table.scores("test")
     first = ~np.isnan(valid) & (table["seed"] <= 0)
     kinds = sorted(set(zip(table["distilled"][first] == 1, table["sampler"][first], strict=True)))
     for taught, sampler in kinds:
@@ -265,7 +265,7 @@ def _draw(table: Table, baselines: Sequence[Mapping[str, Any]], path: Path) -> N
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     sign, name = table.header.metric.sign, table.header.metric.name
-    valid = table["valid_score"]
+    valid = table.scores("valid")
     plain = np.flatnonzero(~np.isnan(valid) & (table["distilled"] != 1) & (table["seed"] <= 0))
     order = plain[np.argsort(valid[plain] * sign)]
     epochs = np.arange(1, table.epochs + 1)

@@ -32,9 +32,7 @@ def converged(
     cls: type[Factorised], bench: TableBenchmark, seed: int, *, learning_rate: float = LEARNING_RATE, **parameters: Any
 ) -> Architecture:
     """The most probable architecture when a controller has converged; it sees the mean loss of every network."""
-    domain = Domain(
-        bench.space, limits={"params": LIMIT}, costs=lambda choices, name: getattr(bench.cost_many(choices), name)
-    )
+    domain = Domain(bench.space, limits={"params": LIMIT}, costs=bench.costs)
     searcher = cls(domain, seed, learning_rate=learning_rate, steps=STEPS, patience=sys.maxsize, **parameters)
     while asked := searcher.ask(1):
         searcher.tell(asked, [1 - bench.query(asked[0]).value])

@@ -71,13 +71,13 @@ def verify_sample(
         if not len(rows):
             raise NotRecorded("no record was trained on this machine with these versions: verify without --here")
     chosen = np.sort(np.random.default_rng(seed).choice(rows, min(sample, len(rows)), replace=False))
-    noise = seed_noise(table).std
+    scores, noise = table.scores("valid"), seed_noise(table).std
     tolerance = TOLERANCE if np.isnan(noise) else SEED_DEVIATIONS * noise
     checks = []
     for done, row in enumerate(chosen.tolist()):
         report(done, len(chosen))
         again = retrainer.train(table.header.space.unrank(int(table["rank"][row])), int(table["seed"][row]))
-        recorded, repeated = float(table["valid_score"][row]), float(again["valid_score"][0])
+        recorded, repeated = float(scores[row]), float(again.scores("valid")[0])
         difference = max(_difference(table[name][row], again[name][0]) for name in _COMPARED)
         begun = max(_difference(*_relative(table[name][row, :1], again[name][0, :1])) for name in _LOSSES)
         then, now = _known_machines(table, int(table["hardware"][row]), retrainer.machine)

@@ -8,7 +8,7 @@ from nasbench_evs.search.checks import number, one_of, whole
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import SearchSpace
-from nasbench_evs.surrogate.predictors import PREDICTORS, predictor
+from nasbench_evs.surrogate.predictors import PREDICTORS, Predictor, predictor
 from nasbench_evs.surrogate.predictors.virtual_ensembles import virtual_ensembles
 
 VIRTUAL = "virtual-ensembles"
@@ -46,6 +46,8 @@ class Bananas(Searcher):
         self.batch = whole("batch", batch, 1)
         self.pool_size = whole("pool_size", pool_size, 1)
         self.predictor = one_of("predictor", predictor, (VIRTUAL, *PREDICTORS))
+        if self.predictor != VIRTUAL:
+            self._made(self.seed)  # a library that is missing is said now, not after the first evaluations
         self.acquisition = one_of("acquisition", acquisition, ACQUISITIONS)
         self.candidates = one_of("candidates", candidates, CANDIDATES)
         self.exploration = number("exploration", exploration, 0)
@@ -96,7 +98,10 @@ class Bananas(Searcher):
         seed = int(self.rng.integers(2**31))
         if self.predictor == VIRTUAL:
             return virtual_ensembles(self.space, choices, scores, pool, seed, self.depth)
-        return predictor(self.predictor, self.space, seed).fit(choices, scores).predict(pool)
+        return self._made(seed).fit(choices, scores).predict(pool)
+
+    def _made(self, seed: int) -> Predictor:
+        return predictor(self.predictor, self.space, seed)
 
 
 def acquire(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,22 +11,22 @@ import numpy as np
 from nasbench_evs.errors import InvalidQuery
 
 
-def whole(name: str, value: int, low: int, high: int | None = None) -> int:
-    """An integer of [low, high]."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | np.integer)
-        or value < low
-        or (high is not None and value > high)
-    ):
-        expected = f"an integer of {low} or more" if high is None else f"an integer from {low} to {high}"
+def whole(name: str, value: int, low: int, high: int = sys.maxsize) -> int:
+    """An integer of [low, high]; without `high`, one that can count things."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        enough = high == sys.maxsize and not (isinstance(value, int | np.integer) and value > high)
+        expected = f"an integer of {low} or more" if enough else f"an integer from {low} to {high}"
         raise InvalidQuery(f"{name} = {value!r}: expected {expected}")
     return int(value)
 
 
 def number(name: str, value: float, low: float = -math.inf, high: float = math.inf) -> float:
     """A finite number of [low, high]."""
-    right = isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
+    right = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    try:
+        right = right and math.isfinite(value)
+    except OverflowError:  # of an integer that no float can hold
+        right = False
     if not right or not low <= value <= high:
         bounds = [f"of at least {low:g}"] * (low > -math.inf) + [f"of at most {high:g}"] * (high < math.inf)
         raise InvalidQuery(f"{name} = {value!r}: expected a finite number {' and '.join(bounds)}".rstrip())

@@ -30,7 +30,7 @@ class Evaluable(Protocol):
     def epochs(self) -> int: ...
     def query(self, architecture: Architecture, *, epoch: int | None = None, seed: int | None = None) -> Score: ...
     def seeds(self, architecture: Architecture) -> tuple[int, ...]: ...
-    def cost_many(self, architectures: Any) -> Any: ...
+    def costs(self, architectures: Any, name: str) -> np.ndarray: ...
 
 
 class Observation(NamedTuple):
@@ -113,8 +113,7 @@ class Objective:
         return seeds[(self.seed + architecture.rank) % len(seeds)] if seeds else None
 
     def _cost(self, choices: np.ndarray, name: str) -> np.ndarray:
-        value: np.ndarray = getattr(self.bench.cost_many(choices), name)
-        return value
+        return self.bench.costs(choices, name)
 
 
 def _limits(constraint: Mapping[str, float] | None) -> dict[str, float]:

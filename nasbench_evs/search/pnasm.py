@@ -45,7 +45,8 @@ class PNASM(Reinforce):
     `k = 0` is the ablation without truth: after `predicted` samples that only the predictor scored, the architectures it
     likes best are evaluated, best first. `k = n` is the one without predictions. With `adaptive` (PNASM-A) the number
     evaluated is n times the divergence between the last two policies (equation 12). `predictor` is a name of
-    `surrogate.predictors` (the paper takes what orders its space best: SemiNAS on one, XGBoost on the other).
+    `surrogate.predictors` (the paper takes what orders its space best: SemiNAS on one, XGBoost on the other; here "seminas" and
+    "single-xgboost", which need the extras train and predictors).
     `bounds` holds the terms of theorem 1, one for each iteration.
     """
 
@@ -58,18 +59,21 @@ class PNASM(Reinforce):
         n: int = 20,
         k: int = 5,
         adaptive: bool = False,
-        predictor: str = "single-xgboost",
+        predictor: str = "single-catboost",
         predicted: int = 2000,
         passes: int = 50,
         learning_rate: float = 1e-3,
         entropy: float = 1e-4,
         baseline: float = 0.9,
     ) -> None:
-        super().__init__(space, seed, batch=n, learning_rate=learning_rate, entropy=entropy, baseline=baseline)
+        super().__init__(
+            space, seed, batch=whole("n", n, 1), learning_rate=learning_rate, entropy=entropy, baseline=baseline
+        )
         self.initial = whole("initial", initial, 2)
         self.k = whole("k", k, 0, self.batch)
         self.adaptive = truth("adaptive", adaptive)
         self.predictor = one_of("predictor", predictor, PREDICTORS)
+        self._made(self.seed)  # a library that is missing is said now, not after the first evaluations
         self.predicted = whole("predicted", predicted, 1)
         self.passes = whole("passes", passes, 1)
         self.bounds: list[Bound] = []
@@ -162,5 +166,7 @@ class PNASM(Reinforce):
         self.bounds.append(Bound(error, self._divergence))
 
     def _refit(self) -> None:
-        made = predictor(self.predictor, self.space, int(self.rng.integers(2**31)))
-        self._fitted = made.fit(*self.known)
+        self._fitted = self._made(int(self.rng.integers(2**31))).fit(*self.known)
+
+    def _made(self, seed: int) -> Predictor:
+        return predictor(self.predictor, self.space, seed)

@@ -250,7 +250,7 @@ class _Loop:
     def _asked(self, n: int) -> list[Any]:
         """What the searcher asks for, at most n."""
         asked = self._timed(self.searcher.ask, n)
-        if asked is None or len(asked) == 0:
+        if asked is None:
             return []
         kinds = (Architecture,) if n > 1 else (Architecture, Step)
         if not isinstance(asked, list | tuple) or len(asked) > n or not all(isinstance(each, kinds) for each in asked):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,7 +98,8 @@ def thermometer(counts: tuple[int, ...], length: int) -> tuple[tuple[int, ...], 
 class Architecture:
     """An architecture: one option for every active choice of a space. Immutable, hashable, small.
 
-    Prints as its canonical string. `arch["encoder.depth"]` is an active choice's option.
+    Prints as its canonical string. `arch["encoder.depth"]` is an active choice's option, and `dict(arch)` and
+    `train(**arch)` take all of them.
     Made by a space (sample, parse, unrank, from_options, ...), never directly.
     """
 
@@ -145,6 +146,20 @@ class Architecture:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.options)
+
+    # What makes it a mapping to `dict` and `**`. It has no length: numpy would take an architecture for a row of its names.
+
+    def keys(self) -> KeysView[str]:
+        """The active choices, in the order of the space."""
+        return self.options.keys()
+
+    def values(self) -> ValuesView[Option]:
+        """Their options."""
+        return self.options.values()
+
+    def items(self) -> ItemsView[str, Option]:
+        """The active choices with their options."""
+        return self.options.items()
 
     @property
     def indices(self) -> tuple[int, ...]:

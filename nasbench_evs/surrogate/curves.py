@@ -11,7 +11,7 @@ from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.ensemble import Ensemble, as_pool
 from nasbench_evs.surrogate.features import Features
 from nasbench_evs.surrogate.held_out import fit_uncertainty, held_out
-from nasbench_evs.surrogate.model import MIN_RECORDS, Prediction, score_outcomes
+from nasbench_evs.surrogate.model import MIN_RECORDS, Prediction
 from nasbench_evs.surrogate.uncertainty import Uncertainty
 from nasbench_evs.tables.table import Table
 
@@ -40,9 +40,7 @@ class Extrapolator:
             last = table.epochs - 1
             expected = f"expected 1 to {last}" if last else "the table holds one epoch a training"
             raise InvalidQuery(f"extrapolating from epochs = {epochs!r}: {expected}")
-        values = score_outcomes(table).get(split)
-        if values is None:
-            raise InvalidQuery(f"unknown split {split!r}: expected valid or test")
+        values = table.scores(split)
         curves = seen(table, epochs)
         rows = np.flatnonzero(~np.isnan(values) & (table["distilled"] != 1) & ~np.isnan(curves).any(axis=1))
         if len(rows) < MIN_RECORDS or np.ptp(values[rows]) == 0:

@@ -16,7 +16,7 @@ from nasbench_evs.surrogate.curves import seen
 from nasbench_evs.surrogate.ensemble import Ensemble
 from nasbench_evs.surrogate.features import Features
 from nasbench_evs.surrogate.held_out import HeldOut, fit_uncertainty, fold_taus, held_out, split_architectures
-from nasbench_evs.surrogate.model import SCORES, score_outcomes
+from nasbench_evs.surrogate.model import SCORES
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, Uncertainty, repeated_variance
 from nasbench_evs.tables.noise import DRAWN, REPEAT, variances
 from nasbench_evs.tables.table import Table
@@ -39,7 +39,7 @@ class Records:
 
     def __init__(self, table: Table, split: str) -> None:
         header = table.header
-        values = score_outcomes(table)[split]
+        values = table.scores(split)
         rows = np.flatnonzero(~np.isnan(values) & (table["distilled"] != 1))
         self.values = values[rows] * header.metric.sign  # larger is better
         self.ranks = table["rank"][rows]

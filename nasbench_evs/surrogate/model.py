@@ -20,7 +20,7 @@ import nasbench_evs
 from nasbench_evs import spaces
 from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, SurrogateError, one_line
 from nasbench_evs.files import replacing
-from nasbench_evs.metrics import Metric, metric
+from nasbench_evs.metrics import Metric, metric_from_dict
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate import uncertainty
 from nasbench_evs.surrogate.ensemble import Ensemble, as_pool, blocks, fit_catboost, loss_of, predict
@@ -94,7 +94,7 @@ class Surrogate:
         self._targets, self._seconds = dict(targets), seconds
         self.space: SearchSpace = spaces.from_spec(sidecar["space"])
         self.dataset: str = sidecar["dataset"]
-        self.metric: Metric = metric(sidecar["metric"])
+        self.metric: Metric = metric_from_dict(sidecar)
         self.shape = spaces.shape_from_dict(sidecar["shape"]) if sidecar["shape"] else None
         self.features = Features(self.space, self.shape)
         self._folder: Path | None = None
@@ -135,7 +135,7 @@ class Surrogate:
         folds, seed = _integer("folds", folds, 2), _integer("seed", seed, 0)
         header = table.header
         features = Features(header.space, header.shape).many(table["choices"], table["distilled"] == 1)
-        outcomes = score_outcomes(table)
+        outcomes = {split: table.scores(split) for split in SCORES}
         valid = outcomes["valid"]
         scored = ~np.isnan(valid)
         architectures = len(np.unique(table["rank"][scored]))
@@ -171,7 +171,7 @@ class Surrogate:
             "version": FORMAT_VERSION,
             "space": header.space.spec,
             "dataset": header.dataset,
-            "metric": header.metric.name,
+            **header.metric.to_dict(),
             "shape": header.protocol.get("shape"),
             "features": LAYOUT,
             "table_sha256": table.reference_sha256,
@@ -410,15 +410,6 @@ def _read_model(folder: Path, entry: Mapping[str, str], loss: str) -> CatBoost:
     return model
 
 
-def score_outcomes(table: Table) -> dict[str, np.ndarray]:
-    """The scores of trainings that a surrogate is fitted to, each of shape (N,), NaN where a record has none."""
-    outcomes = {split: table[f"{split}_score"].copy() for split in SCORES}
-    failed = table["status"] == b"failed"
-    for values in outcomes.values():
-        values[failed | ~np.isfinite(values)] = np.nan
-    return outcomes
-
-
 def _integer(name: str, value: int, low: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value < 2**31:
         raise InvalidQuery(f"{name} = {value!r}: expected an integer from {low} to 2147483647")
@@ -457,7 +448,7 @@ def _fit_epochs(
     table: Table, split: str, features: np.ndarray, out: HeldOut, target: _ScoreTarget, seed: int
 ) -> _Epochs | None:
     """Of the records of `table`, which all have a score; None if the curves say nothing beyond it."""
-    best = table[f"{split}_score"]
+    best = table.scores(split)
     offset = table[f"{split}_curve"].astype(np.float64) - best[:, None]
     record, epoch = np.nonzero(np.isfinite(offset))
     if not len(record):

@@ -41,6 +41,10 @@ ATTRIBUTES = (
     "verified_json",  # a line for each time that a machine trained some of its records again, exactly; under no hash
 )
 
+# JSON [low, high], null for an open end: there only where the metric is not one that the library knows with its direction and
+# range, and then part of what is hashed.
+METRIC_RANGE = "metric_range_json"
+
 SCORE_AT = ("best epoch", "end")  # by validation score, from the curves; or final/*, after the last step
 STATUSES = ("ok", "diverged", "failed")
 

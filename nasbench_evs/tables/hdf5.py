@@ -23,6 +23,7 @@ from nasbench_evs.tables.format import (
     FORMAT_VERSIONS,
     HARDWARE,
     HARDWARE_1,
+    METRIC_RANGE,
     Column,
 )
 from nasbench_evs.tables.table import Header, Table, recorded, to_json
@@ -185,7 +186,9 @@ def _attributes(file: h5py.File) -> tuple[int, dict[str, str]]:
             "upgrade with pip install --upgrade nasbench-evs"
         )
     attributes = {}
-    for key in ATTRIBUTES if version > 1 else ATTRIBUTES_1:
+    for key in (*ATTRIBUTES, METRIC_RANGE) if version > 1 else ATTRIBUTES_1:
+        if key == METRIC_RANGE and key not in file.attrs:
+            continue
         text = _text(file.attrs.get(key))
         if text is None:
             raise TableFormatError(f"the attribute {key} is missing or no text")

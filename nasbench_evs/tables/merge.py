@@ -45,10 +45,10 @@ def merge(tables: Sequence[Table], names: Sequence[str] | None = None) -> Table:
 def _check_headers(first: Table, other: Table, first_name: str, other_name: str) -> None:
     a, b = first.header.identity, other.header.identity
     a, b = a | {"epochs": first.epochs}, b | {"epochs": other.epochs}
-    for field, value in a.items():
-        if value == b[field]:
+    for field in a | b:
+        mine, theirs = a.get(field), b.get(field)
+        if mine == theirs:
             continue
-        mine, theirs = value, b[field]
         if isinstance(mine, dict) and isinstance(theirs, dict):
             key = min(k for k in mine.keys() | theirs.keys() if mine.get(k) != theirs.get(k))
             field, mine, theirs = f"{field} ({key})", mine.get(key), theirs.get(key)

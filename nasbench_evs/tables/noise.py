@@ -51,7 +51,7 @@ def seed_noise(table: Table, split: str = "valid") -> SeedNoise:
 
     A searcher's choices are the good ones, so their variance says little about the space.
     """
-    score = table[f"{split}_score"]
+    score = table.scores(split)
     known = ~np.isnan(score) & (table["seed"] >= 0) & _drawn(table)
     _, group, size = np.unique(table["rank"][known], return_inverse=True, return_counts=True)
     several = size[group] > 1
@@ -72,7 +72,7 @@ def split_agreement(table: Table) -> SplitAgreement:
     """Between the validation and the test scores of the trainings."""
     from scipy.stats import kendalltau
 
-    valid, test = table["valid_score"], table["test_score"]
+    valid, test = table.scores("valid"), table.scores("test")
     known = ~np.isnan(valid) & ~np.isnan(test) & _drawn(table)
     _, owner, counts = np.unique(table["rank"][known], return_inverse=True, return_counts=True)
     n = len(counts)

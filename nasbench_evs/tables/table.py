@@ -14,8 +14,8 @@ import numpy as np
 
 import nasbench_evs
 from nasbench_evs import spaces
-from nasbench_evs.errors import InvalidSpace, NotRecorded, TableFormatError
-from nasbench_evs.metrics import BLOCKS, Metric, metric
+from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded, TableFormatError
+from nasbench_evs.metrics import BLOCKS, RANGE, Metric, metric_from_dict, own_metric
 from nasbench_evs.spaces import RestrictedSpace, SearchSpace
 from nasbench_evs.tables.format import (
     COLUMNS,
@@ -27,6 +27,7 @@ from nasbench_evs.tables.format import (
     HARDWARE,
     HARDWARE_1,
     KEY,
+    METRIC_RANGE,
     MISSING,
     SCORE_AT,
     Column,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CURVES = ("epochs", "best")
+SPLITS = ("valid", "test")  # that scores are of
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class Header:
                 raise TableFormatError(f"header: {name} is {getattr(self, name)!r}, expected a {kind.__name__}")
         if self.curves not in CURVES:
             raise TableFormatError(f"header: curves is {self.curves!r}, expected one of {', '.join(CURVES)}")
+        try:
+            own_metric(*self.metric)
+        except InvalidQuery as error:
+            raise TableFormatError(f"header: {error}") from None
         try:  # as a file gives it back: lists for tuples, text for keys
             object.__setattr__(self, "protocol", json.loads(to_json(self.protocol)))
         except (TypeError, ValueError) as error:
@@ -82,8 +88,7 @@ class Header:
             "dataset": self.dataset,
             "dataset fingerprint": self.fingerprint,
             "protocol": self.protocol,
-            "metric": self.metric.name,
-            "direction": self.metric.direction,
+            **self.metric.to_dict(),
             "curves": self.curves,
         }
 
@@ -94,7 +99,8 @@ class Header:
 
     def attributes(self) -> dict[str, str]:
         """The root attributes of the file that are about the header: no version, optional columns or hashes."""
-        return {
+        own = self.metric.to_dict().get(RANGE)
+        return ({} if own is None else {METRIC_RANGE: to_json(own)}) | {
             "format": FORMAT_NAME,
             "space_json": to_json(self.space.spec),
             "dataset": self.dataset,
@@ -113,9 +119,9 @@ class Header:
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, str]) -> Header:
         """The header that `attributes` wrote."""
-        known = metric(attributes["metric"])
-        if attributes["direction"] != known.direction:
-            raise TableFormatError(f"direction {attributes['direction']!r}: {known.name} has {known.direction!r}")
+        described: dict[str, Any] = {"metric": attributes["metric"], "direction": attributes["direction"]}
+        if METRIC_RANGE in attributes:
+            described[RANGE] = json.loads(attributes[METRIC_RANGE])
         protocol = json.loads(attributes["protocol_json"])
         if not isinstance(protocol, dict):
             raise TableFormatError(f"protocol {protocol!r} is no JSON object")
@@ -124,7 +130,7 @@ class Header:
             dataset=attributes["dataset"],
             fingerprint=attributes["dataset_fingerprint"],
             protocol=protocol,
-            metric=known,
+            metric=metric_from_dict(described),
             curves=attributes["curves"],
             created=attributes["created"],
             library=attributes["library"],
@@ -141,7 +147,8 @@ class Table:
 
     `table["seed"]` is an array of format.COLUMNS; text is UTF-8 bytes, and what no record has reads as missing.
     `valid_score`, `test_score`, `valid_loss` and `test_loss`, float64 (N,), are *the* scores and losses of the trainings: as
-    measured at the end, or read from the curves at the best epoch by validation score, as the header's `score_at` says.
+    measured at the end, or read from the curves at the best epoch by validation score, as the header's `score_at` says;
+    which of them count, `scores` says.
     `columns` holds what a file does. Pickles as its arrays.
 
     version     the format of the file it was read from; 2 otherwise, which is what is written
@@ -292,6 +299,24 @@ class Table:
         values = self[name][np.arange(len(self)), np.maximum(epoch, 1) - 1].astype(np.float64)
         values[epoch == 0] = np.nan
         return values
+
+    def scores(self, split: str = "valid", epoch: int | None = None, rows: slice = slice(None)) -> np.ndarray:
+        """What counts as each training's score, or as its score at an epoch (from 1): float64 (N,), NaN where there is none.
+
+        Whoever compares, averages or fits scores reads them here. A training that failed has none, whatever it was recorded
+        to have reached, and what is not finite is none. One that diverged has the best it reached where `score_at` is "best
+        epoch". Trainings with teachers are not told apart. InvalidQuery for another split or epoch.
+        """
+        if split not in SPLITS:
+            raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+        if epoch is None:
+            found = self[f"{split}_score"][rows].astype(np.float64)
+        elif 1 <= epoch <= self.epochs:
+            found = self[f"{split}_curve"][rows, epoch - 1].astype(np.float64)
+        else:
+            raise InvalidQuery(f"epoch {epoch!r}: expected 1 to {self.epochs}")
+        found[(self["status"][rows] == b"failed") | ~np.isfinite(found)] = np.nan
+        return found
 
     @cached_property
     def epoch_seconds(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery, NotRecorded
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.spaces import SeqNASSpace
-from nasbench_evs.tables import read, write
+from nasbench_evs.tables import Table, read, write
 from tests.conftest import make_end_table, make_header, make_table
 
 BASELINE = {
@@ -45,6 +45,30 @@ def test_teachers_are_compared_on_the_same_architectures_and_seeds(table):
         assert found.error == pytest.approx(0, abs=1e-6)
         assert found.best_distilled - found.best_plain == pytest.approx(0.01, abs=1e-6)
     assert distillation(table.select(table["distilled"] == 0), "valid") is None
+
+
+def test_what_was_trained_exhaustively_counts_as_drawn_too(table):
+    """Every architecture of a small space: no search chose among them."""
+    exhaustive = np.where(table["sampler"] == b"random", b"exhaustive", table["sampler"])
+    same = Table(table.header, {**table.columns, "sampler": exhaustive}, table.hardware)
+    for split in ("valid", "test"):
+        assert distillation(same, split) == distillation(table, split)
+    searched = Table(table.header, {**table.columns, "sampler": np.full(len(table), b"bananas")}, table.hardware)
+    assert distillation(searched, "valid") is None
+
+
+def test_a_failed_training_is_not_compared(table, tmp_path):
+    """Nor shown as the best of the table."""
+    scores = np.array(table["valid_curve"])
+    failed = (table["rank"] == table["rank"][0]) & (table["distilled"] == 1)
+    scores[failed] = 0.99
+    columns = {**table.columns, "valid_curve": scores, "status": np.where(failed, b"failed", table["status"])}
+    broken = Table(table.header, columns, table.hardware)
+    found = distillation(broken, "valid")
+    assert found.architectures == 9
+    assert found.difference == pytest.approx(0.01, abs=1e-6)
+    write_table_card(broken, "seqnas", tmp_path, None, [])
+    assert "0.9900" not in (tmp_path / "seqnas.md").read_text()
 
 
 def test_what_people_say_of_a_protocol_is_in_the_card(table, tmp_path):

@@ -42,6 +42,9 @@ class Odd:
         lambda s: s.sample_many(1, 0),
         lambda s: ["a=1,b=1,c=1"],
         lambda s: "a",
+        lambda s: s.sample(0),
+        lambda s: search.Step(s.sample(0), 1),
+        lambda s: 7,
     ],
 )
 def test_what_ask_must_not_answer(answer):

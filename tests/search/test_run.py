@@ -290,7 +290,9 @@ def test_without_recorded_seconds_every_training_takes_as_long():
     [
         ({"searcher": "greedy"}, "unknown searcher 'greedy': expected one of random, "),
         ({"budget": None}, "needs a budget"),
-        ({"budget": 0}, "budget = 0"),
+        ({"budget": 0}, "budget = 0: expected an integer of 1 or more"),
+        ({"budget": 10**400}, "budget = 10+: expected an integer from 1 to 9223372036854775807"),
+        ({"seconds": 10**400}, "seconds = 10+: expected a finite number"),
         ({"seconds": -1}, "seconds = -1"),
         ({"workers": 0}, "workers = 0"),
         ({"noise": "no"}, "noise = 'no': expected True or False"),

@@ -1,10 +1,14 @@
 """Every searcher keeps the contract."""
 
+import inspect
+import sys
+
 import numpy as np
 import pytest
 
-from nasbench_evs import spaces
-from nasbench_evs.errors import InvalidQuery
+import nasbench_evs as nb
+from nasbench_evs import search, spaces
+from nasbench_evs.errors import InvalidQuery, PredictorError
 from nasbench_evs.search import SEARCHERS, Domain, searcher_class
 from nasbench_evs.search.bananas import ACQUISITIONS, acquire
 from tests.contracts import SearcherContract
@@ -20,6 +24,49 @@ SHORT = {
 }
 STEPS = ("asha", "hyperband", "bohb", "tpe-hyperband")
 CONSTRAINED = ("tabnas", "tunas-abs", "mnasnet-hard", "mnasnet-soft")
+
+
+def without(monkeypatch, *libraries):
+    """As if these were not installed."""
+    for name in libraries:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ("search.controller", "surrogate.predictors.networks"):
+        monkeypatch.delitem(sys.modules, f"nasbench_evs.{name}", raising=False)
+
+
+def evaluations(name):
+    """What a short search tried."""
+    bench = nb.from_function(spaces.SeqNASSpace(), lambda architecture: float(architecture.avec.mean()))
+    return search.run(name, bench, budget=30, seed=0, **SHORT.get(name, {})).trials
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "local", "bananas"])
+def test_a_base_install_is_enough(name, monkeypatch):
+    without(monkeypatch, "torch", "sklearn", "xgboost", "optuna", "matplotlib")
+    assert len(evaluations(name)) == 30
+
+
+@pytest.mark.parametrize("name", ["pnasm", "pnasm-a"])
+def test_a_controller_needs_one_extra_and_no_second(name, monkeypatch):
+    without(monkeypatch, "xgboost")
+    assert len(evaluations(name)) == 30
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "extra"),
+    [
+        ("reinforce", {}, "train"),
+        ("pnasm", {}, "train"),
+        ("bananas-mlp", {}, "train"),
+        ("bananas", {"predictor": "gcn"}, "train"),
+        ("bananas", {"predictor": "xgboost"}, "predictors"),
+    ],
+)
+def test_a_missing_extra_is_named_before_anything_is_trained(name, parameters, extra, monkeypatch):
+    without(monkeypatch, "torch", "sklearn", "xgboost", "optuna")
+    cls, defaults = searcher_class(name)
+    with pytest.raises(PredictorError, match=rf"pip install 'nasbench-evs\[{extra}\]'"):
+        cls(spaces.SeqNASSpace(), **{**defaults, **parameters})
 
 
 def costs(choices, name):
@@ -93,6 +140,18 @@ def test_acquisitions():
     drawn = np.array([acquire("thompson", mean, std, 1.0, 1.0, rng) for _ in range(4000)])
     assert np.allclose(drawn.mean(axis=0), mean, atol=0.15)
     assert np.allclose(drawn.std(axis=0), std, rtol=0.1)
+
+
+@pytest.mark.parametrize("name", [name for name in SEARCHERS if not name.startswith("tpe")])
+def test_counts_that_nothing_can_count(name):
+    cls, defaults = searcher_class(name)
+    needed = {"epochs": 9} if "epochs" in inspect.signature(cls).parameters else {}
+    domain = Domain(spaces.SeqNASSpace(), limits={"params": 1e9}, costs=lambda choices, name: np.ones(len(choices)))
+    counts = [key for key, each in inspect.signature(cls).parameters.items() if type(each.default) is int]
+    assert "seed" in counts
+    for key in counts:
+        with pytest.raises(InvalidQuery, match=f"{key} = {2**70}: expected an integer from"):
+            cls(domain, **{**defaults, **needed, key: 2**70})
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from scipy.stats import kstest
 
 from nasbench_evs import load
 from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, SurrogateError
+from nasbench_evs.metrics import Metric
+from nasbench_evs.spaces import FFNSpace
 from nasbench_evs.surrogate import Extrapolator, Surrogate
 from nasbench_evs.surrogate.judge import judge
 from nasbench_evs.surrogate.noise import standard_normal
@@ -48,6 +50,13 @@ def test_it_learns_what_decides_the_score(fitted, seqnas_table):
     expected = 4.0 * (1 + choices[:, 3])
     assert np.median(np.abs(seconds / expected - 1)) < 0.2
     assert fitted.card["metrics"]["valid"]["kendall_tau"] > 0.5
+
+
+def test_a_metric_of_ones_own_is_kept(tmp_path):
+    own = Metric("f1", "min", 0.0, 100.0)
+    table = make_table(range(60), header=make_header(FFNSpace(2, range(1, 11)), metric=own))
+    Surrogate.fit(table, folds=2).save(tmp_path / "s")
+    assert Surrogate.load(tmp_path / "s").metric == own
 
 
 def test_the_same_fit_predicts_the_same(fitted, seqnas_table):

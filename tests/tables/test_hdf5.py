@@ -16,9 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nasbench_evs.errors import OutputError, TableFormatError
+from nasbench_evs.errors import MergeConflict, OutputError, TableFormatError
+from nasbench_evs.metrics import DIRECTIONS, Metric
 from nasbench_evs.spaces import SearchSpace
-from nasbench_evs.tables import hdf5, read, verify, write
+from nasbench_evs.tables import hdf5, merge, read, verify, write
 from nasbench_evs.tables.format import COLUMNS, HARDWARE
 from tests.conftest import make_header, make_table
 
@@ -50,6 +51,47 @@ def test_what_is_written_is_read(tmp_path, ranks, epochs, text):
     back = read(tmp_path / "t.h5")
     assert_same(table, back)
     assert back.hardware["cpu"][0].decode() == text
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.text(min_size=1, max_size=9).filter(str.isprintable),
+    direction=st.sampled_from(DIRECTIONS),
+    low=st.one_of(st.just(-np.inf), st.floats(-1e9, -1.0)),
+    high=st.one_of(st.just(np.inf), st.floats(1.0, 1e9), st.just(1)),
+)
+def test_any_metric_comes_back_with_its_direction_and_range(tmp_path, name, direction, low, high):
+    own = Metric(name, direction, low, high)
+    table = make_table([0, 1], header=make_header(metric=own))
+    write(table, tmp_path / "t.h5", force=True)
+    back = read(tmp_path / "t.h5")
+    assert back.header.metric == own
+    assert_same(table, back)
+
+
+def test_the_range_of_a_metric_is_hashed_and_decides_what_merges(tmp_path):
+    def made(high):
+        return make_table([0, 1], header=make_header(metric=Metric("f1", "max", 0.0, high)))
+
+    write(made(1.0), tmp_path / "t.h5")
+    edit(tmp_path / "t.h5", lambda f: f.attrs.modify("metric_range_json", np.bytes_("[0.0,2.0]")))
+    with pytest.raises(TableFormatError, match="does not match its hash"):
+        read(tmp_path / "t.h5")
+    edit(tmp_path / "t.h5", lambda f: f.attrs.modify("metric_range_json", np.bytes_("[2.0,1.0]")))
+    with pytest.raises(TableFormatError, match="f1 in the range 2.0 to 1.0: expected two numbers, the smaller first"):
+        read(tmp_path / "t.h5")
+    edit(tmp_path / "t.h5", lambda f: f.attrs.modify("metric_range_json", np.bytes_("7")))
+    with pytest.raises(TableFormatError, match=r"metric range 7: expected \[low, high\]"):
+        read(tmp_path / "t.h5")
+    edit(tmp_path / "t.h5", lambda f: f.attrs.__delitem__("metric_range_json"))
+    with pytest.raises(TableFormatError, match="unknown metric 'f1'"):
+        read(tmp_path / "t.h5")
+    with pytest.raises(MergeConflict, match="differ in metric range"):
+        merge([made(1.0), made(2.0)])
+    with pytest.raises(MergeConflict, match="differ in metric range"):
+        merge([make_table([0]), make_table([0], header=make_header(metric=Metric("roc_auc", "max", 0.0, 100.0)))])
+    with pytest.raises(TableFormatError, match="header: direction = 'up': expected one of max, min"):
+        make_header(metric=Metric("f1", "up", 0.0, 1.0))
 
 
 def test_equal_tables_are_equal_files(tmp_path, small_table, file):

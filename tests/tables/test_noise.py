@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from nasbench_evs.benchmark import TableBenchmark
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.tables.noise import seed_noise, split_agreement
@@ -43,6 +44,26 @@ def test_extra_seeds_of_good_architectures_do_not_count():
     assert seed_noise(table).architectures == 4
     assert seed_noise(table) == seed_noise(table.select(table["sampler"] == b"seqnas-s"))
     assert not np.isnan(seed_noise(table, "test").std)
+
+
+def test_what_failed_has_no_score_to_anyone():
+    """A training that broke after an epoch has a curve; its score is no score of the architecture."""
+    ranks, seeds = np.repeat(range(60), 3), [0, 1, 2] * 60
+    generator = np.random.default_rng(0)
+    good = (generator.normal(0.8, 0.02, 60)[np.repeat(range(60), 3)] + generator.normal(0, 0.004, 180))[:, None]
+    broken = np.array(seeds) == 2
+    scores = np.where(broken[:, None], 0.1, good).repeat(3, axis=1)
+    table = make_table(
+        ranks, seeds, scores=scores, status=np.where(broken, "failed", "ok"), header=make_header(SeqNASSpace()),
+        sampler="exhaustive",
+    )  # fmt: skip
+    whole = table.select(table["status"] == b"ok")
+    assert seed_noise(table) == seed_noise(whole)
+    assert seed_noise(table).std == pytest.approx(0.004, rel=0.3)
+    assert split_agreement(table) == split_agreement(whole)
+    bench = TableBenchmark(table)
+    assert np.array_equal(bench.query_many(bench.pool).value, TableBenchmark(whole).query_many(bench.pool).value)
+    assert np.isnan(bench.query_many(bench.pool, seed=2, epoch=1).value).all()
 
 
 def test_too_few_repeats_say_nothing(small_table):

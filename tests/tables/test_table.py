@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasbench_evs.errors import TableFormatError
+from nasbench_evs.errors import InvalidQuery, TableFormatError
 from nasbench_evs.metrics import metric
 from nasbench_evs.tables import Table
-from tests.conftest import make_header, make_table, with_protocol
+from tests.conftest import make_end_table, make_header, make_table, with_protocol
 
 
 def test_records_are_sorted_and_derived_columns_follow(small_table):
@@ -32,6 +32,31 @@ def test_the_best_epoch_is_chosen_by_validation_score():
     assert np.allclose(table["test_score"], [0.69, 0.89, np.nan], equal_nan=True)
     smaller = make_table([0, 1, 2], scores=scores, status=status, header=make_header(metric=metric("log_loss")))
     assert smaller.best_epoch.tolist() == [1, 1, 0]
+
+
+def test_what_counts_as_a_score():
+    curves = np.array([[0.5, 0.75], [0.875, np.nan], [0.5, np.nan], [np.nan] * 2])
+    status = ["ok", "diverged", "failed", "failed"]
+    table = make_table([0, 1, 2, 3], scores=curves, status=status, epochs=2, test_curve=curves / 2)
+    nan = np.nan
+    for (split, epoch), expected in {
+        ("valid", None): [0.75, 0.875, nan, nan],
+        ("test", None): [0.375, 0.4375, nan, nan],
+        ("valid", 1): [0.5, 0.875, nan, nan],
+        ("valid", 2): [0.75, nan, nan, nan],
+    }.items():
+        found = table.scores(split, epoch)
+        assert np.array_equal(found, expected, equal_nan=True), (split, epoch)
+        assert np.array_equal(table.scores(split, epoch, slice(1, 3)), expected[1:3], equal_nan=True)
+    assert table["valid_score"][2] == 0.5  # what it reached is still recorded
+    end = make_end_table([0, 1], failing=[1])
+    assert np.array_equal(end.scores(), end["valid_score"], equal_nan=True)
+    assert np.isnan(end.scores()).tolist() == [False, True]
+    with pytest.raises(InvalidQuery, match="unknown split 'train': expected one of valid, test"):
+        table.scores("train")
+    for epoch in (0, 3):
+        with pytest.raises(InvalidQuery, match=f"epoch {epoch}: expected 1 to 2"):
+            table.scores("valid", epoch)
 
 
 def test_the_hash_covers_what_was_recorded_and_nothing_else(small_table):

@@ -12,6 +12,7 @@ __all__ = ["PREDICTORS", "Predictor", "predictor"]
 
 PREDICTORS = {
     "catboost": "trees.CatBoost",
+    "single-catboost": "trees.SingleCatBoost",
     "xgboost": "trees.XGBoost",
     "single-xgboost": "trees.SingleXGBoost",
     "mlp": "networks.MLP",

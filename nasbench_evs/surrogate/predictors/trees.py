@@ -1,13 +1,14 @@
-"""Gradient-boosted trees on the AVec, counts and typical costs: CatBoost (paper 000's choice) and XGBoost."""
+"""Gradient-boosted trees on the AVec, counts and typical costs: CatBoost (paper 000's choice) and XGBoost, many or one."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nasbench_evs.errors import PredictorError
-from nasbench_evs.surrogate.ensemble import Ensemble, Estimate
+from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.surrogate.ensemble import Ensemble, Estimate, fit_catboost, predict
 from nasbench_evs.surrogate.features import Features
 from nasbench_evs.surrogate.predictors.predictor import Predictor
 
@@ -24,18 +25,42 @@ class CatBoost(Predictor):
         return self._ensemble.predict(self._features.many(choices, False))
 
 
+class SingleCatBoost(Predictor):
+    """One small CatBoost regressor, which claims to know everything: for a search that fits after every few results."""
+
+    # One border: nearly all features are bits. Without a feature that differs there is nothing to split.
+    settings: ClassVar[dict[str, Any]] = {"iterations": 100, "depth": 3, "learning_rate": 0.1, "border_count": 1}
+
+    def _fit(self, choices: np.ndarray, scores: np.ndarray) -> None:
+        self._features = Features(self.space, None)
+        features = self._features.many(choices, False)
+        settings = {**self.settings, "random_seed": self.seed, "boost_from_average": False}
+        self._model = fit_catboost(features, scores, settings) if np.ptp(features, axis=0).any() else None
+
+    def _predict(self, choices: np.ndarray) -> Estimate:
+        nothing = np.zeros(len(choices))
+        if self._model is None:
+            return Estimate(nothing, nothing)
+        return Estimate(predict(self._model, self._features.many(choices, False)), nothing)
+
+
 class XGBoost(Predictor):
     """An ensemble of XGBoost regressors, each on other rows and columns."""
 
     members = 5
 
-    def _fit(self, choices: np.ndarray, scores: np.ndarray) -> None:
+    def __init__(self, space: SearchSpace, seed: int = 0) -> None:
+        super().__init__(space, seed)
         try:
-            from xgboost import XGBRegressor
+            import xgboost  # noqa: F401 - said now, not when it is first fitted
         except ImportError:
             raise PredictorError(
                 "the xgboost predictor needs XGBoost: pip install 'nasbench-evs[predictors]'"
             ) from None
+
+    def _fit(self, choices: np.ndarray, scores: np.ndarray) -> None:
+        from xgboost import XGBRegressor
+
         self._features = Features(self.space, None)
         features = self._features.many(choices, False)
         self._models: list[Any] = [
