@@ -56,23 +56,23 @@ def pilot(
         raise RecipeError("a pilot is for protocols with score_at = 'end': whole splits, evaluated once, in blocks")
     out = Path(out)
     dataset = open_dataset(recipe.dataset)
-    plan = replace(recipe.plan, first=ARCHITECTURES, repeated=ARCHITECTURES, seeds=SEEDS, bananas=None, distilled=0)
-    if recipe.plan.architectures:
-        plan = replace(plan, random=0)
+    everything = replace(recipe.plan, skip=0, seeds_of_all=1, bananas=None, distilled=0)
+    plan = replace(everything, first=ARCHITECTURES, repeated=ARCHITECTURES, seeds=SEEDS)
     trained = replace(recipe, plan=plan)
     longer = replace(
         recipe,
-        plan=replace(plan, first=LONGER, repeated=0, seeds_of_all=1),
+        plan=replace(plan, first=LONGER, repeated=0),
         protocol=replace(recipe.protocol, epochs=2 * recipe.protocol.epochs),
     )
+    space = recipe.search_space(dataset)
+    planned = len({job.rank for job in Planner(trained, space).first})
+    if planned < ARCHITECTURES:
+        raise RecipeError(f"a pilot trains {ARCHITECTURES} architectures: the plan has {planned}")
     stage(f"{ARCHITECTURES} architectures with {SEEDS} seeds")
     table = read(generate(trained, out / "pilot", workers=workers, device=device, report=report))
-    if len(np.unique(table["rank"])) < ARCHITECTURES:
-        raise RecipeError(f"a pilot trains {ARCHITECTURES} architectures: the plan has fewer")
     stage(f"{LONGER} of them with twice the steps")
     twice = read(generate(longer, out / "twice", workers=workers, device=device, report=report))
     rivals = _baselines(recipe, dataset, out / "baselines.json", device, stage)
-    space = recipe.search_space(dataset)
     trainings = Planner(replace(recipe, plan=replace(recipe.plan, bananas=None, distilled=0)), space).total
     figures = {
         "dataset": recipe.dataset,

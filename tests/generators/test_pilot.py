@@ -1,6 +1,7 @@
 """The gate: its verdict on made tables, and a whole pilot on the synthetic dataset."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.candidates import candidate
 from nasbench_evs.generators.pilot import ARCHITECTURES, judge, lines, pilot, seed_rows
-from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.generators.recipe import Plan, Recipe
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
 from nasbench_evs.tables import Table, merge, read
 from nasbench_evs.tables.reliability import reliability
@@ -110,6 +111,13 @@ def recipe(values):
     del values["subset"]
     values["train"] = 128
     return Recipe.from_dict(values)
+
+
+def test_a_pilot_needs_as_many_architectures_as_it_judges(recipe, tmp_path, home):
+    few = replace(recipe, plan=Plan(random=20))
+    with pytest.raises(RecipeError, match="a pilot trains 64 architectures: the plan has 20"):
+        pilot(few, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
