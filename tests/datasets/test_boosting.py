@@ -20,7 +20,7 @@ def make(n=400, seed=0):
     shown = np.arange(6) >= 6 - length[:, None]
     raw = Raw(
         ids=np.array([f"s{i:04d}" for i in range(n)]),
-        labels=(marks[:, 3] == marks[:, 4]).astype(int),
+        labels=(marks[:, 3] == marks[:, 4]) ^ (generator.random(n) < 0.05),  # noise ends the boosting early
         owner=np.repeat(np.arange(n), length),
         time=np.tile(np.arange(6.0), (n, 1))[shown] + generator.random(shown.sum()) / 2,
         categorical={"mark": marks[shown]},
@@ -45,7 +45,7 @@ def results(dataset):
 
 
 def test_only_the_last_events_in_order_know(results):
-    assert results["last events", False]["test"] > 0.95
+    assert results["last events", False]["test"] > 0.85
     for form in (("counts", False), ("counts", True), ("last events", True)):
         assert results[form]["test"] < 0.8
 
