@@ -22,10 +22,10 @@ from nasbench_evs.errors import DatasetError
 from tests.conftest import IN_CI
 
 # design/data.md: sequences, mean, median and 95 % quantile of events per sequence, share of the last class (of the largest
-# where there are more than two), the baseline's score.
+# where there are more than two), the baseline's score (tafeng-age and football: measured on their shares and lengths).
 FACTS = {
     "tafeng-churn": (22_854, 26.5, 17, 77, 0.51, 0.755),
-    "tafeng-age": (20_116, 37, 25, 102, 0.40, 0.695),
+    "tafeng-age": (20_116, 37, 25, 102, 0.40, 0.685),
     "physionet2012": (7_986, 41, 38, 70, 0.14, 0.827),
     "bpic2012": (7_042, 9, 6, 21, 0.37, 0.69),
     "credit-default": (30_000, 6, 6, 6, 0.22, 0.783),
