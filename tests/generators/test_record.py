@@ -1,5 +1,6 @@
 """generators/record: what it refuses before it does anything, and what it would carry out."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FROZEN = tomllib.loads((ROOT / "generators" / "frozen.toml").read_text(encoding="utf-8"))
+FROZEN = json.loads((ROOT / "generators" / "frozen.json").read_text(encoding="utf-8"))
 
 
 def git(*arguments):

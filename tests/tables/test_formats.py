@@ -60,7 +60,10 @@ def test_format_2_is_read_as_it_was():
 
 
 def test_shipped_tables_stay_format_1():
-    assert {read(path).version for path in shipped_tables().values()} == {1}
+    """All that were shipped before there was another; what is recorded since has scores at the end."""
+    tables = [read(path) for path in shipped_tables().values()]
+    assert {table.version for table in tables if table.header.score_at != "end"} == {1}
+    assert {table.version for table in tables if table.header.score_at == "end"} <= {2}
 
 
 def test_format_1_written_again_is_format_2_with_the_same_results(tmp_path):
