@@ -10,7 +10,7 @@ import numpy as np
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace_ranks
 from nasbench_evs.tables import Table
 from nasbench_evs.tables.noise import DRAWN
-from nasbench_evs.tables.reliability import KS, SEEDS, Reliability, reliability
+from nasbench_evs.tables.reliability import KS, Reliability, reliability, seed_rows
 
 FIRST = 200  # of a sub-space's frozen order, by which its table is judged
 _FEWEST = 40  # architectures with three seeds: ten good ones
@@ -26,18 +26,14 @@ def gate_section(table: Table, pilot: Mapping[str, Any] | None) -> list[str]:
 
 
 def _reliability(table: Table) -> list[str]:
-    plain = (
-        (table["distilled"] != 1) & (table["seed"] >= 0) & (table["seed"] < SEEDS) & np.isin(table["sampler"], DRAWN)
-    )
+    among = np.isin(table["sampler"], DRAWN)
     whose = "that no search chose"
-    for name in SUBSPACES:
-        if (table["sampler"] == name.encode()).any():
+    for name, subspace in SUBSPACES.items():
+        if subspace.space == table.header.space.name and (table["sampler"] == name.encode()).any():
             first = subspace_ranks(name, table.header.space)[:FIRST]
-            plain &= np.isin(table["rank"], np.array(first, np.uint64))
+            among &= np.isin(table["rank"], np.array(first, np.uint64))
             whose = f"of the first {FIRST} of {name}"
-    at = np.flatnonzero(plain)
-    _, owner, counts = np.unique(table["rank"][at], return_inverse=True, return_counts=True)
-    rows = at[counts[owner] == SEEDS].reshape(-1, SEEDS)
+    rows = seed_rows(table, among)
     if len(rows) < _FEWEST:
         return []
     sign = table.header.metric.sign

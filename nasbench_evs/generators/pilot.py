@@ -28,7 +28,7 @@ from nasbench_evs.generators.plan import Planner
 from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.metrics import block_error, block_scores, score
 from nasbench_evs.tables import Table, read
-from nasbench_evs.tables.reliability import SEEDS, reliability
+from nasbench_evs.tables.reliability import SEEDS, reliability, seed_rows
 
 ARCHITECTURES = 64
 LONGER = 16  # of them, trained once more with twice the steps
@@ -129,13 +129,6 @@ def judge(table: Table, constant: Callable[[str], tuple[float, np.ndarray]] | No
             for split, values in (("valid", valid), ("test", test))
         },
     }
-
-
-def seed_rows(table: Table) -> np.ndarray:
-    """Rows (A, SEEDS) of the architectures with seeds 0, 1, 2 and no teachers, by rank."""
-    plain = np.flatnonzero((table["distilled"] != 1) & (table["seed"] >= 0) & (table["seed"] < SEEDS))
-    _, owner, counts = np.unique(table["rank"][plain], return_inverse=True, return_counts=True)
-    return plain[counts[owner] == SEEDS].reshape(-1, SEEDS)
 
 
 def _mean(scores: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.tables.table import Table
 
 SEEDS = 3
 QUARTER = 0.25
@@ -45,6 +46,14 @@ class Reliability(NamedTuple):
             **{f"R_{k}": value for k, value in self.r.items()},
             "quantiles": {f"R_{k}": list(values) for k, values in self.quantiles.items()},
         }
+
+
+def seed_rows(table: Table, among: np.ndarray | None = None) -> np.ndarray:
+    """Rows (A, SEEDS) of the architectures with seeds 0, 1, 2 and no teachers, by rank; of the rows `among` (bool (N,))."""
+    plain = (table["distilled"] != 1) & (table["seed"] >= 0) & (table["seed"] < SEEDS)
+    rows = np.flatnonzero(plain if among is None else plain & among)
+    _, owner, counts = np.unique(table["rank"][rows], return_inverse=True, return_counts=True)
+    return rows[counts[owner] == SEEDS].reshape(-1, SEEDS)
 
 
 def reliability(
