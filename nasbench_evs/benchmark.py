@@ -440,7 +440,7 @@ class TableBenchmark(Benchmark):
         if unknown.any():
             first = self.space.architectures(choices[unknown][:1])[0]
             raise NotRecorded(
-                f"the {name} of {first} on {self.dataset} are not recorded, and its protocol names no widths"
+                f"the cost {name} of {first} on {self.dataset} is not recorded, and its protocol names no widths"
             )
         return found
 

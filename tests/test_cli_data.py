@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nasbench_evs.analysis import baseline
-from nasbench_evs.datasets import open_dataset
+from nasbench_evs.datasets import boosting, open_dataset
 from nasbench_evs.datasets.sources import SOURCES
 from tests.datasets.test_custom import SCHEMA, make_frames
 from tests.test_cli import fails, run
@@ -82,8 +81,8 @@ def test_a_card_and_a_baseline(capsys, tmp_path):
 
 
 def test_forms_of_the_baseline(capsys, home, monkeypatch):
-    few = baseline._THOROUGH._replace(models=1, trees=5)  # what is printed is tested, not what boosting learns
-    monkeypatch.setattr(baseline, "_THOROUGH", few)
+    few = boosting._THOROUGH._replace(models=1, trees=5)  # what is printed is tested, not what boosting learns
+    monkeypatch.setattr(boosting, "_THOROUGH", few)
     run(capsys, "data", "add", "synthetic")
     options = ("--form", "last-events", "--train", "300", "--threads", "1")
     (row,) = json.loads(run(capsys, "data", "baseline", "synthetic", *options, "--format", "json")[1])
