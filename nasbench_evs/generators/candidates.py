@@ -16,7 +16,7 @@ import numpy as np
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.files import replacing
 from nasbench_evs.generators.generate import Progress, generate
-from nasbench_evs.generators.pilot import ARCHITECTURES
+from nasbench_evs.generators.pilot import ARCHITECTURES, cpu_seconds
 from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.tables import Table, read
 from nasbench_evs.tables.reliability import agreement
@@ -54,8 +54,7 @@ def figures(table: Table) -> dict[str, Any]:
     """`agreement` of a table's architectures with seeds 0 and 1, and CPU seconds of a training, evaluation included."""
     rows = np.flatnonzero(table["seed"] < SEEDS).reshape(-1, SEEDS)
     valid, test = (table[f"{split}_score"][rows] for split in ("valid", "test"))
-    seconds = np.nansum(table["cpu_seconds"], axis=1, dtype=np.float64) + table["final_cpu_seconds"]
     return {
         **agreement(valid, test, sign=table.header.metric.sign)._asdict(),
-        "cpu_seconds": float(np.nanmedian(seconds)),
+        "cpu_seconds": float(np.nanmedian(cpu_seconds(table))),
     }

@@ -160,9 +160,14 @@ def _at_chance(table: Table, rows: np.ndarray, constant: Callable[[str], tuple[f
     return int((failed | ~(above > _CHANCE_ERRORS * error)).sum())
 
 
+def cpu_seconds(table: Table) -> np.ndarray:
+    """CPU seconds of each training, evaluation included: float64 (N,)."""
+    return np.nansum(table["cpu_seconds"], axis=1, dtype=np.float64) + table["final_cpu_seconds"]
+
+
 def _cost(table: Table, trainings: int) -> dict[str, float]:
     """CPU seconds of a training, evaluation included, and what so many would take."""
-    seconds = np.nansum(table["cpu_seconds"], axis=1, dtype=np.float64) + table["final_cpu_seconds"]
+    seconds = cpu_seconds(table)
     return {
         "cpu seconds, mean": float(np.nanmean(seconds)),
         "cpu seconds, median": float(np.nanmedian(seconds)),

@@ -46,9 +46,7 @@ class Inputs:
         self.labels = _tensor(dataset.labels.astype(np.int64), device)
         self.blocks = blocks(dataset.groups)
         for name, members in self.rows.items():
-            self._check_classes(
-                dataset, members, f"the {name} split of {len(members):,} sequences", "take more of them"
-            )
+            self._check_classes(dataset, members, f"the {name} split of {len(members):,} sequences")
         size, available = protocol.epoch_size, len(self.rows["train"])
         if size is not None and size > available:
             raise RecipeError(
@@ -70,15 +68,17 @@ class Inputs:
                     f"{dataset.schema.name}: expected at most as many, or leave it out for all"
                 )
             found[name] = rows[subset(dataset.ids[rows], size)]
-            self._check_classes(dataset, found[name], f"curve_rows = {size:,} of the {name} split", "take more of them")
+            self._check_classes(dataset, found[name], f"curve_rows = {size:,} of the {name} split")
         return found
 
     @staticmethod
-    def _check_classes(dataset: Dataset, rows: np.ndarray, what: str, remedy: str) -> None:
+    def _check_classes(dataset: Dataset, rows: np.ndarray, what: str) -> None:
         classes = dataset.schema.classes
         present = np.unique(dataset.labels[rows])
         if len(present) < len(classes):
-            raise RecipeError(f"{dataset.schema.name}: {what} holds {len(present)} of {len(classes)} classes: {remedy}")
+            raise RecipeError(
+                f"{dataset.schema.name}: {what} holds {len(present)} of {len(classes)} classes: take more of them"
+            )
 
     def arguments(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
         """What a network's forward takes for these sequences."""
