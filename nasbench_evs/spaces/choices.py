@@ -24,8 +24,8 @@ class Choice:
     """One decision of a search space.
 
     `options` are distinct values. With a `parent` (the name of an earlier choice) the choice is active only
-    where the parent is active and takes one of the options in `when`. `weights` are the odds of the options in
-    hierarchical sampling (uniform if empty). `bits` are the AVec bits of each option, all of one length; by default
+    where the parent is active and takes one of the options in `when`. `weights` are what the probabilities of the options in
+    hierarchical sampling are proportional to (uniform if empty). `bits` are the AVec bits of each option, all of one length; by default
     one bit for (False, True) and one-hot otherwise.
     """
 

@@ -38,6 +38,10 @@ class FFNSpace(SearchSpace):
         choices = [Choice(f"layer.{i}", sizes, bits=bits) for i in range(layers)]
         super().__init__(choices, name="ffn", parameters={"layers": layers, "sizes": list(sizes)})
 
+    @property
+    def label(self) -> str:
+        return f"ffn-{len(self.choices)}"
+
     def format(self, architecture: Architecture) -> str:
         return "-".join(str(self.sizes[index]) for index in architecture.indices)
 

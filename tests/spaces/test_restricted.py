@@ -251,7 +251,7 @@ def test_restrictions_that_make_no_sense(options, message):
 
 @pytest.mark.parametrize("name", ["seqnas", "ffn", "", 7])
 def test_names_that_are_taken_or_none(name):
-    with pytest.raises(InvalidSpace, match="cannot name a restricted space"):
+    with pytest.raises(InvalidSpace, match="cannot name a space of RestrictedSpace"):
         FFNSpace(2).restrict({"layer.0": [8]}, name=name)
 
 
