@@ -14,6 +14,7 @@ import numpy as np
 from nasbench_evs import locations
 from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark
 from nasbench_evs.metrics import Metric
+from nasbench_evs.models import networks
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace
 from nasbench_evs.tables.format import MISSING
@@ -787,9 +788,10 @@ def _check_view(space: SearchSpace, whole: SearchSpace) -> None:
 def load(name: str | Path, space: str | None = None, *, source: str = "auto", device: str = "cpu") -> Benchmark:
     """Open a benchmark: a shipped one by the name of its dataset, or a table file by its path.
 
-    `space` names the space where a dataset has several ("seqnas" is the default; see `benchmarks()`), or a part of a space,
-    "seqnas-s": a view with its own ranks and neighbours over what there is of the whole. `source`: "table" answers only for
-    what was trained, "surrogate" predicts every architecture, "auto" takes the table where it can and the surrogate elsewhere
+    `space` is the label of a space where a dataset has several ("seqnas" is the default; see `benchmarks()`), or its name if
+    that is unambiguous ("ffn" for "ffn-3"), or a part of a space, "seqnas-s": a view with its own ranks and neighbours over
+    what there is of the whole. `source`: "table" answers only for what was trained, "surrogate" predicts every
+    architecture, "auto" takes the table where it can and the surrogate elsewhere
     (the table alone if none is fitted, the surrogate alone if nothing of a part is recorded). Works offline; needs no PyTorch.
     "train" trains what is asked for, on `device`, by the table's protocol: it needs PyTorch (the `train` extra) and the
     prepared dataset.
@@ -844,13 +846,15 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
             f"no benchmark {str(name)!r}: expected one of {', '.join(names)}, or the path of a table (*.h5)"
         )
     if space is None:
-        if len(spaces) > 1 and "seqnas" not in spaces:
+        if len(spaces) > 1 and networks.DEFAULT not in spaces:
             raise UnknownBenchmark(f"{name} has several spaces: name one of {', '.join(spaces)} (space=..., --space)")
-        space = "seqnas" if "seqnas" in spaces else spaces[0]
-    whole = SUBSPACES[space].space if space in SUBSPACES else space
-    if whole not in spaces:
+        space = networks.DEFAULT if networks.DEFAULT in spaces else spaces[0]
+    found = networks.of_label(SUBSPACES[space].space if space in SUBSPACES else space, spaces)
+    if len(found) > 1:
+        raise UnknownBenchmark(f"{name} has several spaces {space!r}: name one of {', '.join(found)}")
+    if not found:
         raise UnknownBenchmark(f"{name} has no table of the space {space!r}: expected one of {', '.join(spaces)}")
-    return shipped[str(name), whole]
+    return shipped[str(name), found[0]]
 
 
 def benchmarks() -> pd.DataFrame:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, OutputError, one_line
+from nasbench_evs.models.networks import DEFAULT
 from nasbench_evs.search import Result
 from nasbench_evs.search.checks import number
 from nasbench_evs.search.objective import COSTS, Objective
@@ -124,7 +125,7 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         space = None if "space" not in entry else _text(entry["space"], f"benchmark {entry['name']}: space")
         limits = {cost: number(f"benchmark {entry['name']}: {cost}", entry[cost], 0) for cost in COSTS if cost in entry}
         priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
-        label = " ".join([entry["name"], *([space] if space not in (None, "seqnas") else []), source, *priced])
+        label = " ".join([entry["name"], *([space] if space not in (None, DEFAULT) else []), source, *priced])
         budget = _whole(entry if "budget" in entry else values, "budget", 150)
         benchmarks.append(Ground(str(entry.get("label", label)), entry["name"], space, source, limits, budget))
     for kind, labels in (("searcher", [s.label for s in searchers]), ("benchmark", [b.label for b in benchmarks])):

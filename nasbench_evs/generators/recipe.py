@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -11,7 +10,8 @@ from typing import Any, TypeVar
 
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, one_line
-from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace
+from nasbench_evs.models import networks
+from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace_ranks
 from nasbench_evs.training.protocol import Protocol
 
@@ -66,7 +66,7 @@ class Recipe:
     dataset: str
     protocol: Protocol
     plan: Plan
-    space: str = "seqnas"
+    space: str = networks.DEFAULT
     subset: int | None = None
     train: int | None = None  # training sequences; validation and test split stay whole
     text: str = field(default="", compare=False)  # as it was written
@@ -126,7 +126,7 @@ class Recipe:
             dataset=values["dataset"],
             protocol=Protocol.from_dict(values["protocol"]),
             plan=_make(Plan, plan, "plan"),
-            space=values.get("space", "seqnas"),
+            space=values.get("space", networks.DEFAULT),
             subset=values.get("subset"),
             train=values.get("train"),
             text=text,
@@ -136,8 +136,10 @@ class Recipe:
 
     def _check(self) -> None:
         plan, protocol = self.plan, self.protocol
-        if not isinstance(self.space, str) or not re.fullmatch(r"seqnas|ffn-[1-9][0-9]?", self.space):
-            raise RecipeError(f"space {self.space!r}: expected seqnas, or ffn-L with L layers, such as ffn-3")
+        try:
+            spec = networks.by_label(self.space)
+        except InvalidSpace as error:
+            raise RecipeError(str(error)) from None
         for name in ("subset", "train"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
@@ -146,8 +148,11 @@ class Recipe:
             raise RecipeError(
                 "subset and train: expected one of them; train bounds the training split only, subset cuts all three"
             )
-        if protocol.norm != "none" and not self.space.startswith("ffn"):
-            raise RecipeError(f"protocol: norm = {protocol.norm!r} is for ffn; the space is {self.space}: leave it out")
+        if protocol.norm != "none" and spec.inputs == "sequences":
+            raise RecipeError(
+                f"protocol: norm = {protocol.norm!r} is for networks of vectors, such as ffn; the space is {self.space}: "
+                "leave it out"
+            )
         if bool(plan.exhaustive) + bool(plan.random) + bool(plan.architectures) != 1:
             raise RecipeError(
                 "plan: expected either random = how many architectures, or exhaustive = true, or architectures = a "
@@ -186,10 +191,7 @@ class Recipe:
 
     def search_space(self, dataset: Dataset) -> SearchSpace:
         """The recipe's space, as this dataset needs it. RecipeError if the plan asks for more than it holds."""
-        if self.space == "seqnas":
-            space: SearchSpace = SeqNASSpace(bool(dataset.schema.inputs or dataset.schema.profile_numerical))
-        else:
-            space = FFNSpace(int(self.space.removeprefix("ffn-")))
+        space = networks.by_label(self.space).make(self.space, dataset.schema)
         plan = self.plan
         wanted = plan.random + (plan.bananas.architectures if plan.bananas else 0)
         if wanted > space.size:

@@ -24,9 +24,9 @@ class Choice:
     """One decision of a search space.
 
     `options` are distinct values. With a `parent` (the name of an earlier choice) the choice is active only
-    where the parent is active and takes one of the options in `when`. `weights` are what the probabilities of the options in
-    hierarchical sampling are proportional to (uniform if empty). `bits` are the AVec bits of each option, all of one length; by default
-    one bit for (False, True) and one-hot otherwise.
+    where the parent is active and takes one of the options in `when`. In hierarchical sampling the probabilities of the
+    options are proportional to `weights` (uniform if empty). `bits` are the AVec bits of each option, all of one length; by
+    default one bit for (False, True) and one-hot otherwise.
     """
 
     name: str

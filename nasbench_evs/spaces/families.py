@@ -22,7 +22,7 @@ ENTRY_POINTS = "nasbench_evs.spaces"
 
 
 class Family(NamedTuple):
-    """The class of a family's spaces, a SearchSpace which takes a spec's parameters as keywords, and the version that it makes."""
+    """The class of a family's spaces, whose keywords are a spec's parameters, and the version that it makes."""
 
     space: type[Any]
     version: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
 
@@ -11,8 +12,9 @@ import torch
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.datasets.aggregate import vectors
 from nasbench_evs.datasets.split import SPLITS, blocks, subset
-from nasbench_evs.errors import RecipeError, one_line
-from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, SequenceShape, VectorShape
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, one_line
+from nasbench_evs.models.networks import spec_of
+from nasbench_evs.spaces import SearchSpace, SequenceShape, VectorShape
 from nasbench_evs.training.protocol import Protocol
 
 TOP_CATEGORIES = 20  # of each field, whose shares an ffn network sees
@@ -185,17 +187,25 @@ def prepare_inputs(
     """
     rows = _rows(dataset, subset_size, train)
     device = usable(device)
-    if isinstance(space, FFNSpace):
-        return VectorInputs(dataset, rows, protocol, device, subset_size)
-    if not isinstance(space, SeqNASSpace):
-        raise RecipeError(f"the space {space.name!r} has no networks: expected seqnas or ffn")
-    inputs = SequenceInputs(dataset, rows, protocol, device)
-    if bool(inputs.shape.numerical) != bool(space.parameters["numerical"]):  # type: ignore[union-attr]
-        kind = "has" if inputs.shape.numerical else "has no"  # type: ignore[union-attr]
+    whole = space.whole
+    try:
+        spec = spec_of(whole)
+    except InvalidSpace as error:
+        raise RecipeError(str(error)) from None
+    if callable(spec.inputs):
+        inputs: Inputs = spec.inputs(dataset, rows, protocol, device)
+    elif spec.inputs == "vectors":
+        inputs = VectorInputs(dataset, rows, protocol, device, subset_size)
+    else:
+        inputs = SequenceInputs(dataset, rows, protocol, device)
+    try:
+        whole.cost(whole.unrank(0), inputs.shape)
+    except InvalidArchitecture as error:
+        fitting = spec.make(whole.label, dataset.schema)
+        parameters = ", ".join(f"{name} = {json.dumps(value)}" for name, value in fitting.parameters.items())
         raise RecipeError(
-            f"{dataset.schema.name} {kind} real-valued fields: expected the space seqnas with "
-            f"numerical = {str(bool(inputs.shape.numerical)).lower()}"  # type: ignore[union-attr]
-        )
+            f"{dataset.schema.name}: {error}; expected the space {fitting.name} with {parameters or 'no parameters'}"
+        ) from None
     return inputs
 
 

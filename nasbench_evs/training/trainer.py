@@ -74,7 +74,7 @@ def train(
     def make() -> nn.Module:
         return build(architecture, inputs.shape, dropout=protocol.dropout, embedding_std=protocol.embedding_std)
 
-    name = f"{architecture.space.name} {architecture} seed {seed}"
+    name = f"{architecture.space.whole.name} {architecture} seed {seed}"
     return train_network(make, name, protocol, inputs, teacher_logits=teacher_logits, keep_logits=keep_logits)
 
 

@@ -207,7 +207,7 @@ def test_a_plan_lists_a_file_of_strings(tmp_path, values, dataset):
         ({"plan": {"random": 9, "listed": ["k1.n.0.0.mean"]}}, "listed is no key of a recipe"),
         ({"train": 0}, "train 0: expected how many sequences"),
         ({"train": 100, "subset": 100}, "subset and train: expected one of them"),
-        ({"protocol": {"epochs": 1, "norm": "layer"}}, "norm = 'layer' is for ffn; the space is seqnas"),
+        ({"protocol": {"epochs": 1, "norm": "layer"}}, "norm = 'layer' is for networks of vectors, such as ffn"),
     ],
 )
 def test_plans_and_parts_have_their_lines(values, dataset, changes, message):

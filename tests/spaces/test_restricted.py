@@ -12,7 +12,7 @@ from nasbench_evs import spaces
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
 from nasbench_evs.spaces import Choice, FFNSpace, SearchSpace, SeqNASSpace, SequenceShape, VectorShape
 from nasbench_evs.spaces.subspaces import subspace
-from tests.contracts import INHERITED, SpaceContract
+from nasbench_evs.testing.space import INHERITED, SpaceContract
 
 PLAIN = SearchSpace.from_choices(
     {"op": ["conv", "attention", "both"], "heads": [1, 2, 4], "kernel": [3, 5], "wide": [False, True], "only": ["one"]},

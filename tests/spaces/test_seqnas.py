@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
 from nasbench_evs.spaces import SeqNASSpace, SequenceShape, VectorShape
 from nasbench_evs.spaces.seqnas import chunks, wide_kernel
-from tests.contracts import SpaceContract
+from nasbench_evs.testing.space import SpaceContract
 
 SHAPE = SequenceShape(categorical=((20, 8), (7, 5)), numerical=3, channels=4, hidden=16, outputs=2, length=30)
 

@@ -8,7 +8,7 @@ import pytest
 from nasbench_evs import spaces
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace
 from nasbench_evs.spaces import Choice, SearchSpace, VectorShape
-from tests.contracts import SpaceContract
+from nasbench_evs.testing.space import SpaceContract
 
 CELL = {f"edge{i}": ["none", "skip", "conv1", "conv3", "pool"] for i in range(6)}  # NAS-Bench-201
 
