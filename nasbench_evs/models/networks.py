@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "seqnas"  # the label of the space that is meant where none is named
 
-INPUTS = ("sequences", "vectors")
+INPUTS = {"sequences": SequenceShape, "vectors": VectorShape}
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,9 @@ def build(architecture: Architecture, shape: Shape, *, dropout: float = 0.3, emb
         spec = spec_of(architecture.space)
     except InvalidSpace as error:
         raise InvalidArchitecture(str(error)) from None
+    kind = None if callable(spec.inputs) else INPUTS[spec.inputs]
+    if kind and not isinstance(shape, kind):
+        raise InvalidArchitecture(f"{spec.family} reads {spec.inputs}: expected a {kind.__name__}, got {shape}")
     architecture = whole_architecture(architecture)
     architecture.space.cost(architecture, shape)  # says what does not fit
     return spec.network(architecture, shape, dropout=dropout, embedding_std=embedding_std)

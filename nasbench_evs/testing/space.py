@@ -83,7 +83,7 @@ class SpaceContract:
         differs = a != b
         names = {choice.name: column for column, choice in enumerate(self.space.choices)}
         roots: list[int] = []
-        for column in np.flatnonzero(differs):
+        for column in np.flatnonzero(differs).tolist():
             parent = self.space.choices[column].parent
             while parent is not None and not differs[names[parent]]:
                 parent = self.space.choices[names[parent]].parent
@@ -109,7 +109,7 @@ class SpaceContract:
         mutated = self.space.mutate_many(choices, 1)
         self.space.check(mutated)
         changeable = ((choices >= 0) & (np.array([len(c.options) for c in self.space.choices]) > 1)).any(axis=1)
-        for before, after, can_change in zip(choices, mutated, changeable, strict=True):
+        for before, after, can_change in zip(choices, mutated, changeable.tolist(), strict=True):
             assert len(self._differing(before, after)) == int(can_change)
         assert np.array_equal(mutated, self.space.mutate_many(choices, 1))
         architecture = self.space.sample(0)
@@ -160,10 +160,10 @@ class SpaceContract:
         with pytest.raises(InvalidQuery, match="-1"):
             self.space.sample_many(-1)
         with pytest.raises(InvalidArchitecture, match="expected an Architecture"):
-            self.space.stack(["text"])
+            self.space.stack(["text"])  # type: ignore[list-item]
         for rank in (1.0, "1", True):
             with pytest.raises(InvalidArchitecture, match="no integer"):
-                self.space.unrank(rank)
+                self.space.unrank(rank)  # type: ignore[arg-type]
 
     @settings(max_examples=300, deadline=None, suppress_health_check=INHERITED)
     @given(data=st.data())
