@@ -174,6 +174,7 @@ def card_command(table: Path, out: Path) -> None:
     from nasbench_evs.analysis.table_card import write_table_card
     from nasbench_evs.datasets import store
     from nasbench_evs.datasets.boosting import boosting
+    from nasbench_evs.models import networks
     from nasbench_evs.tables import read
 
     opened = read(table)
@@ -184,7 +185,9 @@ def card_command(table: Path, out: Path) -> None:
         if dataset.fingerprint == header.fingerprint:
             subset, train = (header.protocol.get(name) for name in ("subset", "train"))
             found = boosting(dataset.subset(subset) if subset else dataset, train=train)
-    baselines = _baselines(table.parent / "baselines.json", header) if header.space.name == "seqnas" else []
+    spec = networks.find(header.space.name)
+    sequences = spec is not None and spec.inputs == "sequences"  # which the baselines read
+    baselines = _baselines(table.parent / "baselines.json", header) if sequences else []
     pilot = _pilot(table.with_suffix(".pilot.json"), header)
     write_table_card(opened, table.stem, out, found, baselines, pilot)
     print(f"written to {out / table.stem}.md", file=sys.stderr)

@@ -1,7 +1,8 @@
 """Search spaces: choices, architectures, AVec, ranks, canonical strings and costs. numpy only."""
 
 from nasbench_evs.spaces import families
-from nasbench_evs.spaces.choices import Architecture, Choice
+from nasbench_evs.spaces.architecture import Architecture
+from nasbench_evs.spaces.choices import Choice
 from nasbench_evs.spaces.ffn import FFNSpace
 from nasbench_evs.spaces.restricted import RestrictedSpace, lift
 from nasbench_evs.spaces.seqnas import SeqNASSpace

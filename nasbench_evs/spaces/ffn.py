@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
-from nasbench_evs.spaces.choices import Architecture, Choice, thermometer
+from nasbench_evs.spaces.architecture import Architecture
+from nasbench_evs.spaces.choices import Choice, thermometer
 from nasbench_evs.spaces.shapes import Cost, Shape, VectorShape
 from nasbench_evs.spaces.space import SearchSpace
 from nasbench_evs.spaces.strings import Reader

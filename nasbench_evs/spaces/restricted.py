@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
-from nasbench_evs.spaces.choices import Architecture, Choice, Option
+from nasbench_evs.spaces.architecture import Architecture
+from nasbench_evs.spaces.choices import Choice, Option
 from nasbench_evs.spaces.shapes import Cost, Shape
 from nasbench_evs.spaces.space import SearchSpace
 

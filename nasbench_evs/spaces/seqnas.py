@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from nasbench_evs.errors import InvalidArchitecture
-from nasbench_evs.spaces.choices import Architecture, Choice, thermometer
+from nasbench_evs.spaces.architecture import Architecture
+from nasbench_evs.spaces.choices import Choice, thermometer
 from nasbench_evs.spaces.shapes import Cost, SequenceShape, Shape
 from nasbench_evs.spaces.space import SearchSpace
 from nasbench_evs.spaces.strings import Reader

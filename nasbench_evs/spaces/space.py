@@ -15,8 +15,9 @@ import numpy as np
 
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace
 from nasbench_evs.spaces import families
+from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.avec import AVecCode
-from nasbench_evs.spaces.choices import Architecture, Choice, Option
+from nasbench_evs.spaces.choices import Choice, Option
 from nasbench_evs.spaces.ranks import RankCode
 from nasbench_evs.spaces.shapes import Cost, Shape
 from nasbench_evs.spaces.strings import Reader

@@ -11,7 +11,7 @@ from nasbench_evs.datasets.prepare import prepare
 from nasbench_evs.datasets.sources.synthetic import SYNTHETIC, make
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, UnknownBenchmark
 from nasbench_evs.models import build, networks
-from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, VectorShape
+from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, VectorShape, families
 from nasbench_evs.training.inputs import Inputs, prepare_inputs
 from nasbench_evs.training.protocol import Protocol
 from nasbench_evs.training.trainer import train
@@ -35,6 +35,25 @@ def test_a_label_makes_the_space_that_has_it(dataset):
     for label in ("ffn", "ffn-0", "ffn-3 ", "seqnas-s", "", None, 3):
         with pytest.raises(InvalidSpace, match="expected seqnas, or ffn-L with L layers, such as ffn-3"):
             networks.by_label(label)
+
+
+def test_a_label_is_found_in_an_installed_package(tmp_path, monkeypatch):
+    (tmp_path / "packaged_space.py").write_text("""
+from nasbench_evs.models import NetworkSpec, register
+from nasbench_evs.spaces import Choice, SearchSpace
+
+class Packaged(SearchSpace):
+    def __init__(self):
+        super().__init__([Choice("a", (1, 2))], name="packaged")
+
+register(NetworkSpec("packaged", Packaged, None, "sequences"))
+""")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for table in (families._FAMILIES, networks._TABLE):
+        monkeypatch.setitem(table, "packaged", None)
+        del table["packaged"]
+    monkeypatch.setattr(families, "_entry_points", lambda: {"packaged": "packaged_space"})
+    assert networks.by_label("packaged").make("packaged", None).size == 2
 
 
 def test_what_a_label_means_among_tables():

@@ -115,7 +115,7 @@ class TestSeqNASS(RestrictedContract):
         grown = [str(each) for each in self.space.neighbors(self.space.parse("k1.n.0.0.mean"))]
         assert {"k1.n.a4.0.mean", "k1.n.0.4x4.mean"} <= set(grown)
 
-    def test_hierarchical_sampling_keeps_the_odds(self):
+    def test_hierarchical_sampling_keeps_the_probabilities(self):
         depth = self.space.sample_many(20_000, 0)[:, self.space.column("encoder.depth")]
         assert np.bincount(depth) / len(depth) == pytest.approx([3 / 5, 1 / 5, 1 / 5], abs=0.02)
 
@@ -196,7 +196,7 @@ class TestOddsAndBits(RestrictedContract):
     test_is_rebuilt_from_its_spec = None
     test_pickles_small_and_compares_equal = None
 
-    def test_odds_are_those_of_the_options_that_are_left(self):
+    def test_probabilities_are_those_of_the_options_that_are_left(self):
         assert (self.space.sample_many(20_000, 0)[:, 0] == 1).mean() == pytest.approx(0.75, abs=0.02)
 
 
