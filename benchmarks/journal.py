@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from nasbench_evs import tables
-from nasbench_evs.generators.journal import NAME, Journal
+from nasbench_evs.training.journal import NAME, Journal
 from nasbench_evs.training.record import Job, records_of, table_of
 
 RECORDED = (1000, 10_000)

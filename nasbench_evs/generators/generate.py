@@ -19,15 +19,15 @@ import numpy as np
 from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import OutputError, RecipeError, TrainingError
 from nasbench_evs.generators.executor import Executor, Hand, LocalExecutor
-from nasbench_evs.generators.journal import ENDED, Entry, Journal
-from nasbench_evs.generators.journal import NAME as JOURNAL
 from nasbench_evs.generators.plan import Planner, Scored
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.generators.shard import header_of
 from nasbench_evs.generators.worker import Order, Setting
 from nasbench_evs.tables import Header, Table, write
 from nasbench_evs.training.inputs import prepare_inputs, usable
+from nasbench_evs.training.journal import ENDED, Entry, Journal
+from nasbench_evs.training.journal import NAME as JOURNAL
 from nasbench_evs.training.protocol import trainer_name
+from nasbench_evs.training.recipe import Recipe
 from nasbench_evs.training.record import Job, records_of, score_of, table_of
 
 EXECUTORS = ("local", "ray")

@@ -25,10 +25,10 @@ from nasbench_evs.files import replacing
 from nasbench_evs.generators.baselines import tune
 from nasbench_evs.generators.generate import Progress, generate
 from nasbench_evs.generators.plan import Planner
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.metrics import block_error, block_scores, score
 from nasbench_evs.tables import Table, read
 from nasbench_evs.tables.reliability import SEEDS, reliability, seed_rows
+from nasbench_evs.training.recipe import Recipe
 
 ARCHITECTURES = 64
 LONGER = 16  # of them, trained once more with twice the steps

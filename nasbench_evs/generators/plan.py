@@ -13,8 +13,8 @@ import numpy as np
 
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.bananas import fresh, propose
-from nasbench_evs.generators.recipe import Bananas, Plan, Recipe, plan_ranks
 from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.training.recipe import Bananas, Plan, Recipe, plan_ranks
 from nasbench_evs.training.record import Job
 
 _DRAWN = 300  # random architectures at a time: a longer plan begins with the shorter one

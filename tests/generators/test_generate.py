@@ -17,10 +17,10 @@ import pytest
 from nasbench_evs.errors import NasbenchError, OutputError, RecipeError, TrainingError
 from nasbench_evs.generators.executor import Executor, Hand, Heard
 from nasbench_evs.generators.generate import generate
-from nasbench_evs.generators.journal import Journal
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.spaces.subspaces import subspace_ranks
 from nasbench_evs.tables import merge, read, verify, write
+from nasbench_evs.training.journal import Journal
+from nasbench_evs.training.recipe import Recipe
 from nasbench_evs.training.record import records_of
 from tests.generators.conftest import SMALL
 

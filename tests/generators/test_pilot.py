@@ -9,10 +9,10 @@ import pytest
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.candidates import candidate
 from nasbench_evs.generators.pilot import ARCHITECTURES, judge, lines, pilot
-from nasbench_evs.generators.recipe import Plan, Recipe
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
 from nasbench_evs.tables import Table, merge, read
 from nasbench_evs.tables.reliability import reliability, seed_rows
+from nasbench_evs.training.recipe import Plan, Recipe
 from tests.conftest import make_header
 
 SPACE = FFNSpace(2)

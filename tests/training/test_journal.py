@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nasbench_evs.errors import NasbenchError, OutputError, TrainingError
-from nasbench_evs.generators.journal import DEATHS, NAME, Journal
+from nasbench_evs.training.journal import DEATHS, NAME, Journal
 from nasbench_evs.training.record import Job
 
 JOBS = [Job(2**63 + 5, 0, "random"), Job(7, 0, "random"), Job(7, 1, "bananas", (3, 2**64 - 1))]
@@ -64,7 +64,7 @@ def test_a_second_run_on_the_same_folder_is_refused(tmp_path):
     with Journal(tmp_path) as journal:
         journal.start({}, JOBS, {})
         code = f"""
-            from nasbench_evs.generators.journal import Journal
+            from nasbench_evs.training.journal import Journal
             Journal({str(tmp_path)!r})
         """
         done = subprocess.run(

@@ -5,10 +5,10 @@ import pytest
 
 from nasbench_evs.errors import InvalidSpace, RecipeError
 from nasbench_evs.generators.plan import Planner
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace
 from nasbench_evs.spaces.subspaces import subspace_ranks
 from nasbench_evs.training.protocol import Protocol
+from nasbench_evs.training.recipe import Recipe
 
 
 def test_every_shipped_recipe_can_be_read(request):
