@@ -17,7 +17,7 @@ from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
 from nasbench_evs.errors import InvalidQuery, OutputError, RecipeError
 
 if TYPE_CHECKING:
-    from nasbench_evs.generators.generate import Progress
+    from nasbench_evs.generators.driver import Progress
 
 _LINE_EVERY = 60.0  # seconds between two lines of progress where there is no terminal
 
@@ -95,7 +95,8 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
       nasbench-evs pilot generators/tafeng-churn.toml --out runs/tafeng-churn --workers 2
     """
     from nasbench_evs.generators.candidates import candidate
-    from nasbench_evs.generators.pilot import lines, pilot
+    from nasbench_evs.generators.pilot import pilot
+    from nasbench_evs.generators.verdict import lines
     from nasbench_evs.training.recipe import Recipe
 
     read = Recipe.read(recipe)

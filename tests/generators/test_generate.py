@@ -454,7 +454,7 @@ def test_what_is_recorded_is_parsed_once(recipe, tmp_path, home, monkeypatch):
     read_at = []
     entries = Journal.entries
     monkeypatch.setattr(Journal, "entries", lambda journal: read_at.append(1) or entries(journal))
-    monkeypatch.setattr("nasbench_evs.generators.generate.SHARD_EVERY", 0.0)
+    monkeypatch.setattr("nasbench_evs.generators.driver.SHARD_EVERY", 0.0)
     generate(recipe, tmp_path)
     assert len(read_at) == 1
     generate(recipe, tmp_path)

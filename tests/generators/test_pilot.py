@@ -8,7 +8,8 @@ import pytest
 
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.candidates import candidate
-from nasbench_evs.generators.pilot import ARCHITECTURES, judge, lines, pilot
+from nasbench_evs.generators.pilot import ARCHITECTURES, pilot
+from nasbench_evs.generators.verdict import evaluate, lines
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
 from nasbench_evs.tables import Table, merge, read
 from nasbench_evs.tables.reliability import reliability, seed_rows
@@ -60,7 +61,7 @@ def constant(_):
 
 
 def test_architectures_that_differ_pass_with_the_smallest_k():
-    found = judge(made(0.02, 0.005), constant)
+    found = evaluate(made(0.02, 0.005), constant)
     assert (found["verdict"], found["k"], found["at chance"]) == ("pass", 2, 0)
     assert found["trainings"] == 192
     top = found["reliability"]["top quarter"]
@@ -69,33 +70,33 @@ def test_architectures_that_differ_pass_with_the_smallest_k():
 
 
 def test_noise_alone_fails():
-    found = judge(made(0.0005, 0.02, n=400), constant)
+    found = evaluate(made(0.0005, 0.02, n=400), constant)
     assert found["verdict"] == "fail"
     assert found["reliability"]["top quarter"]["quantiles"]["R_4"][2] < 0.5
 
 
 def test_between_them_more_architectures_decide():
-    verdicts = {judge(made(0.008, 0.012, seed=seed), constant)["verdict"] for seed in range(6)}
+    verdicts = {evaluate(made(0.008, 0.012, seed=seed), constant)["verdict"] for seed in range(6)}
     assert "else" in verdicts
 
 
 @pytest.mark.parametrize(("count", "verdict"), [(2, "pass"), (3, "fail")])
 def test_three_trainings_at_chance_fail(count, verdict):
     failing = [5, 70, 130][:count]
-    assert judge(made(0.02, 0.005, failing=failing), constant)["at chance"] == count
-    assert judge(made(0.02, 0.005, failing=failing), constant)["verdict"] == verdict
-    assert judge(made(0.02, 0.005, status=failing), constant)["at chance"] == count
+    assert evaluate(made(0.02, 0.005, failing=failing), constant)["at chance"] == count
+    assert evaluate(made(0.02, 0.005, failing=failing), constant)["verdict"] == verdict
+    assert evaluate(made(0.02, 0.005, status=failing), constant)["at chance"] == count
 
 
 def test_only_architectures_with_all_three_seeds_are_judged():
     table = made(0.02, 0.005)
     fewer = table.select(np.arange(len(table)) != 4)
     assert len(seed_rows(fewer)) == 63
-    assert judge(fewer, constant)["architectures"] == 63
+    assert evaluate(fewer, constant)["architectures"] == 63
     rows = seed_rows(table)
     assert np.array_equal(table["seed"][rows], np.tile([0, 1, 2], (64, 1)))
     expected = reliability(table["valid_score"][rows]).r[2]
-    assert judge(table)["reliability"]["top quarter"]["R_2"] == pytest.approx(expected)
+    assert evaluate(table)["reliability"]["top quarter"]["R_2"] == pytest.approx(expected)
 
 
 def test_a_pilot_needs_scores_at_the_end(values):
