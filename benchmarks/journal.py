@@ -42,7 +42,7 @@ def measure(table, recorded, folder):
             commits.append(seconds(lambda i=i: journal.claim([i + 1]))[0])
             commits.append(seconds(lambda i=i: journal.finish(i + 1, records[i % len(records)]))[0])
     opening, entries = seconds(lambda: _open(folder, jobs))
-    ended = [(entry.job, entry.record) for entry in entries if entry.state == "finished"]
+    ended = {entry.job: entry.record for entry in entries if entry.record is not None}
     writing, _ = seconds(lambda: tables.write(table_of(table.header, ended), folder / "table.h5"))
     return {
         "recorded": recorded,

@@ -8,24 +8,27 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nasbench_evs.errors import OutputError, RecipeError, TrainingError
-from nasbench_evs.generators.executor import Executor, Hand
+from nasbench_evs.generators.executor import Executor, Handle
+from nasbench_evs.generators.messages import Died, Fatal, Message, Ready, Trained, TrainingRequest
 from nasbench_evs.generators.plan import Planner, Scored
-from nasbench_evs.generators.worker import Order
 from nasbench_evs.tables import Header, write
-from nasbench_evs.training.journal import ENDED, Entry, Journal
-from nasbench_evs.training.record import Job, score_of, table_of
+from nasbench_evs.training.journal import Entry, Journal
+from nasbench_evs.training.machine import Machine
+from nasbench_evs.training.record import Job, Record, score_of, table_of
 
 SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard, which takes less than one
 _SAME_FAILURES = 5  # failed trainings, or workers, without a single success, after which something else is wrong
 
 
-class Progress(NamedTuple):
+@dataclass(frozen=True)
+class Progress:
     """How far a run is. `best` is NaN before the first score; `per_hour` counts this session's trainings."""
 
     done: int
@@ -60,7 +63,7 @@ class Driver:
         self.done_before = 0
         self.trained = 0
         self.failed_here: list[int] = []
-        self.stillborn = 0  # workers that died before they were ready, since the last record
+        self.failed_starts = 0  # workers that died before they were ready, since the last record
         self.stuck: RecipeError | None = None
         self.started = time.monotonic()
 
@@ -74,11 +77,11 @@ class Driver:
         written = time.monotonic()
         try:
             with _interruptible():
-                while self.waiting or self.urgent or any(hand.job is not None for hand in self.executor.team):
-                    self._staff(workers)
-                    self._hand_out()
+                while self.waiting or self.urgent or any(handle.job is not None for handle in self.executor.workers):
+                    self._scale_up(workers)
+                    self._send_requests()
                     self.report(self._progress())
-                    self._listen()
+                    self._receive()
                     if time.monotonic() - written > SHARD_EVERY:
                         self._write(self.ended.values())
                         written = time.monotonic()
@@ -97,7 +100,7 @@ class Driver:
         self.jobs[entry.id] = entry.job
         if self.planner.leads(entry.job):
             self.leading[entry.id] = Scored(entry.job, None)
-        if entry.state in ENDED:
+        if entry.record is not None:
             self._ended(entry)
         else:
             self._queue(entry.id)
@@ -105,7 +108,7 @@ class Driver:
     def _ended(self, entry: Entry) -> None:
         self.ended[entry.id] = entry
         self.failed += entry.state == "failed"
-        score = self._score(entry.record)
+        score = np.nan if entry.record is None else score_of(entry.record, self.header) * self.header.metric.sign
         self.best = max(self.best, score) if not np.isnan(score) else self.best
         if entry.id in self.leading:
             self.leading[entry.id] = Scored(entry.job, score)
@@ -113,10 +116,6 @@ class Driver:
     def _queue(self, job: int) -> None:
         dependent = self.jobs[job].sampler == "bananas" or self.jobs[job].teachers
         (self.urgent if dependent else self.waiting).append(job)
-
-    def _score(self, record: dict[str, Any]) -> float:
-        """The validation score, larger is better."""
-        return score_of(record, self.header) * self.header.metric.sign
 
     def _plan(self) -> None:
         """Name the jobs that follow from what is known by now."""
@@ -127,66 +126,67 @@ class Driver:
         except RecipeError as error:  # the rest of the plan is trained first
             self.stuck = error
 
-    def _staff(self, workers: int) -> None:
-        """As many workers as there is work for, at most `workers`."""
-        team = self.executor.team
-        needed = min(workers, len(self.waiting) + len(self.urgent) + sum(hand.job is not None for hand in team))
-        while len(team) < needed:
-            self.executor.hire()
+    def _scale_up(self, most: int) -> None:
+        """As many workers as there is work for, at most so many."""
+        workers = self.executor.workers
+        busy = sum(handle.job is not None for handle in workers)
+        needed = min(most, len(self.waiting) + len(self.urgent) + busy)
+        while len(workers) < needed:
+            self.executor.start()
 
-    def _hand_out(self) -> None:
-        for hand in self.executor.team:
-            if not hand.ready or hand.job is not None:
+    def _send_requests(self) -> None:
+        for handle in self.executor.workers:
+            if not handle.ready or handle.job is not None:
                 continue
             if not (self.urgent or self.waiting):
                 return
-            hand.job = (self.urgent or self.waiting).popleft()
-            job = self.jobs[hand.job]
-            self.journal.claim([hand.job])
-            order = Order(job.rank, job.seed, job.teachers, self.planner.teaches(job), self._lineage(job))
-            self.executor.send(hand, order)
+            handle.job = (self.urgent or self.waiting).popleft()
+            job = self.jobs[handle.job]
+            self.journal.claim([handle.job])
+            request = TrainingRequest(job.rank, job.seed, job.teachers, self.planner.teaches(job), self._lineage(job))
+            self.executor.send(handle, request)
 
     def _lineage(self, job: Job) -> dict[int, tuple[int, ...]]:
         """Who taught whom, for a job with teachers: a worker may have to train one of them again."""
         return {each.job.rank: each.job.teachers for each in self.leading.values()} if job.teachers else {}
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         """Wait until some worker says something or dies."""
-        for hand, answer in self.executor.listen(1.0):
-            if "death" in answer:
-                self._mourn(hand, f"the worker died ({answer['death']})")
+        for received in self.executor.receive(1.0):
+            self._on_message(received.handle, received.message)
+
+    def _on_message(self, handle: Handle, message: Message) -> None:
+        if isinstance(message, Fatal):
+            raise TrainingError(message.reason)
+        if isinstance(message, Died):
+            self._on_death(handle, f"the worker died ({message.reason})")
+        elif isinstance(message, Ready):
+            handle.machine = message.machine
+        elif handle.job is not None and handle.machine is not None:
+            job, handle.job = handle.job, None
+            if isinstance(message, Trained):
+                self._on_record(job, message.record)
             else:
-                self._hear(hand, answer)
+                self._fail(job, message.reason, handle.machine)
 
-    def _mourn(self, hand: Hand, reason: str) -> None:
+    def _on_death(self, handle: Handle, reason: str) -> None:
         """Another will take its place when there is work, unless it is the place that kills."""
-        if hand.machine is None:
-            self.stillborn += 1
-            if not any(other.ready for other in self.executor.team) or self.stillborn >= _SAME_FAILURES:
+        if handle.machine is None:
+            self.failed_starts += 1
+            if not any(other.ready for other in self.executor.workers) or self.failed_starts >= _SAME_FAILURES:
                 raise TrainingError(f"{reason} before it trained anything: run it again, or with fewer workers")
-        elif hand.job is not None:
-            self._fail(hand.job, reason, hand.machine)
+        elif handle.job is not None:
+            self._fail(handle.job, reason, handle.machine)
 
-    def _hear(self, hand: Hand, answer: dict[str, Any]) -> None:
-        if answer.get("fatal"):
-            raise TrainingError(answer["error"])
-        if hand.machine is None:
-            hand.machine = answer["machine"]
-            return
-        job, hand.job = hand.job, None
-        if job is None:
-            return
-        if "error" in answer:
-            self._fail(job, answer["error"], hand.machine)
-            return
-        self._ended(self.journal.finish(job, answer["record"]))
+    def _on_record(self, job: int, record: Record) -> None:
+        self._ended(self.journal.finish(job, record))
         self.trained += 1
-        self.stillborn = 0
+        self.failed_starts = 0
         if job in self.leading:
             self._plan()
 
-    def _fail(self, job: int, reason: str, machine: dict[str, Any]) -> None:
-        failed = self.journal.died(job, reason, {"curves": {}, "machine": machine})
+    def _fail(self, job: int, reason: str, machine: Machine) -> None:
+        failed = self.journal.died(job, reason, machine)
         if failed is None:
             self._queue(job)
             return
@@ -204,7 +204,7 @@ class Driver:
     def _seal(self) -> None:
         """Write the shard from the journal, read and checked once more: it must hold all that this session knows."""
         entries = self.journal.entries()
-        lost = len(self.ended) - sum(entry.state in ENDED for entry in entries)
+        lost = len(self.ended) - sum(entry.record is not None for entry in entries)
         if lost or len(entries) != len(self.jobs):
             raise OutputError(
                 f"{self.journal.path} has lost {lost} records and {len(self.jobs) - len(entries)} jobs during this run: "
@@ -214,9 +214,9 @@ class Driver:
 
     def _write(self, entries: Iterable[Entry]) -> None:
         """Write the shard of those of these jobs that ended."""
-        ended = [entry for entry in entries if entry.state in ENDED]
+        ended = {entry.job: entry.record for entry in entries if entry.record is not None}
         if ended:
-            write(table_of(self.header, [(entry.job, entry.record) for entry in ended]), self.target, force=True)
+            write(table_of(self.header, ended), self.target, force=True)
 
     def _progress(self) -> Progress:
         done, total = len(self.ended), self.planner.total

@@ -14,16 +14,16 @@ from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import OutputError, RecipeError
 from nasbench_evs.generators.driver import Driver, Progress
 from nasbench_evs.generators.executor import Executor, LocalExecutor
+from nasbench_evs.generators.messages import WorkerConfig
 from nasbench_evs.generators.plan import Planner
 from nasbench_evs.generators.shard import header_of
-from nasbench_evs.generators.worker import Setting
 from nasbench_evs.tables import Header, Table
 from nasbench_evs.training.inputs import prepare_inputs, usable
 from nasbench_evs.training.journal import NAME as JOURNAL
 from nasbench_evs.training.journal import Journal
 from nasbench_evs.training.protocol import trainer_name
 from nasbench_evs.training.recipe import Recipe
-from nasbench_evs.training.record import Job, records_of
+from nasbench_evs.training.record import Job, Record, records_of
 
 EXECUTORS = ("local", "ray")
 
@@ -81,39 +81,41 @@ def generate(
         raise OutputError(
             f"{target} exists, but the journal of its run does not: choose another --out, or go on from it with --from"
         )
-    setting = Setting(
+    config = WorkerConfig(
         trainer_name(),
         recipe.dataset,
         dataset.fingerprint,
         recipe.subset,
         recipe.train,
-        recipe.protocol.to_dict(),
+        recipe.protocol,
         space,
         devices[0],
         out.absolute() / "logits",
     )
     with (
-        contextlib.closing(_executor(executor, setting, devices, address, per_device)) as hired,
+        contextlib.closing(_executor(executor, config, devices, address, per_device)) as started,
         Journal(out) as journal,
     ):
         entries = journal.start(identity, planner.first, records)
-        Driver(journal, planner, header, hired, target, report).go(entries, workers)
+        Driver(journal, planner, header, started, target, report).go(entries, workers)
     return target
 
 
-def _executor(name: str, setting: Setting, devices: list[str], address: str | None, per_device: int) -> Executor[Any]:
+def _executor(
+    name: str, config: WorkerConfig, devices: list[str], address: str | None, per_device: int
+) -> Executor[Any]:
     if name == "local":
-        return LocalExecutor(setting, devices)
+        return LocalExecutor(config, devices)
     from nasbench_evs.generators.cluster import RayExecutor
 
-    return RayExecutor(setting, address, per_device)
+    return RayExecutor(config, address, per_device)
 
 
-def _records(known: Table | None, header: Header) -> dict[Job, dict[str, Any]]:
+def _records(known: Table | None, header: Header) -> dict[Job, Record]:
     if known is None:
         return {}
     ours, theirs = header.identity, known.header.identity
     for name, value in ours.items():
         if theirs[name] != value:
             raise RecipeError(f"the table to go on from has another {name}: {theirs[name]}; the recipe has {value}")
-    return {job: record for job, record in records_of(known).items() if record["status"] != "failed"}
+    return {job: record for job, record in records_of(known).items() if record.status != "failed"}

@@ -7,7 +7,7 @@ all of the one before it, and teachers are chosen from a fixed set. So every run
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +21,8 @@ _DRAWN = 300  # random architectures at a time: a longer plan begins with the sh
 _BLOCK = 50  # of them, whose repeats come before the next ones: a half-finished shard has repeats too
 
 
-class Scored(NamedTuple):
+@dataclass(frozen=True)
+class Scored:
     """A job as the plan sees it. `score`: larger is better, NaN if the training has none, None if it has not ended."""
 
     job: Job

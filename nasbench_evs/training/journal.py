@@ -14,16 +14,17 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasbench_evs.errors import OutputError, TrainingError, one_line
 from nasbench_evs.files import flush_names
-from nasbench_evs.training.record import Job
+from nasbench_evs.training.machine import Machine
+from nasbench_evs.training.record import Job, Record
 
 NAME = "journal.sqlite"
 DEATHS = 3  # of workers on one training, after which it counts as failed
-ENDED = ("finished", "failed")
 
 _COLUMNS = "id, rank, seed, sampler, teachers, state, deaths, record"
 _TABLES = """
@@ -47,13 +48,14 @@ CREATE TABLE tally (
 """
 
 
-class Entry(NamedTuple):
-    """A job and what came of it; `record` is empty unless it ended."""
+@dataclass(frozen=True)
+class Entry:
+    """A job and what came of it; `record` is None unless it ended."""
 
     id: int
     job: Job
     state: str
-    record: dict[str, Any]
+    record: Record | None
 
 
 class _Row(NamedTuple):
@@ -73,10 +75,12 @@ class _Row(NamedTuple):
         """Of all that the row says. A claim says nothing that outlives its run: it counts as planned."""
         return _sha256(self._replace(state="planned") if self.state == "claimed" else self)
 
-    def entry(self, record: dict[str, Any] | None = None) -> Entry:
+    def entry(self, record: Record | None = None) -> Entry:
         """The row with its record, which the caller may have already."""
         job = Job(int(self.rank), self.seed, self.sampler, tuple(map(int, self.teachers.split())))
-        return Entry(self.id, job, self.state, json.loads(self.record or "{}") if record is None else record)
+        if record is None and self.record is not None:
+            record = Record.from_dict(json.loads(self.record))
+        return Entry(self.id, job, self.state, record)
 
 
 class Journal:
@@ -88,7 +92,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = Path(folder) / NAME
         self._first: Sequence[Job] = ()
-        self._known: Mapping[Job, dict[str, Any]] = {}
+        self._known: Mapping[Job, Record] = {}
         folder = self.path.parent
         made = [each for each in (folder, *folder.parents) if not each.exists()]
         try:
@@ -175,7 +179,7 @@ class Journal:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def start(self, identity: dict[str, Any], jobs: Sequence[Job], known: Mapping[Job, dict[str, Any]]) -> list[Entry]:
+    def start(self, identity: dict[str, Any], jobs: Sequence[Job], known: Mapping[Job, Record]) -> list[Entry]:
         """Write down what the run is and its first jobs, or take up what is there: all entries so far.
 
         `known` are records made elsewhere: jobs among them are finished as soon as they are planned. TrainingError if the
@@ -230,7 +234,7 @@ class Journal:
                 " ".join(map(str, job.teachers)),
                 "finished" if job in self._known else "planned",
                 0,
-                json.dumps(self._known[job]) if job in self._known else None,
+                _json(self._known[job]) if job in self._known else None,
             )
             for i, job in enumerate(jobs, count + 1)
         ]
@@ -238,27 +242,27 @@ class Journal:
         values = [(*row, sha256) for row, sha256 in zip(rows, hashes, strict=True)]
         db.executemany(f"INSERT INTO jobs ({_COLUMNS}, sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         self._count(db, len(rows), *hashes)
-        return [row.entry(self._known.get(job, {})) for row, job in zip(rows, jobs, strict=True)]
+        return [row.entry(self._known.get(job)) for row, job in zip(rows, jobs, strict=True)]
 
     def claim(self, ids: Sequence[int]) -> None:
         """These jobs are being trained."""
         with self._transaction() as db:
             db.executemany("UPDATE jobs SET state = 'claimed' WHERE id = ?", [(i,) for i in ids])
 
-    def finish(self, job: int, record: dict[str, Any]) -> Entry:
+    def finish(self, job: int, record: Record) -> Entry:
         """A job ended with this record."""
         with self._transaction() as db:
-            return self._change(db, self._row(job), state="finished", record=json.dumps(record)).entry(record)
+            return self._change(db, self._row(job), state="finished", record=_json(record)).entry(record)
 
-    def died(self, job: int, reason: str, record: dict[str, Any]) -> Entry | None:
-        """A worker died on a job; if that was once too often, the job is `failed` with this record: its entry."""
+    def died(self, job: int, reason: str, machine: Machine) -> Entry | None:
+        """A worker died on a job on this machine; if that was once too often, the job has failed: its entry."""
         with self._transaction() as db:
             row = self._row(job)
             if row.deaths + 1 < DEATHS:
                 self._change(db, row, state="planned", deaths=row.deaths + 1)
                 return None
-            record = {**record, "status": "failed", "reason": f"{reason}, {DEATHS} times"}
-            row = self._change(db, row, state="failed", deaths=row.deaths + 1, record=json.dumps(record))
+            record = Record("failed", f"{reason}, {DEATHS} times", machine=machine)
+            row = self._change(db, row, state="failed", deaths=row.deaths + 1, record=_json(record))
             return row.entry(record)
 
     def plan_again(self, ids: Sequence[int]) -> None:
@@ -319,6 +323,10 @@ class Journal:
         if isinstance(i, int) and 1 <= i <= len(self._first):  # damage leaves no id an integer for sure
             return _training(self._first[i - 1].rank, self._first[i - 1].seed)
         return f"job {i}" if row is None else _training(row.rank, row.seed)
+
+
+def _json(record: Record) -> str:
+    return json.dumps(record.to_dict())
 
 
 def _training(rank: int | str, seed: int) -> str:

@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 from nasbench_evs.errors import NasbenchError, OutputError, RecipeError, TrainingError
-from nasbench_evs.generators.executor import Executor, Hand, Heard
+from nasbench_evs.generators.executor import Executor, Handle, Received
 from nasbench_evs.generators.generate import generate
+from nasbench_evs.generators.messages import Died, Failed, Ready, Trained
 from nasbench_evs.spaces.subspaces import subspace_ranks
 from nasbench_evs.tables import merge, read, verify, write
 from nasbench_evs.training.journal import Journal
+from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.recipe import Recipe
 from nasbench_evs.training.record import records_of
 from tests.generators.conftest import SMALL
@@ -321,29 +323,29 @@ def test_the_journal_survives_the_driver_at_any_commit(recipe, tmp_path, home):
 
 
 class Stub(Executor):
-    """Workers that say what a test has written for them; "record" is that of their order."""
+    """Workers that say what a test has written for them; "record" is that of their request."""
 
     def __init__(self, scripts, records=()):
         super().__init__()
         self.scripts, self.records = scripts, records
-        self.hired, self.orders, self.closed = [], [], 0
+        self.started, self.requests, self.closed = [], [], 0
 
-    def hire(self):
-        self.hired.append(Hand())
-        self.team.append(self.hired[-1])
+    def start(self):
+        self.started.append(Handle())
+        self.workers.append(self.started[-1])
 
-    def send(self, hand, order):
-        self.orders.append(order)
-        script = self.scripts[self.hired.index(hand)]
+    def send(self, handle, request):
+        self.requests.append(request)
+        script = self.scripts[self.started.index(handle)]
         if script[:1] == ["record"]:
-            script[0] = {"record": self.records[order.rank]}
+            script[0] = Trained(self.records[request.rank])
 
-    def listen(self, seconds):
-        heard = [Heard(hand, self.scripts[i].pop(0)) for i, hand in enumerate(self.hired) if self.scripts[i]]
-        for hand, answer in heard:
-            if "death" in answer:
-                self.team.remove(hand)
-        return heard
+    def receive(self, seconds):
+        said = [Received(handle, self.scripts[i].pop(0)) for i, handle in enumerate(self.started) if self.scripts[i]]
+        for each in said:
+            if isinstance(each.message, Died):
+                self.workers.remove(each.handle)
+        return said
 
     def close(self):
         self.closed += 1
@@ -351,13 +353,13 @@ class Stub(Executor):
 
 def test_what_failed_is_recorded_with_the_machine_of_its_worker(values, tmp_path, home, monkeypatch):
     """The driver knows nothing of where its workers are."""
-    machine = {"cpu": "far away", "gpu": "H900", "threads": 1, "versions": "{}"}
+    machine = Machine("far away", "H900", 1, "{}")
     values["plan"] = {"random": 1}
-    stub = Stub([[{"machine": machine}, *[{"error": "no such kernel"}] * 3], []])
+    stub = Stub([[Ready(machine), *[Failed("no such kernel")] * 3], []])
     monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
     with pytest.raises(TrainingError, match="every training fails: no such kernel"):
         generate(Recipe.from_dict(values), tmp_path)
-    assert len(stub.orders) == 3
+    assert len(stub.requests) == 3
     assert stub.closed
 
 
@@ -365,11 +367,11 @@ def test_a_worker_that_dies_at_its_start_stops_no_run_that_goes_on(values, tmp_p
     values["plan"] = {"random": 2}
     whole = read(generate(Recipe.from_dict(values), tmp_path / "whole"))
     records = {job.rank: record for job, record in records_of(whole).items()}
-    machine = next(iter(records.values()))["machine"]
-    stub = Stub([[{"machine": machine}, "record", "record"], [{"death": "lost"}], []], records)
+    machine = next(iter(records.values())).machine
+    stub = Stub([[Ready(machine), "record", "record"], [Died("lost")], []], records)
     monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
     same(whole, read(generate(Recipe.from_dict(values), tmp_path / "run", workers=2)))
-    stub = Stub([[{"death": "no torch here"}]])
+    stub = Stub([[Died("no torch here")]])
     with pytest.raises(TrainingError, match=r"the worker died \(no torch here\) before it trained anything"):
         generate(Recipe.from_dict(values), tmp_path / "none")
 
@@ -378,8 +380,8 @@ def resumed(recipe, folder, content, monkeypatch, records=()):
     """Take a run up from these bytes of its journal, with a worker that has these records."""
     folder.mkdir()
     (folder / "journal.sqlite").write_bytes(content)
-    machine = {"cpu": "one", "gpu": "", "threads": 1, "versions": "{}"}
-    stub = Stub([[{"machine": machine}, *["record"] * 20]], dict(records))
+    machine = Machine("one", "", 1, "{}")
+    stub = Stub([[Ready(machine), *["record"] * 20]], dict(records))
     monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
     return generate(recipe, folder)
 
