@@ -7,7 +7,6 @@ are and the sum (exclusive or) of their hashes, so that no row is changed, lost 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -18,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nasbench_evs.errors import OutputError, TrainingError, one_line
-from nasbench_evs.files import flush_names
+from nasbench_evs.database import ExclusiveDatabase
+from nasbench_evs.errors import OutputError, TrainingError
 from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.record import Job, Record
 
@@ -83,45 +82,17 @@ class _Row(NamedTuple):
         return Entry(self.id, job, self.state, record)
 
 
-class Journal:
-    """An open journal; use as a context manager, and `start` it first.
+class Journal(ExclusiveDatabase):
+    """An open journal; use as a context manager, and `start` it first. Errors of ExclusiveDatabase."""
 
-    OutputError if it cannot be written, is damaged, or another run has it open.
-    """
+    what = "the journal of a run"
 
     def __init__(self, folder: Path) -> None:
-        self.path = Path(folder) / NAME
         self._first: Sequence[Job] = ()
         self._known: Mapping[Job, Record] = {}
-        folder = self.path.parent
-        made = [each for each in (folder, *folder.parents) if not each.exists()]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5)
-        except (OSError, sqlite3.Error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise OutputError(f"cannot write {self.path}: {reason}") from None
-        self._db.text_factory = lambda text: text.decode(errors="replace")  # what is damaged has its hash to say so
-        try:
-            with self._errors():
-                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-                self._db.execute("BEGIN EXCLUSIVE")
-                self._new = self._look()
-                self._db.execute("COMMIT")
-                # With a rollback journal all that was committed is in this one file, under its hashes, and with FULL on the
-                # disk: a lost write-ahead log would set the run back unseen. benchmarks/journal.py measures what it costs.
-                self._db.execute("PRAGMA journal_mode = DELETE")
-                self._db.execute("PRAGMA synchronous = FULL")
-            flush_names(folder, *(each.parent for each in made))
-        except BaseException:
-            self._db.close()
-            raise
+        super().__init__(Path(folder) / NAME)
 
-    def _look(self) -> bool:
-        """Whether the file is new; OutputError if it is not whole, or not a journal."""
-        [(found, *_), *_] = self._db.execute("PRAGMA quick_check(1)").fetchall()
-        if found != "ok":
-            raise self._damaged(str(found))
+    def _inspect(self) -> None:
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         columns = [name for _, name, *_ in self._db.execute("PRAGMA table_info(jobs)")]
         if tables == {"run", "jobs"} and columns == _COLUMNS.split(", "):
@@ -130,54 +101,13 @@ class Journal:
                 f"that version, or {self._advice}"
             )
         if tables and (tables != {"run", "jobs", "tally"} or columns != [*_COLUMNS.split(", "), "sha256"]):
-            raise OutputError(f"{self.path} is not the journal of a run: choose another --out")
-        return not tables
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
+            raise OutputError(f"{self.path} is not {self.what}: choose another --out")
+        self._new = not tables
 
     @property
     def _advice(self) -> str:
         tables = sorted(self.path.parent.glob("*.h5"))
-        return "choose another --out" + (f", and go on from {tables[0]} with --from" if tables else "")
-
-    def _damaged(self, what: str) -> OutputError:
-        return OutputError(f"{self.path} is damaged ({' '.join(what.split())[:300]}): {self._advice}")
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except UnicodeDecodeError:  # of a message that quotes the file
-            raise self._damaged("its text cannot be read") from None
-        except sqlite3.DatabaseError as error:
-            text = one_line(error)
-            if "locked" in text:
-                raise OutputError(
-                    f"{self.path} is in use by another run: wait for it, or choose another --out"
-                ) from None
-            if "not a database" in text or "malformed" in text:
-                raise self._damaged(text) from None
-            if "readonly" in text or "full" in text or "unable to open" in text or "disk I/O" in text:
-                raise OutputError(
-                    f"cannot write {self.path}: {text}; what was finished is kept, run it again"
-                ) from None
-            raise OutputError(f"{self.path} is not the journal of a run ({text}): choose another --out") from None
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
+        return super()._advice + (f", and go on from {tables[0]} with --from" if tables else "")
 
     def start(self, identity: dict[str, Any], jobs: Sequence[Job], known: Mapping[Job, Record]) -> list[Entry]:
         """Write down what the run is and its first jobs, or take up what is there: all entries so far.

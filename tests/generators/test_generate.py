@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from nasbench_evs.tables import merge, read, verify, write
 from nasbench_evs.training.journal import Journal
 from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.recipe import Recipe
-from nasbench_evs.training.record import records_of
+from nasbench_evs.training.record import Record, records_of
 from tests.generators.conftest import SMALL
 
 CLOCKED = ("train_seconds", "eval_seconds", "cpu_seconds")
@@ -402,6 +403,36 @@ def interrupted(values, tmp_path, home, undisturbed, monkeypatch):
 def test_a_run_is_taken_up_from_its_journal(interrupted, tmp_path, monkeypatch):
     recipe, content, whole, records = interrupted
     same(whole, read(resumed(recipe, tmp_path / "run", content, monkeypatch, records)))
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(values, tmp_path, home, monkeypatch):
+    """journal.sqlite was made, and its driver killed, by the last version whose records were plain dicts."""
+    values["protocol"] |= {"score_at": "end", "curve_rows": 20}
+    earlier = Path(__file__).with_name("journal.sqlite").read_bytes()
+    (tmp_path / "journal.sqlite").write_bytes(earlier)
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.sqlite")) as db:
+        rows = db.execute("SELECT rank, seed, state, record FROM jobs WHERE record IS NOT NULL").fetchall()
+    assert [state for _, _, state, _ in rows].count("failed") == 1
+    made_now = Record.from_dict(json.loads(rows[0][3]))
+    stub = Stub([[Ready(Machine("one")), *["record"] * 20]], defaultdict(lambda: made_now))
+    monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
+    table = read(generate(Recipe.from_dict(values), tmp_path))
+    verify(table)
+    assert (len(rows), len(stub.requests), len(table)) == (11, 9, 20)
+    for rank, seed, _, text in rows:
+        record = json.loads(text)
+        (row,) = np.flatnonzero((table["rank"] == int(rank)) & (table["seed"] == seed) & (table["distilled"] == 0))
+        assert table["status"][row].decode() == record["status"]
+        assert table["reason"][row].decode() == record["reason"]
+        assert table["code_commit"][row].decode() == record.get("code_commit", "")
+        machine = {name: column[table["hardware"][row]] for name, column in table.hardware.items()}
+        assert machine == {name: v.encode() if isinstance(v, str) else v for name, v in record["machine"].items()}
+        for name in ("train_loss", "train_seconds", "eval_seconds", "cpu_seconds"):
+            expected = record["curves"].get(name, [np.nan] * 2)
+            assert np.array_equal(table[name][row], np.array(expected, np.float32), equal_nan=True)
+        for name, value in record.get("final", {}).items():
+            column = f"final_{name}" if name.endswith("seconds") else name
+            assert np.array_equal(table[column][row], np.array(value, table[column].dtype)), name
 
 
 def test_no_changed_byte_of_a_journal_becomes_a_sealed_score(interrupted, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nasbench_evs
+from nasbench_evs.errors import TrainingError
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.spaces import shape_to_dict
 from nasbench_evs.tables import read
@@ -71,6 +72,21 @@ def test_records_of_a_table_of_format_1_have_its_results():
     table = read(shipped_tables()["bpic2012", "seqnas"])
     again = table_of(table.header, through_a_journal(records_of(table)))
     assert again.results_sha256 == table.results_sha256
+
+
+def test_a_record_without_a_machine_is_not_given_another_ones():
+    columns = {"header": make_header(protocol=WITH_SHAPE), "machines": [MACHINE], "hardware": [-1, 0]}
+    table = priced(make_table([0, 2], **columns), make_table, [0, 2], 0, **columns)
+    records = records_of(table)
+    assert records[Job(0, 0, "random")].machine == machine.Machine()
+    assert records[Job(2, 0, "random")].machine.cpu == "one"
+    assert_same(table_of(table.header, through_a_journal(records)), table)
+
+
+def test_a_record_of_a_later_version_is_refused():
+    for values in ({"status": "ok", "watts": 3}, {"status": "ok", "machine": {"cpu": "one", "watts": 3}}):
+        with pytest.raises(TrainingError, match="a record has watts, expected some of .* later version"):
+            Record.from_dict(values)
 
 
 def test_the_score_of_a_record():
