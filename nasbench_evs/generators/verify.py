@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -117,7 +118,8 @@ def _difference(recorded: np.ndarray, repeated: np.ndarray) -> float:
 
 def _known_of(now: Machine, then: Machine) -> Machine:
     """This machine in what a record says of its own: older ones name the processor only."""
-    return replace(now, **{name: "" for name in _DETAILS if then.cpu and not getattr(then, name)})
+    unsaid: dict[str, Any] = {name: "" for name in _DETAILS if then.cpu and not getattr(then, name)}
+    return replace(now, **unsaid)
 
 
 def verified_line(checks: Sequence[Check], machine: Machine) -> str:

@@ -57,7 +57,7 @@ class Final:
     def from_dict(cls, values: Mapping[str, Any]) -> Final:
         """Of plain values by these names; those that are missing were not measured."""
         plain = _checked(cls, values)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()})
+        return cls(**plain | {name: tuple(value) for name, value in plain.items() if isinstance(value, list)})
 
 
 @dataclass(frozen=True)
@@ -166,15 +166,11 @@ def table_of(header: Header, trained: Mapping[Job, Record]) -> Table:
 
 def machines_of(table: Table) -> list[Machine]:
     """The machines to which a table's hardware column refers."""
-    return [
-        Machine(
-            **{
-                name: value.decode() if isinstance(value, bytes) else int(value)
-                for name, value in zip(table.hardware, values, strict=True)
-            }
-        )
-        for values in zip(*table.hardware.values(), strict=True)
+    columns: list[list[Any]] = [
+        [value.decode() if isinstance(value, bytes) else value for value in column.tolist()]
+        for column in table.hardware.values()
     ]
+    return [Machine(**dict(zip(table.hardware, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
 def records_of(table: Table) -> dict[Job, Record]:
