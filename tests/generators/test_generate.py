@@ -106,7 +106,7 @@ def test_a_longer_plan_goes_on_from_a_table(undisturbed, values, tmp_path):
         generate(Recipe.from_dict(values), tmp_path / "other", known=undisturbed)
 
 
-def test_a_folder_of_another_recipe_is_refused(recipe, values, tmp_path):
+def test_a_folder_of_another_recipe_is_refused(recipe, values, tmp_path, home):
     generate(recipe, tmp_path)
     values["plan"]["random"] = 12
     with pytest.raises(TrainingError, match="holds another run: plan is"):
@@ -116,7 +116,7 @@ def test_a_folder_of_another_recipe_is_refused(recipe, values, tmp_path):
 @pytest.mark.parametrize(
     ("shard", "message"), [((0, 2), "shard 0/2"), ((3, 2), "shard 3/2"), ((99, 100), "take fewer")]
 )
-def test_impossible_shards_are_refused(recipe, tmp_path, shard, message):
+def test_impossible_shards_are_refused(recipe, tmp_path, home, shard, message):
     with pytest.raises(RecipeError, match=message):
         generate(recipe, tmp_path, shard=shard)
 
