@@ -11,7 +11,7 @@ PACKAGE = Path(nasbench_evs.__file__).parent
 
 # Lowest first ; a module imports only from its own or a lower layer.
 LAYERS = [
-    ("errors", "metrics", "files", "locations"),
+    ("errors", "metrics", "files", "locations", "database"),
     ("spaces",),
     ("tables",),
     ("datasets",),

@@ -138,7 +138,7 @@ def verify_command(table: Path, sample: int, sample_seed: int, device: str, here
 def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str, here: bool) -> None:
     from nasbench_evs.generators.verify import verified_line, verify_sample
     from nasbench_evs.tables import write
-    from nasbench_evs.training.machine import machine
+    from nasbench_evs.training.machine import Machine
 
     checks = with_progress(
         "training", lambda report: verify_sample(table, sample, seed=seed, device=device, here=here, report=report)
@@ -155,7 +155,7 @@ def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str
         wrong = sum(not check.passed for check in checks)
         raise TableFormatError(f"{path}: {wrong} of {len(checks)} records do not come out again")
     if here:
-        write(table.stating(verified_line(checks, machine(device))), path, force=True)
+        write(table.stating(verified_line(checks, Machine.here(device))), path, force=True)
 
 
 @table.command("card")

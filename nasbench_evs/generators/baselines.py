@@ -15,13 +15,13 @@ from torch import nn
 
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.errors import InvalidQuery, TrainingError
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.models import build
 from nasbench_evs.models.recurrent import KINDS, POOLS, RecurrentNetwork
 from nasbench_evs.spaces import SeqNASSpace, SequenceShape
 from nasbench_evs.training.inputs import Inputs, prepare_inputs
-from nasbench_evs.training.machine import machine
+from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.protocol import Protocol
+from nasbench_evs.training.recipe import Recipe
 from nasbench_evs.training.trainer import Training, train_network
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def tune(
         "pool": pool,
         "valid_curves": curves[trials:],
         "protocol": asdict(best),
-        "machine": machine(device),
+        "machine": Machine.here(device).to_dict(),
     }
 
 

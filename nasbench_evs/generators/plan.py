@@ -7,21 +7,22 @@ all of the one before it, and teachers are chosen from a fixed set. So every run
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.bananas import fresh, propose
-from nasbench_evs.generators.recipe import Bananas, Plan, Recipe, plan_ranks
 from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.training.recipe import Bananas, Plan, Recipe, plan_ranks
 from nasbench_evs.training.record import Job
 
 _DRAWN = 300  # random architectures at a time: a longer plan begins with the shorter one
 _BLOCK = 50  # of them, whose repeats come before the next ones: a half-finished shard has repeats too
 
 
-class Scored(NamedTuple):
+@dataclass(frozen=True)
+class Scored:
     """A job as the plan sees it. `score`: larger is better, NaN if the training has none, None if it has not ended."""
 
     job: Job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import nasbench_evs
+from nasbench_evs.tables.format import MISSING
 from nasbench_evs.training.protocol import ROUNDING, TRAINER
 
 # Names and flags of /proc/cpuinfo, the widest first.
@@ -62,12 +64,28 @@ def code_commit() -> str:
     return commit + ("+" if changed else "")
 
 
-def machine(device: str) -> dict[str, Any]:
-    """The machine of a training on this torch device, as tables.format.HARDWARE has it."""
-    import torch
+@dataclass(frozen=True)
+class Machine:
+    """Where something was trained, as tables.format.HARDWARE has it: what is "" (`threads`: MISSING) was not recorded."""
 
-    gpu = torch.cuda.get_device_name(torch.device(device)) if torch.device(device).type == "cuda" else ""
-    versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": nasbench_evs.__version__}
-    versions |= {"python": platform.python_version(), "trainer": f"{TRAINER}.{ROUNDING}"}
-    named = {"cpu": cpu_name(), "gpu": gpu, "threads": 1, "versions": json.dumps(versions, sort_keys=True)}
-    return named | cpu_details()
+    cpu: str = ""
+    gpu: str = ""
+    threads: int = MISSING
+    versions: str = ""  # of libraries, JSON
+    family: str = ""
+    model: str = ""
+    instruction_set: str = ""
+
+    @classmethod
+    def here(cls, device: str) -> Machine:
+        """This machine, for trainings on this torch device."""
+        import torch
+
+        gpu = torch.cuda.get_device_name(torch.device(device)) if torch.device(device).type == "cuda" else ""
+        versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": nasbench_evs.__version__}
+        versions |= {"python": platform.python_version(), "trainer": f"{TRAINER}.{ROUNDING}"}
+        return cls(cpu_name(), gpu, 1, json.dumps(versions, sort_keys=True), **cpu_details())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as journals and other JSON files have them."""
+        return asdict(self)

@@ -10,7 +10,7 @@ from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.tables import read
-from tests.generators.test_pilot import made
+from tests.generators.test_verdict import made
 
 TAFENG = shipped_tables()["tafeng-churn", "seqnas"]
 

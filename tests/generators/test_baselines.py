@@ -7,10 +7,10 @@ import torch
 from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.generators.baselines import NETWORKS, train_baseline, tune
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.models.recurrent import KINDS, POOLS, RecurrentNetwork
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.training.inputs import prepare_inputs
+from nasbench_evs.training.recipe import Recipe
 from tests.generators.test_generate import toml
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from nasbench_evs.errors import RecipeError, TrainingError
 from nasbench_evs.generators.generate import generate
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.tables import read, verify
+from nasbench_evs.training.recipe import Recipe
 from tests.generators.test_generate import COMMAND, same, start, toml
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'nasbench-evs[cluster]'")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.bananas import fresh, propose
 from nasbench_evs.generators.plan import Planner, Scored
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace
+from nasbench_evs.training.recipe import Recipe
 from tests.generators.conftest import SMALL
 
 SPACE = SeqNASSpace()

@@ -1,4 +1,3 @@
-import json
 import sqlite3
 import subprocess
 import sys
@@ -9,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nasbench_evs.errors import NasbenchError, OutputError, TrainingError
-from nasbench_evs.generators.journal import DEATHS, NAME, Journal
-from nasbench_evs.training.record import Job
+from nasbench_evs.training.journal import DEATHS, NAME, Journal
+from nasbench_evs.training.machine import Machine
+from nasbench_evs.training.record import Job, Record
 
 JOBS = [Job(2**63 + 5, 0, "random"), Job(7, 0, "random"), Job(7, 1, "bananas", (3, 2**64 - 1))]
 
@@ -21,17 +21,17 @@ def test_what_was_committed_is_there_again(tmp_path):
         journal.add(JOBS[2:])
         assert [entry.job for entry in journal.entries()] == JOBS
         journal.claim([1, 2])
-        journal.finish(2, {"status": "ok", "curves": {"valid_score": [0.1, float("nan")]}})
+        journal.finish(2, Record("ok", curves={"valid_score": [0.1, float("nan")]}))
     with Journal(tmp_path) as journal:
         journal.start({"table": {"a": 1}}, [], {})
         states = [entry.state for entry in journal.entries()]
         assert states == ["planned", "finished", "planned"]  # the claim died with its run
-        assert journal.entries()[1].record["curves"]["valid_score"][0] == 0.1
+        assert journal.entries()[1].record.curves["valid_score"][0] == 0.1
 
 
 def test_records_known_from_elsewhere_are_finished_when_planned(tmp_path):
     with Journal(tmp_path) as journal:
-        journal.start({}, JOBS[:1], {JOBS[0]: {"status": "ok"}, JOBS[2]: {"status": "diverged"}})
+        journal.start({}, JOBS[:1], {JOBS[0]: Record("ok"), JOBS[2]: Record("diverged")})
         journal.add(JOBS[1:])
         assert [entry.state for entry in journal.entries()] == ["finished", "planned", "finished"]
 
@@ -54,17 +54,17 @@ def test_jobs_are_planned_all_or_none(tmp_path):
 def test_three_deaths_make_a_training_failed(tmp_path):
     with Journal(tmp_path) as journal:
         journal.start({}, JOBS, {})
-        died = [journal.died(1, "signal SIGKILL", {"curves": {}}) for _ in range(DEATHS)]
+        died = [journal.died(1, "signal SIGKILL", Machine("one")) for _ in range(DEATHS)]
         assert died == [None] * (DEATHS - 1) + [journal.entries()[0]]
         assert journal.entries()[0].state == "failed"
-        assert journal.entries()[0].record["reason"] == "signal SIGKILL, 3 times"
+        assert journal.entries()[0].record == Record("failed", "signal SIGKILL, 3 times", machine=Machine("one"))
 
 
 def test_a_second_run_on_the_same_folder_is_refused(tmp_path):
     with Journal(tmp_path) as journal:
         journal.start({}, JOBS, {})
         code = f"""
-            from nasbench_evs.generators.journal import Journal
+            from nasbench_evs.training.journal import Journal
             Journal({str(tmp_path)!r})
         """
         done = subprocess.run(
@@ -101,14 +101,14 @@ def test_a_full_disk_loses_nothing_that_was_finished(tmp_path):
     """SQLite's own page limit stands in for the disk: the same error, from the same place."""
     with Journal(tmp_path) as journal:
         journal.start({}, JOBS, {})
-        journal.finish(1, {"status": "ok"})
+        journal.finish(1, Record("ok"))
         (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
         journal._db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(OutputError, match="what was finished is kept"):
-            journal.finish(2, {"status": "ok", "text": "x" * 100_000})
+            journal.finish(2, Record("ok", "x" * 100_000))
     with Journal(tmp_path) as journal:
         assert [entry.state for entry in journal.entries()] == ["finished", "planned", "planned"]
-        assert json.dumps(journal.entries()[0].record) == '{"status": "ok"}'
+        assert journal.entries()[0].record == Record("ok")
 
 
 PLAN = [Job(1000 + i, i % 2, "random") for i in range(12)]
@@ -116,7 +116,7 @@ IDENTITY = {"table": {"dataset": "made"}, "plan": "Plan(random=12)"}
 
 
 def curve(i):
-    return {"status": "ok", "curves": {name: [0.1234567 * (i + 1) / (e + 1) for e in range(9)] for name in "abc"}}
+    return Record("ok", curves={name: [0.1234567 * (i + 1) / (e + 1) for e in range(9)] for name in "abc"})
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def whole(tmp_path_factory):
             journal.claim([i])
             journal.finish(i, curve(i))
         for _ in range(DEATHS):
-            journal.died(11, "signal SIGKILL", {"curves": {}})
+            journal.died(11, "signal SIGKILL", Machine("one"))
         journal.claim([12])
         journal.finish(15, curve(15))
     with Journal(folder) as journal:

@@ -7,23 +7,23 @@ are and the sum (exclusive or) of their hashes, so that no row is changed, lost 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nasbench_evs.errors import OutputError, TrainingError, one_line
-from nasbench_evs.files import flush_names
-from nasbench_evs.training.record import Job
+from nasbench_evs.database import ExclusiveDatabase
+from nasbench_evs.errors import OutputError, TrainingError
+from nasbench_evs.training.machine import Machine
+from nasbench_evs.training.record import Job, Record
 
 NAME = "journal.sqlite"
 DEATHS = 3  # of workers on one training, after which it counts as failed
-ENDED = ("finished", "failed")
 
 _COLUMNS = "id, rank, seed, sampler, teachers, state, deaths, record"
 _TABLES = """
@@ -47,13 +47,14 @@ CREATE TABLE tally (
 """
 
 
-class Entry(NamedTuple):
-    """A job and what came of it; `record` is empty unless it ended."""
+@dataclass(frozen=True)
+class Entry:
+    """A job and what came of it; `record` is None unless it ended."""
 
     id: int
     job: Job
     state: str
-    record: dict[str, Any]
+    record: Record | None
 
 
 class _Row(NamedTuple):
@@ -73,51 +74,25 @@ class _Row(NamedTuple):
         """Of all that the row says. A claim says nothing that outlives its run: it counts as planned."""
         return _sha256(self._replace(state="planned") if self.state == "claimed" else self)
 
-    def entry(self, record: dict[str, Any] | None = None) -> Entry:
+    def entry(self, record: Record | None = None) -> Entry:
         """The row with its record, which the caller may have already."""
         job = Job(int(self.rank), self.seed, self.sampler, tuple(map(int, self.teachers.split())))
-        return Entry(self.id, job, self.state, json.loads(self.record or "{}") if record is None else record)
+        if record is None and self.record is not None:
+            record = Record.from_dict(json.loads(self.record))
+        return Entry(self.id, job, self.state, record)
 
 
-class Journal:
-    """An open journal; use as a context manager, and `start` it first.
+class Journal(ExclusiveDatabase):
+    """An open journal; use as a context manager, and `start` it first. Errors of ExclusiveDatabase."""
 
-    OutputError if it cannot be written, is damaged, or another run has it open.
-    """
+    what = "the journal of a run"
 
     def __init__(self, folder: Path) -> None:
-        self.path = Path(folder) / NAME
         self._first: Sequence[Job] = ()
-        self._known: Mapping[Job, dict[str, Any]] = {}
-        folder = self.path.parent
-        made = [each for each in (folder, *folder.parents) if not each.exists()]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5)
-        except (OSError, sqlite3.Error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise OutputError(f"cannot write {self.path}: {reason}") from None
-        self._db.text_factory = lambda text: text.decode(errors="replace")  # what is damaged has its hash to say so
-        try:
-            with self._errors():
-                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-                self._db.execute("BEGIN EXCLUSIVE")
-                self._new = self._look()
-                self._db.execute("COMMIT")
-                # With a rollback journal all that was committed is in this one file, under its hashes, and with FULL on the
-                # disk: a lost write-ahead log would set the run back unseen. benchmarks/journal.py measures what it costs.
-                self._db.execute("PRAGMA journal_mode = DELETE")
-                self._db.execute("PRAGMA synchronous = FULL")
-            flush_names(folder, *(each.parent for each in made))
-        except BaseException:
-            self._db.close()
-            raise
+        self._known: Mapping[Job, Record] = {}
+        super().__init__(Path(folder) / NAME)
 
-    def _look(self) -> bool:
-        """Whether the file is new; OutputError if it is not whole, or not a journal."""
-        [(found, *_), *_] = self._db.execute("PRAGMA quick_check(1)").fetchall()
-        if found != "ok":
-            raise self._damaged(str(found))
+    def _inspect(self) -> None:
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         columns = [name for _, name, *_ in self._db.execute("PRAGMA table_info(jobs)")]
         if tables == {"run", "jobs"} and columns == _COLUMNS.split(", "):
@@ -126,56 +101,15 @@ class Journal:
                 f"that version, or {self._advice}"
             )
         if tables and (tables != {"run", "jobs", "tally"} or columns != [*_COLUMNS.split(", "), "sha256"]):
-            raise OutputError(f"{self.path} is not the journal of a run: choose another --out")
-        return not tables
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
+            raise OutputError(f"{self.path} is not {self.what}: choose another --out")
+        self._new = not tables
 
     @property
     def _advice(self) -> str:
         tables = sorted(self.path.parent.glob("*.h5"))
-        return "choose another --out" + (f", and go on from {tables[0]} with --from" if tables else "")
+        return super()._advice + (f", and go on from {tables[0]} with --from" if tables else "")
 
-    def _damaged(self, what: str) -> OutputError:
-        return OutputError(f"{self.path} is damaged ({' '.join(what.split())[:300]}): {self._advice}")
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except UnicodeDecodeError:  # of a message that quotes the file
-            raise self._damaged("its text cannot be read") from None
-        except sqlite3.DatabaseError as error:
-            text = one_line(error)
-            if "locked" in text:
-                raise OutputError(
-                    f"{self.path} is in use by another run: wait for it, or choose another --out"
-                ) from None
-            if "not a database" in text or "malformed" in text:
-                raise self._damaged(text) from None
-            if "readonly" in text or "full" in text or "unable to open" in text or "disk I/O" in text:
-                raise OutputError(
-                    f"cannot write {self.path}: {text}; what was finished is kept, run it again"
-                ) from None
-            raise OutputError(f"{self.path} is not the journal of a run ({text}): choose another --out") from None
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def start(self, identity: dict[str, Any], jobs: Sequence[Job], known: Mapping[Job, dict[str, Any]]) -> list[Entry]:
+    def start(self, identity: dict[str, Any], jobs: Sequence[Job], known: Mapping[Job, Record]) -> list[Entry]:
         """Write down what the run is and its first jobs, or take up what is there: all entries so far.
 
         `known` are records made elsewhere: jobs among them are finished as soon as they are planned. TrainingError if the
@@ -230,7 +164,7 @@ class Journal:
                 " ".join(map(str, job.teachers)),
                 "finished" if job in self._known else "planned",
                 0,
-                json.dumps(self._known[job]) if job in self._known else None,
+                _json(self._known[job]) if job in self._known else None,
             )
             for i, job in enumerate(jobs, count + 1)
         ]
@@ -238,27 +172,27 @@ class Journal:
         values = [(*row, sha256) for row, sha256 in zip(rows, hashes, strict=True)]
         db.executemany(f"INSERT INTO jobs ({_COLUMNS}, sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         self._count(db, len(rows), *hashes)
-        return [row.entry(self._known.get(job, {})) for row, job in zip(rows, jobs, strict=True)]
+        return [row.entry(self._known.get(job)) for row, job in zip(rows, jobs, strict=True)]
 
     def claim(self, ids: Sequence[int]) -> None:
         """These jobs are being trained."""
         with self._transaction() as db:
             db.executemany("UPDATE jobs SET state = 'claimed' WHERE id = ?", [(i,) for i in ids])
 
-    def finish(self, job: int, record: dict[str, Any]) -> Entry:
+    def finish(self, job: int, record: Record) -> Entry:
         """A job ended with this record."""
         with self._transaction() as db:
-            return self._change(db, self._row(job), state="finished", record=json.dumps(record)).entry(record)
+            return self._change(db, self._row(job), state="finished", record=_json(record)).entry(record)
 
-    def died(self, job: int, reason: str, record: dict[str, Any]) -> Entry | None:
-        """A worker died on a job; if that was once too often, the job is `failed` with this record: its entry."""
+    def died(self, job: int, reason: str, machine: Machine) -> Entry | None:
+        """A worker died on a job on this machine; if that was once too often, the job has failed: its entry."""
         with self._transaction() as db:
             row = self._row(job)
             if row.deaths + 1 < DEATHS:
                 self._change(db, row, state="planned", deaths=row.deaths + 1)
                 return None
-            record = {**record, "status": "failed", "reason": f"{reason}, {DEATHS} times"}
-            row = self._change(db, row, state="failed", deaths=row.deaths + 1, record=json.dumps(record))
+            record = Record("failed", f"{reason}, {DEATHS} times", machine=machine)
+            row = self._change(db, row, state="failed", deaths=row.deaths + 1, record=_json(record))
             return row.entry(record)
 
     def plan_again(self, ids: Sequence[int]) -> None:
@@ -319,6 +253,10 @@ class Journal:
         if isinstance(i, int) and 1 <= i <= len(self._first):  # damage leaves no id an integer for sure
             return _training(self._first[i - 1].rank, self._first[i - 1].seed)
         return f"job {i}" if row is None else _training(row.rank, row.seed)
+
+
+def _json(record: Record) -> str:
+    return json.dumps(record.to_dict())
 
 
 def _training(rank: int | str, seed: int) -> str:
