@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from nasbench_evs.models import gru, seqnas
-from nasbench_evs.models.dropout import Dropout
+from nasbench_evs.models.layers import Dropout
 from nasbench_evs.spaces import Architecture, SequenceShape
 
 

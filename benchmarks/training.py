@@ -22,7 +22,7 @@ from nasbench_evs.metrics import score
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.protocol import Protocol
-from nasbench_evs.training.trainer import train
+from nasbench_evs.training.train import train
 
 WIDTHS = {"physionet2012": {"channels": 2}}
 

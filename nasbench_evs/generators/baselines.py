@@ -22,7 +22,7 @@ from nasbench_evs.spaces import SeqNASSpace, SequenceShape
 from nasbench_evs.training.inputs import Inputs, prepare_inputs
 from nasbench_evs.training.machine import machine
 from nasbench_evs.training.protocol import Protocol
-from nasbench_evs.training.trainer import Training, train_network
+from nasbench_evs.training.train import Training, train_network
 
 if TYPE_CHECKING:
     import optuna

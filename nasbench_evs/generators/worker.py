@@ -14,7 +14,7 @@ from nasbench_evs.files import replacing
 from nasbench_evs.spaces import SearchSpace
 
 if TYPE_CHECKING:
-    from nasbench_evs.training.trainer import Training
+    from nasbench_evs.training.train import Training
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Worker:
 
     def _train(self, order: Order) -> Training:
         """Train, and keep the logits of a training that may teach."""
-        from nasbench_evs.training.trainer import train
+        from nasbench_evs.training.train import train
 
         result = train(
             self.setting.space.unrank(order.rank),

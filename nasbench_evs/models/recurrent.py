@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from nasbench_evs.models.dropout import Dropout
+from nasbench_evs.models.layers import Dropout
 from nasbench_evs.models.seqnas import EMBEDDING_STD, Stem
 from nasbench_evs.spaces import SeqNASSpace, SequenceShape
 

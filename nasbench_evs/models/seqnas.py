@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nasbench_evs.models.dropout import Dropout
 from nasbench_evs.models.gru import GRU
+from nasbench_evs.models.layers import Dropout
 from nasbench_evs.spaces import Architecture, SequenceShape
 from nasbench_evs.spaces.seqnas import chunks, wide_kernel
 

@@ -11,7 +11,7 @@ from nasbench_evs.metrics import BLOCKS
 from nasbench_evs.tables import Header, Table
 from nasbench_evs.tables.format import COLUMNS, FINAL
 from nasbench_evs.training.machine import code_commit
-from nasbench_evs.training.trainer import Training
+from nasbench_evs.training.train import Training
 
 # A record names curves, and what is measured at the end, as a table's file does.
 _CURVES = {column.stored: name for name, column in COLUMNS.items() if column.width == "epochs"}

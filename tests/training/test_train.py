@@ -14,7 +14,7 @@ from nasbench_evs.spaces import FFNSpace, SeqNASSpace
 from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.latency import latency
 from nasbench_evs.training.protocol import Protocol
-from nasbench_evs.training.trainer import CURVES, _batches, _gpu_arithmetic, _slices, predict, train
+from nasbench_evs.training.train import CURVES, _batches, _gpu_arithmetic, _slices, predict, train
 
 SPACE = SeqNASSpace()
 PROTOCOL = Protocol(epochs=2, batch_size=64, embedding=4, channels=1, hidden=8)
@@ -123,7 +123,7 @@ def test_an_epoch_sees_every_sequence_once_in_batches_of_nearly_one_size(n, batc
 
 
 def test_class_weights_make_classes_count_the_same(inputs):
-    from nasbench_evs.training.trainer import _class_weights
+    from nasbench_evs.training.train import _class_weights
 
     weights = _class_weights(inputs, PROTOCOL)
     labels = inputs.labels.numpy()[inputs.rows["train"]]
@@ -363,7 +363,7 @@ def test_starts_and_warm_up_are_the_protocol_s(inputs):
 
 def _peak(warm_up):
     """The step of the highest learning rate, of a hundred."""
-    from nasbench_evs.training.trainer import _schedule
+    from nasbench_evs.training.train import _schedule
 
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     schedule = _schedule(optimiser, later(warm_up=warm_up), 100)
