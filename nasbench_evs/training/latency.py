@@ -33,11 +33,11 @@ def latency(architecture: Architecture, protocol: Protocol, inputs: Inputs) -> t
 
 
 def _median(network: torch.nn.Module, inputs: Inputs, size: int, repeats: int) -> float:
-    arguments = inputs.arguments(inputs.rows["test"][:size])
+    batch = inputs.batch(inputs.rows["test"][:size])
     times = []
     for _ in range(repeats + 1):  # the first one warms up
         start = time.perf_counter()
-        network(*arguments)
+        network(batch)
         if inputs.device.type == "cuda":
             torch.cuda.synchronize(inputs.device)
         times.append(1000 * (time.perf_counter() - start))

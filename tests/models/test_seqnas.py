@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nasbench_evs.errors import InvalidArchitecture
 from nasbench_evs.models import build
+from nasbench_evs.models.batch import PaddedBatch
 from nasbench_evs.models.seqnas import Head
 from nasbench_evs.spaces import SearchSpace, SeqNASSpace, SequenceShape, VectorShape
 
@@ -28,7 +29,7 @@ def make_batch(shape, lengths, padded_to=None, seed=0):
     categorical = torch.stack(fields, -1) if fields else torch.zeros((*size, 0), dtype=torch.long)
     numerical = torch.randn((*size, shape.numerical), generator=generator)
     time = torch.rand(size, generator=generator).cumsum(1)
-    return categorical, numerical, time, lengths
+    return PaddedBatch(categorical, numerical, time, lengths)
 
 
 def architectures(shape, n, seed=0):
@@ -48,7 +49,7 @@ def test_parameters_and_flops_equal_the_formulas(shape):
         # one (a GRU's, on the CPU, always are).
         plain = plain_seqnas.SeqNASNetwork(architecture, shape, 0.3).eval()
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            plain(*make_batch(shape, [shape.length]))
+            plain(make_batch(shape, [shape.length]))
         assert counter.get_total_flops() == cost.flops
 
 
@@ -66,7 +67,7 @@ def test_it_computes_what_pytorchs_own_layers_compute(shape, training, monkeypat
         plain = plain_seqnas.SeqNASNetwork(architecture, shape, 0.0)
         plain.load_state_dict(fast.state_dict())
         batch = make_batch(shape, [1, 4, 9, shape.length], seed=seed)
-        logits = [network.train(training)(*batch) for network in (fast, plain)]
+        logits = [network.train(training)(batch) for network in (fast, plain)]
         assert torch.allclose(*logits, atol=1e-5, rtol=1e-4)
         expected = dict(fast.named_parameters())
         for network, answer in zip((fast, plain), logits, strict=True):
@@ -91,16 +92,17 @@ def test_padding_changes_no_logit(shape):
         torch.manual_seed(0)
         network = build(architecture, shape).eval()
         tight = make_batch(shape, lengths)
+        fields = (tight.categorical, tight.numerical, tight.time)
         padded = []
-        for tensor in tight[:3]:
+        for tensor in fields:
             filler = torch.full((4, 5, *tensor.shape[2:]), 3 if tensor.dtype == torch.long else 1e3, dtype=tensor.dtype)
             padded.append(torch.cat([tensor, filler], dim=1))
         with torch.no_grad():
-            expected = network(*tight)
-            assert torch.allclose(network(*padded, tight[3]), expected, atol=1e-5)
+            expected = network(tight)
+            assert torch.allclose(network(PaddedBatch(*padded, tight.lengths)), expected, atol=1e-5)
             for i, length in enumerate(lengths):
-                alone = [tensor[i : i + 1, :length] for tensor in tight[:3]]
-                assert torch.allclose(network(*alone, tight[3][i : i + 1]), expected[i : i + 1], atol=1e-5)
+                alone = PaddedBatch(*(tensor[i : i + 1, :length] for tensor in fields), tight.lengths[i : i + 1])
+                assert torch.allclose(network(alone), expected[i : i + 1], atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -109,9 +111,10 @@ def test_it_trains_on_any_batch(shape):
     for architecture in architectures(shape, 16, seed=2):
         network = build(architecture, shape).train()
         for lengths in ([5, 2], [2]):
-            categorical, numerical, time, counts = make_batch(shape, lengths)
+            batch = make_batch(shape, lengths)
+            batch.time = torch.zeros_like(batch.time)
             network.zero_grad()
-            logits = network(categorical, numerical, torch.zeros_like(time), counts)
+            logits = network(batch)
             assert logits.shape == (len(lengths), shape.outputs)
             logits.square().sum().backward()
             for name, parameter in network.named_parameters():
@@ -120,18 +123,18 @@ def test_it_trains_on_any_batch(shape):
                 assert parameter.grad is not None, name
                 assert torch.isfinite(parameter.grad).all(), name
         network.eval()
-        assert torch.isfinite(network(*make_batch(shape, [1]))).all()
+        assert torch.isfinite(network(make_batch(shape, [1]))).all()
 
 
 def test_padding_does_not_reach_the_batch_norm():
     architecture = SeqNASSpace().parse("k1.n.0.0.mean")
     shape = MIXED
-    categorical, numerical, time, lengths = make_batch(shape, [2, 6])
+    batch = make_batch(shape, [2, 6])
     statistics = []
     for filler in (0.0, 1e6):
         network = build(architecture, shape).train()
-        numerical[0, 2:] = filler
-        network(categorical, numerical, time, lengths)
+        batch.numerical[0, 2:] = filler
+        network(batch)
         statistics.append(network.stem.numerical.norm.running_mean.clone())
     assert torch.equal(*statistics)
 
@@ -142,7 +145,7 @@ def test_dropout_is_only_where_the_architecture_has_it():
     for text, random in (("k3.t.0.0.mean", False), ("k3d.t.0.0.mean", True), ("k3.t.0.0.d-mean", True)):
         torch.manual_seed(0)
         network = build(space.parse(text), MIXED).train()
-        assert torch.equal(network(*batch), network(*batch)) != random
+        assert torch.equal(network(batch), network(batch)) != random
 
 
 @pytest.mark.parametrize("pool", ["mean", "max", "mean+max"])

@@ -6,7 +6,6 @@ import torch
 
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.datasets.aggregate import vectors
-from nasbench_evs.datasets.split import stable_hash
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.metrics import score
 from nasbench_evs.models import build
@@ -14,7 +13,7 @@ from nasbench_evs.spaces import FFNSpace, SeqNASSpace
 from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.latency import latency
 from nasbench_evs.training.protocol import Protocol
-from nasbench_evs.training.train import CURVES, _batches, _gpu_arithmetic, _slices, predict, train
+from nasbench_evs.training.train import CURVES, train
 
 SPACE = SeqNASSpace()
 PROTOCOL = Protocol(epochs=2, batch_size=64, embedding=4, channels=1, hidden=8)
@@ -88,50 +87,6 @@ def test_teachers_pull_the_logits(inputs):
     assert curves(taught) == curves(train(SPACE.parse("k1.n.0.0.mean"), 0, PROTOCOL, inputs))
 
 
-def test_scores_are_those_of_the_metric(inputs):
-    torch.manual_seed(0)
-    network = build(SPACE.parse("k1.n.g.0.mean"), inputs.shape, dropout=0.0)
-    rows = inputs.rows["valid"]
-    logits = predict(network, PROTOCOL, inputs, rows)
-    one_by_one = torch.cat([predict(network, PROTOCOL, inputs, rows[i : i + 1]) for i in range(len(rows))])
-    assert torch.allclose(logits, one_by_one, atol=1e-5)
-    probabilities = logits.softmax(-1).double().numpy()
-    assert 0 <= score("roc_auc", inputs.labels.numpy()[rows], probabilities) <= 1
-
-
-def test_batches_are_the_padded_batches_of_the_dataset(inputs, dataset):
-    rows = inputs.rows["test"][:7]
-    categorical, numerical, time, lengths = inputs.arguments(rows)
-    batch = dataset.batch(rows)
-    mask = batch.mask
-    assert lengths.tolist() == batch.lengths.tolist()
-    assert np.array_equal(categorical.numpy()[mask][:, : batch.categorical.shape[2]], batch.categorical[mask])
-    assert np.array_equal(numerical.numpy()[mask][:, : batch.inputs.shape[2]], batch.inputs[mask])
-    profile = np.broadcast_to(batch.profile_inputs[:, None], (*mask.shape, batch.profile_inputs.shape[1]))
-    assert np.array_equal(numerical.numpy()[mask][:, batch.inputs.shape[2] :], profile[mask])
-    assert np.allclose(time.numpy()[mask], (batch.time - batch.time[:, :1])[mask], atol=1e-4)
-
-
-@pytest.mark.parametrize(("n", "batches", "pool"), [(100, 7, 3), (5, 5, 1), (64, 1, 8), (97, 13, 100)])
-def test_an_epoch_sees_every_sequence_once_in_batches_of_nearly_one_size(n, batches, pool):
-    rows = np.arange(1000, 1000 + n)
-    lengths = np.random.default_rng(0).integers(1, 50, 2000)
-    cut = list(_batches(rows, lengths, batches, pool, np.random.default_rng(1)))
-    assert sorted(np.concatenate(cut)) == rows.tolist()
-    sizes = [len(batch) for batch in cut]
-    assert max(sizes) - min(sizes) <= max(2, n // batches // 3)
-
-
-def test_class_weights_make_classes_count_the_same(inputs):
-    from nasbench_evs.training.train import _class_weights
-
-    weights = _class_weights(inputs, PROTOCOL)
-    labels = inputs.labels.numpy()[inputs.rows["train"]]
-    totals = [weights[label].item() * (labels == label).sum() for label in (0, 1)]
-    assert totals[0] == pytest.approx(totals[1])
-    assert sum(totals) == pytest.approx(len(labels))
-
-
 def _without(dataset, what):
     """The dataset without its real-valued or without its categorical fields."""
     from dataclasses import replace
@@ -188,27 +143,12 @@ def test_ffn_trains_on_vectors(dataset):
     assert len(latency(space.parse("16-8"), PROTOCOL, found)) == 2
 
 
-def test_a_subset_without_all_classes_is_refused(dataset):
-    with pytest.raises(RecipeError, match="take more of them"):
-        prepare_inputs(SPACE, dataset, 1, PROTOCOL)
-    with pytest.raises(RecipeError, match="expected 1 to 400"):
-        prepare_inputs(SPACE, dataset, 401, PROTOCOL)
-
-
 def test_half_precision_scores_nearly_the_same(inputs):
     half = Protocol(**{**PROTOCOL.to_dict(), "precision": "bfloat16"})
     for text in ("k3d.t.a2g/c.1x2.d-mean+max", "kw.n.g.0.max"):
         exact, rounded = (train(SPACE.parse(text), 0, protocol, inputs) for protocol in (PROTOCOL, half))
         assert curves(rounded) != curves(exact)
         assert np.allclose(rounded.curves["valid_loss"], exact.curves["valid_loss"], atol=0.02)
-
-
-def test_gpus_compute_as_exactly_as_asked_and_are_left_as_they_were():
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
-    with _gpu_arithmetic(torch.device("cuda")):
-        assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == (False, True)
-        assert torch.backends.cudnn.enabled
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == before
 
 
 def test_latency_grows_with_the_batch(inputs):
@@ -229,52 +169,12 @@ def test_an_epoch_as_large_as_the_training_split_is_what_an_epoch_was(dataset, i
     )
 
 
-@pytest.mark.parametrize(("n", "size"), [(10, 4), (10, 10), (7, 3), (5, 1), (6, 4)])
-def test_slices_are_of_fresh_permutations_end_to_end(n, size):
-    rows = np.arange(50, 50 + n)
-    slices = _slices(rows, size, np.random.default_rng(0))
-    stream = np.concatenate([next(slices) for _ in range(20)])
-    passes = [stream[i : i + n] for i in range(0, len(stream) - n + 1, n)]
-    assert all(sorted(each) == rows.tolist() for each in passes)
-    assert len({tuple(each) for each in passes}) > 1
-    again = _slices(rows, size, np.random.default_rng(0))
-    assert np.array_equal(stream, np.concatenate([next(again) for _ in range(20)]))
-
-
 def test_steps_follow_from_the_size_of_an_epoch(dataset):
     """Twice as many epochs of half the size take as many steps, so the schedule ends where it did."""
     one, two = later(epochs=1, epoch_size=128), later(epochs=2, epoch_size=64)
     for protocol in (one, two):
         found = prepare_inputs(SPACE, dataset, None, protocol)
         assert len(train(SPACE.parse("k1.n.0.0.mean"), 0, protocol, found).curves["train_loss"]) == protocol.epochs
-
-
-def test_train_bounds_the_training_part_only(dataset):
-    found = prepare_inputs(SPACE, dataset, None, PROTOCOL, train=100)
-    whole = prepare_inputs(SPACE, dataset, None, PROTOCOL)
-    for split in ("valid", "test"):
-        assert np.array_equal(found.rows[split], whole.rows[split])
-    chosen = found.rows["train"]
-    hashes = stable_hash(dataset.ids, "subset")
-    left = np.setdiff1d(whole.rows["train"], chosen)
-    assert len(chosen) == 100
-    assert set(chosen) < set(whole.rows["train"].tolist())
-    assert hashes[chosen].max() < hashes[left].min()
-
-
-@pytest.mark.parametrize("train_size", [100, None])
-def test_vectors_of_a_part_are_those_of_the_same_sequences_in_the_whole(dataset, train_size):
-    """And of a subset those of the subset's own sequences, at their places."""
-    space = FFNSpace(2)
-    features, _ = vectors(dataset, 20)
-    found = prepare_inputs(space, dataset, None, PROTOCOL, train=train_size)
-    for rows in found.rows.values():
-        assert np.array_equal(found.arguments(rows)[0].numpy(), features[rows])
-    part = dataset.subset(300)
-    of_subset = prepare_inputs(space, dataset, 300, PROTOCOL)
-    rows = np.sort(np.concatenate(list(of_subset.rows.values())))
-    assert np.array_equal(of_subset.arguments(rows)[0].numpy(), vectors(part, 20)[0])
-    assert np.array_equal(dataset.ids[rows], part.ids)
 
 
 def test_curves_on_part_of_the_rows_and_the_score_at_the_end(dataset):
@@ -332,21 +232,7 @@ def test_a_training_that_exploded_has_no_score_at_the_end(dataset):
     assert result.final["eval_seconds"] >= 0
 
 
-@pytest.mark.parametrize(
-    ("changes", "train_size", "message"),
-    [
-        ({}, 401, "train = 401: synthetic has 240 training sequences; expected 1 to 240"),
-        ({}, 1, "the train split of 1 sequences holds 1 of 2 classes"),
-        ({"epoch_size": 151}, 150, "epoch_size = 151 above the 150 training sequences of synthetic"),
-        ({"curve_rows": 81}, None, "curve_rows = 81 above the 80 sequences of the valid split of synthetic"),
-    ],
-)
-def test_a_part_that_is_not_there_is_refused(dataset, changes, train_size, message):
-    with pytest.raises(RecipeError, match=message):
-        prepare_inputs(SPACE, dataset, None, later(**changes), train=train_size)
-
-
-def test_starts_and_warm_up_are_the_protocol_s(inputs):
+def test_the_start_of_embeddings_is_the_protocol_s(inputs):
     architecture = SPACE.parse("k1.n.g.0.mean")
     stds = []
     for std in (0.1, 1.0):
@@ -358,22 +244,6 @@ def test_starts_and_warm_up_are_the_protocol_s(inputs):
         train(architecture, 0, later(embedding_std=1.0), inputs).curves["train_loss"]
         != train(architecture, 0, PROTOCOL, inputs).curves["train_loss"]
     )
-    assert _peak(0.1) < _peak(0.3)
-
-
-def _peak(warm_up):
-    """The step of the highest learning rate, of a hundred."""
-    from nasbench_evs.training.train import _schedule
-
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    schedule = _schedule(optimiser, later(warm_up=warm_up), 100)
-    rates = []
-    for _ in range(101):
-        rates.append(schedule.get_last_lr()[0])
-        optimiser.step()
-        schedule.step()
-    assert rates[-1] == pytest.approx(0.0, abs=1e-9)
-    return int(np.argmax(rates))
 
 
 def test_layer_norm_of_ffn_counts_its_parameters(dataset):
