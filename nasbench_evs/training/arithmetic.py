@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nasbench_evs.errors import TrainingError
+from nasbench_evs.models.threads import one_thread
 from nasbench_evs.training.protocol import Protocol
 
 
@@ -20,17 +21,13 @@ def reproducible(name: str, device: torch.device) -> Iterator[None]:
     A training that is restored (`Trainer.load_state_dict`) goes on to the bit within it only. TrainingError where the
     device's memory does not suffice.
     """
-    threads = torch.get_num_threads()
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), _gpu_arithmetic(device):
+    with one_thread(), torch.random.fork_rng(devices), _gpu_arithmetic(device):
         torch.manual_seed(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "little"))
-        torch.set_num_threads(1)
         try:
             yield
         except torch.OutOfMemoryError as error:
             raise TrainingError(f"{name}: {error}") from None
-        finally:
-            torch.set_num_threads(threads)
 
 
 def autocast(protocol: Protocol, device: torch.device) -> contextlib.AbstractContextManager[Any]:

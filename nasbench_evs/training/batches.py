@@ -77,7 +77,7 @@ class BatchOrder:
         self._taken = state["taken"]
 
     def _position(self) -> tuple[dict[str, Any], np.ndarray]:
-        return dict(self._generator.bit_generator.state), self._left
+        return dict(self._generator.bit_generator.state), self._left  # each access makes a new state
 
     def _draw(self) -> None:
         """The batches of the next epoch."""

@@ -8,6 +8,7 @@ import time
 import torch
 
 from nasbench_evs.models import build
+from nasbench_evs.models.threads import one_thread
 from nasbench_evs.spaces import Architecture
 from nasbench_evs.training.inputs import Inputs
 from nasbench_evs.training.protocol import Protocol
@@ -21,14 +22,9 @@ def latency(architecture: Architecture, protocol: Protocol, inputs: Inputs) -> t
     The sequences are the first of the test split (fewer if it is smaller), padded to the longest of them; one thread.
     The batch is on the device already. What a network has learned does not matter, so it is a fresh one.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng([]), torch.inference_mode():
-            network = build(architecture, inputs.shape, dropout=protocol.dropout).to(inputs.device).eval()
-            one, many = (_median(network, inputs, size, repeats) for size, repeats in _REPEATS.items())
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), torch.random.fork_rng([]), torch.inference_mode():
+        network = build(architecture, inputs.shape, dropout=protocol.dropout).to(inputs.device).eval()
+        one, many = (_median(network, inputs, size, repeats) for size, repeats in _REPEATS.items())
     return one, many
 
 

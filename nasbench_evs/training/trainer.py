@@ -20,10 +20,7 @@ from nasbench_evs.training.protocol import Protocol
 
 
 class Trainer:
-    """Trains a network, which is on the device of `inputs`, by a protocol.
-
-        while trainer.step < steps:
-            trainer.train_step(trainer.batches.take())
+    """Trains a network, which is on the device of `inputs`, by a protocol: trainer.train_step(trainer.batches.take()).
 
     network        whose parameters are trained
     optimizer      AdamW, Adam or SGD
@@ -61,7 +58,11 @@ class Trainer:
         return task
 
     def backward(self, rows: np.ndarray, forward: Forward | None = None) -> torch.Tensor:
-        """Add the gradients of the loss on these sequences; the task's loss. Several of it may come before an update."""
+        """Add the gradients of the loss on these sequences; the task's loss.
+
+        `train_step` is this and `update`; where gradients of several paths or batches add up, this comes several times
+        before the update. A state that is saved between them does not hold the gradients.
+        """
         inputs = self.inputs
         if self._epoch != self.batches.epoch:
             self._start_epoch()

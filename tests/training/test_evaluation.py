@@ -4,18 +4,8 @@ import torch
 
 from nasbench_evs.metrics import score
 from nasbench_evs.models import build
-from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.training.evaluation import EXPLODED, Evaluation, evaluate, predict
-from nasbench_evs.training.inputs import prepare_inputs
-from nasbench_evs.training.protocol import Protocol
-
-SPACE = SeqNASSpace()
-PROTOCOL = Protocol(epochs=2, batch_size=64, embedding=4, channels=1, hidden=8)
-
-
-@pytest.fixture(scope="module")
-def inputs(dataset):
-    return prepare_inputs(SPACE, dataset, 300, PROTOCOL)
+from tests.training.conftest import PROTOCOL, SPACE
 
 
 @pytest.fixture

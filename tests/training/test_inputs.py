@@ -7,21 +7,9 @@ import torch
 from nasbench_evs.datasets.aggregate import vectors
 from nasbench_evs.datasets.split import stable_hash
 from nasbench_evs.errors import RecipeError
-from nasbench_evs.spaces import FFNSpace, SeqNASSpace
+from nasbench_evs.spaces import FFNSpace
 from nasbench_evs.training.inputs import prepare_inputs
-from nasbench_evs.training.protocol import Protocol
-
-SPACE = SeqNASSpace()
-PROTOCOL = Protocol(epochs=2, batch_size=64, embedding=4, channels=1, hidden=8)
-
-
-@pytest.fixture(scope="module")
-def inputs(dataset):
-    return prepare_inputs(SPACE, dataset, 300, PROTOCOL)
-
-
-def later(**changes):
-    return Protocol(**{**PROTOCOL.to_dict(), **changes})
+from tests.training.conftest import PROTOCOL, SPACE, later
 
 
 def test_batches_are_the_padded_batches_of_the_dataset(inputs, dataset):

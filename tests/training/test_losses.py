@@ -2,17 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from nasbench_evs.spaces import SeqNASSpace
-from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.losses import class_weights, distillation
-from nasbench_evs.training.protocol import Protocol
-
-PROTOCOL = Protocol(epochs=2, batch_size=64, embedding=4, channels=1, hidden=8)
-
-
-@pytest.fixture(scope="module")
-def inputs(dataset):
-    return prepare_inputs(SeqNASSpace(), dataset, 300, PROTOCOL)
+from tests.training.conftest import PROTOCOL
 
 
 def test_class_weights_make_classes_count_the_same(inputs):

@@ -14,14 +14,7 @@ from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.latency import latency
 from nasbench_evs.training.protocol import Protocol
 from nasbench_evs.training.train import CURVES, train
-
-SPACE = SeqNASSpace()
-PROTOCOL = Protocol(epochs=2, batch_size=64, embedding=4, channels=1, hidden=8)
-
-
-@pytest.fixture(scope="module")
-def inputs(dataset):
-    return prepare_inputs(SPACE, dataset, 300, PROTOCOL)
+from tests.training.conftest import PROTOCOL, SPACE, later
 
 
 def curves(result):
@@ -154,10 +147,6 @@ def test_half_precision_scores_nearly_the_same(inputs):
 def test_latency_grows_with_the_batch(inputs):
     one, many = latency(SPACE.parse("k1.n.g/g.0.mean"), PROTOCOL, inputs)
     assert 0 < one < many
-
-
-def later(**changes):
-    return Protocol(**{**PROTOCOL.to_dict(), **changes})
 
 
 def test_an_epoch_as_large_as_the_training_split_is_what_an_epoch_was(dataset, inputs):
