@@ -8,7 +8,6 @@ from nasbench_evs.datasets import store
 from nasbench_evs.datasets.prepare import prepare
 from nasbench_evs.datasets.sources.synthetic import SYNTHETIC, make
 from nasbench_evs.generators.generate import generate
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.generators.verify import verify_sample
 from nasbench_evs.locations import surrogate_of
 from nasbench_evs.models import networks
@@ -17,6 +16,7 @@ from nasbench_evs.surrogate import Surrogate
 from nasbench_evs.tables import read
 from nasbench_evs.testing.network import VECTORS, NetworkContract
 from nasbench_evs.testing.space import SpaceContract
+from nasbench_evs.training.recipe import Recipe
 
 
 class ToySpace(SearchSpace):

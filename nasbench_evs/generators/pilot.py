@@ -24,6 +24,7 @@ from nasbench_evs.generators.driver import Progress
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.plan import Planner
 from nasbench_evs.generators.verdict import against, constant_scores, cost, evaluate, twice_as_long
+from nasbench_evs.models.networks import by_label
 from nasbench_evs.tables import read
 from nasbench_evs.tables.reliability import SEEDS
 from nasbench_evs.training.recipe import Recipe
@@ -113,7 +114,7 @@ def _baselines(
             stage(name)
             result = boosting(dataset, form=form, train=recipe.train, threads=1)
             keep({"name": name, "train": recipe.train, **_rival(result["valid"], result["test"], result)})
-    if "gru" not in known and recipe.space == "seqnas":
+    if "gru" not in known and by_label(recipe.space).inputs == "sequences":
         stage(f"a GRU, {_TRIALS} settings")
         result = tune(recipe, dataset, "gru", trials=_TRIALS, device=device)
         keep({"name": "gru", "train": recipe.train, **_rival(result["valid_mean"], result["test_mean"], result)})

@@ -13,7 +13,7 @@ from nasbench_evs.files import replacing
 from nasbench_evs.generators.messages import Answer, Failed, Fatal, Trained, TrainingRequest, WorkerConfig
 
 if TYPE_CHECKING:
-    from nasbench_evs.training.trainer import Training
+    from nasbench_evs.training.train import Training
 
 
 def logits_file(folder: Path, rank: int) -> Path:
@@ -62,7 +62,7 @@ class Worker:
 
     def _train(self, request: TrainingRequest) -> Training:
         """Train, and keep the logits of a training that may teach."""
-        from nasbench_evs.training.trainer import train
+        from nasbench_evs.training.train import train
 
         result = train(
             self.config.space.unrank(request.rank),

@@ -55,8 +55,8 @@ class NetworkSpec:
 
     family         the name of its spaces in files
     space          their class, which takes a spec's parameters as keywords
-    network        (architecture, shape, dropout=, embedding_std=) to a fresh torch module whose forward takes what
-                   `Inputs.arguments` gives and returns logits (B, outputs); imports torch when it is called
+    network        (architecture, shape, dropout=, embedding_std=) to a fresh torch module whose forward takes a
+                   batch, as `Inputs.batch` gives it, and returns logits (B, outputs); imports torch when it is called
     inputs         what its networks read: "sequences" (shape: a SequenceShape), "vectors" (a VectorShape), or a function
                    (dataset, rows, protocol, device) to `training.inputs.Inputs`, of whichever shape
     label_pattern  the labels of its spaces, as a regular expression; left out, the family's name

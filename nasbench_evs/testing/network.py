@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nasbench_evs.errors import InvalidArchitecture
 from nasbench_evs.models import build
+from nasbench_evs.models.batch import PaddedBatch
 from nasbench_evs.spaces import Architecture, SearchSpace, SequenceShape, VectorShape
 from nasbench_evs.spaces.shapes import Shape
 
@@ -22,44 +23,56 @@ SEQUENCES = (MIXED, CATEGORICAL, NUMERICAL)
 VECTORS = (VectorShape(11, 3), VectorShape(1, 2), VectorShape(4, 2, "layer"))
 
 
-def arguments(shape: Shape, lengths: Sequence[int], seed: int = 0, filler: float | None = None) -> list[torch.Tensor]:
-    """Random arguments of a forward pass, as `Inputs.arguments` gives them: sequences of so many events, or as many vectors.
+Batch = PaddedBatch | torch.Tensor
+
+
+def make_batch(shape: Shape, lengths: Sequence[int], seed: int = 0, filler: float | None = None) -> Batch:
+    """A random batch, of the kind that `Inputs.batch` gives: sequences of so many events, or as many vectors.
 
     The first two events are simultaneous. Behind the ends of sequences stands the filler (as a code, its remainder by 4); left
     out, what is random too.
     """
     generator = torch.Generator().manual_seed(seed)
     if isinstance(shape, VectorShape):
-        return [torch.randn((len(lengths), shape.inputs), generator=generator)]
+        return torch.randn((len(lengths), shape.inputs), generator=generator)
     size = (len(lengths), max(lengths))
     codes = [torch.randint(1, rows, size, generator=generator) for rows, _ in shape.categorical]
     categorical = torch.stack(codes, -1) if codes else torch.zeros((*size, 0), dtype=torch.long)
     numerical = torch.randn((*size, shape.numerical), generator=generator)
     time = torch.rand(size, generator=generator).cumsum(1)
     time[:, :2] = 0
-    ends = torch.tensor(lengths)
+    batch = PaddedBatch(categorical, numerical, time, torch.tensor(lengths))
     if filler is not None:
-        behind = torch.arange(size[1]) >= ends[:, None]
-        categorical[behind], numerical[behind], time[behind] = int(filler) % 4, filler, filler
-    return [categorical, numerical, time, ends]
+        for tensor, value in ((categorical, int(filler) % 4), (numerical, filler), (time, filler)):
+            tensor[~batch.mask] = value
+    return batch
 
 
-def padded(batch: Sequence[torch.Tensor], steps: int, filler: float) -> list[torch.Tensor]:
+def pad(batch: PaddedBatch, steps: int, filler: float) -> PaddedBatch:
     """The same sequences with so many more steps behind them, full of the filler."""
-    *events, ends = batch
-    found = []
-    for tensor in events:
+
+    def longer(tensor: torch.Tensor) -> torch.Tensor:
         value = filler if tensor.is_floating_point() else int(filler) % 4
         more = torch.full((len(tensor), steps, *tensor.shape[2:]), value, dtype=tensor.dtype)
-        found.append(torch.cat([tensor, more], dim=1))
-    return [*found, ends]
+        return torch.cat([tensor, more], dim=1)
+
+    return PaddedBatch(longer(batch.categorical), longer(batch.numerical), longer(batch.time), batch.lengths)
+
+
+def alone(batch: Batch, row: int) -> Batch:
+    """One sequence or vector of a batch, as a batch without padding."""
+    if isinstance(batch, torch.Tensor):
+        return batch[row : row + 1]
+    rows, length = slice(row, row + 1), int(batch.lengths[row])
+    events = (each[rows, :length] for each in (batch.categorical, batch.numerical, batch.time))
+    return PaddedBatch(*events, batch.lengths[rows])
 
 
 class NetworkContract:
     """Inherit, and set `space`; its networks are those that `models.build` makes.
 
-    Override `arguments` and `shapes` where the networks read other inputs than sequences or vectors, and `shapes` with VECTORS
-    for vectors.
+    Override `shapes` with VECTORS where the networks read vectors, and `shapes` and `batch` where their inputs are of a kind of
+    their own.
     """
 
     shapes: ClassVar[Sequence[Shape]] = SEQUENCES
@@ -70,11 +83,9 @@ class NetworkContract:
         """The space for datasets of this shape."""
         raise NotImplementedError
 
-    def arguments(
-        self, shape: Shape, lengths: Sequence[int], seed: int = 0, filler: float | None = None
-    ) -> list[torch.Tensor]:
-        """See `arguments`."""
-        return arguments(shape, lengths, seed, filler)
+    def batch(self, shape: Shape, lengths: Sequence[int], seed: int = 0, filler: float | None = None) -> Batch:
+        """As `make_batch`."""
+        return make_batch(shape, lengths, seed, filler)
 
     def counted(self, architecture: Architecture, shape: Shape) -> nn.Module:
         """A network whose operations are counted: where `build` makes a faster one, a plain one."""
@@ -98,7 +109,7 @@ class NetworkContract:
             longest = shape.length if isinstance(shape, SequenceShape) else 1
             # Attention's products are counted only where they are made one by one.
             with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-                plain(*self.arguments(shape, [longest]))
+                plain(self.batch(shape, [longest]))
             assert counter.get_total_flops() == cost.flops, str(architecture)
 
     def test_padding_and_company_change_no_logit(self) -> None:
@@ -107,17 +118,14 @@ class NetworkContract:
         for architecture, shape in self.architectures(1):
             torch.manual_seed(0)
             network = build(architecture, shape).eval()
-            batch = self.arguments(shape, lengths)
+            batch = self.batch(shape, lengths)
             with torch.no_grad():
-                expected = network(*batch)
+                expected = network(batch)
                 assert expected.shape == (len(lengths), shape.outputs)
-                for row, length in enumerate(lengths):
-                    alone = [each[row : row + 1] for each in batch]
-                    if isinstance(shape, SequenceShape):
-                        alone = [*(each[:, :length] for each in alone[:-1]), alone[-1]]
-                    assert torch.allclose(network(*alone), expected[row : row + 1], atol=1e-5), str(architecture)
-                if isinstance(shape, SequenceShape):
-                    assert torch.allclose(network(*padded(batch, 5, 1e3)), expected, atol=1e-5), str(architecture)
+                for row in range(len(lengths)):
+                    assert torch.allclose(network(alone(batch, row))[0], expected[row], atol=1e-5), str(architecture)
+                if isinstance(batch, PaddedBatch):
+                    assert torch.allclose(network(pad(batch, 5, 1e3)), expected, atol=1e-5), str(architecture)
 
     def test_padding_changes_no_training(self) -> None:
         """In training mode neither logits nor running statistics depend on what stands behind the ends."""
@@ -126,7 +134,7 @@ class NetworkContract:
             for filler in (0.0, 1e3 + 3):
                 torch.manual_seed(0)
                 network = build(architecture, shape).train()
-                logits = network(*self.arguments(shape, [2, 6], filler=filler))
+                logits = network(self.batch(shape, [2, 6], filler=filler))
                 seen.append([logits, *(each.double() for each in network.buffers())])
             for one, other in zip(*seen, strict=True):
                 assert torch.allclose(one, other, atol=1e-5), str(architecture)
@@ -137,14 +145,14 @@ class NetworkContract:
             network = build(architecture, shape, dropout=0.0).train()
             for lengths in ([5, 2], [2], [1]):
                 network.zero_grad()
-                logits = network(*self.arguments(shape, lengths))
+                logits = network(self.batch(shape, lengths))
                 assert logits.shape == (len(lengths), shape.outputs)
                 logits.square().sum().backward()
                 for name, parameter in network.named_parameters():
                     if not name.endswith(self.unused):
                         assert parameter.grad is not None, f"{architecture}: {name}"
                         assert torch.isfinite(parameter.grad).all(), f"{architecture}: {name}"
-            assert torch.isfinite(network.eval()(*self.arguments(shape, [1]))).all()
+            assert torch.isfinite(network.eval()(self.batch(shape, [1]))).all()
 
     def test_the_same_seed_is_the_same_network_and_so_is_that_of_a_view(self) -> None:
         for architecture, shape in self.architectures(4):

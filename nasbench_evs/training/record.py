@@ -16,7 +16,7 @@ from nasbench_evs.tables.format import COLUMNS, FINAL, MISSING
 from nasbench_evs.training.machine import Machine, code_commit
 
 if TYPE_CHECKING:
-    from nasbench_evs.training.trainer import Training
+    from nasbench_evs.training.train import Training
 
 # A record names curves, and what is measured at the end, as a table's file does.
 _CURVES = {column.stored: name for name, column in COLUMNS.items() if column.width == "epochs"}

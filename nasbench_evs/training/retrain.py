@@ -10,7 +10,7 @@ from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.protocol import Protocol
 from nasbench_evs.training.record import Job, record_of, table_of
-from nasbench_evs.training.trainer import train
+from nasbench_evs.training.train import train
 
 
 class Retrainer:

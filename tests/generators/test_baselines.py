@@ -29,8 +29,8 @@ def test_padding_does_not_reach_the_state_that_counts(dataset, recipe):
         torch.manual_seed(0)
         network = RecurrentNetwork(kind, inputs.shape, 0.0, pool).eval()
         with torch.no_grad():
-            together = network(*inputs.arguments(rows))
-            alone = torch.cat([network(*inputs.arguments(rows[i : i + 1])) for i in range(len(rows))])
+            together = network(inputs.batch(rows))
+            alone = torch.cat([network(inputs.batch(rows[i : i + 1])) for i in range(len(rows))])
         assert torch.allclose(together, alone, atol=1e-6)
 
 

@@ -131,7 +131,7 @@ def test_a_training_that_kills_its_worker_three_times_is_a_failed_record(values,
     spoiler.write_text(
         "import os, sys\n"
         "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
-        "    import nasbench_evs.training.trainer as t\n"
+        "    import nasbench_evs.training.train as t\n"
         "    before = t.train\n"
         "    def train(architecture, *a, **k):\n"
         f"        os.kill(os.getpid(), 9) if architecture.rank == {victim} else None\n"
@@ -154,7 +154,7 @@ def test_a_protocol_under_which_everything_fails_stops_the_run(values, tmp_path,
     spoiler.write_text(
         "import sys\n"
         "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
-        "    import nasbench_evs.training.trainer as t\n"
+        "    import nasbench_evs.training.train as t\n"
         "    def train(*a, **k):\n"
         "        raise RuntimeError('no such kernel')\n"
         "    t.train = train\n"

@@ -20,7 +20,7 @@ from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.protocol import Protocol
 from nasbench_evs.training.recipe import Recipe
-from nasbench_evs.training.trainer import CURVES, train
+from nasbench_evs.training.train import CURVES, train
 
 GOLDEN = Path(__file__).with_name("golden.json")
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from nasbench_evs.models import build, networks
 from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, VectorShape, families
 from nasbench_evs.training.inputs import Inputs, prepare_inputs
 from nasbench_evs.training.protocol import Protocol
-from nasbench_evs.training.trainer import train
+from nasbench_evs.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +101,8 @@ def test_inputs_of_an_own_kind(dataset, monkeypatch):
             super().__init__(dataset, rows, dataset.lengths, protocol, device)
             self.shape = VectorShape(1, len(dataset.schema.classes))
 
-        def arguments(self, rows):
-            return (torch.from_numpy(self.lengths[rows]).float()[:, None],)
+        def batch(self, rows):
+            return torch.from_numpy(self.lengths[rows]).float()[:, None]
 
     spec = networks.NetworkSpec("ffn", FFNSpace, networks.find("ffn").network, Events)
     monkeypatch.setitem(networks._TABLE, "ffn", spec)

@@ -9,22 +9,10 @@ from nasbench_evs.errors import InvalidArchitecture
 from nasbench_evs.models import build
 from nasbench_evs.models.seqnas import Head
 from nasbench_evs.spaces import SearchSpace, SeqNASSpace, SequenceShape, VectorShape
-from nasbench_evs.testing.network import CATEGORICAL, MIXED, SEQUENCES, NetworkContract
+from nasbench_evs.testing.network import CATEGORICAL, MIXED, SEQUENCES, NetworkContract, make_batch
 
 WIDE = SequenceShape(((5, 3),), 37, 2, 8, 3, 20)  # more fields than one group of the stem's convolution holds
 SHAPES = (*SEQUENCES, WIDE)
-
-
-def make_batch(shape, lengths, padded_to=None, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    longest = padded_to or max(lengths)
-    lengths = torch.tensor(lengths)
-    size = (len(lengths), longest)
-    fields = [torch.randint(1, rows, size, generator=generator) for rows, _ in shape.categorical]
-    categorical = torch.stack(fields, -1) if fields else torch.zeros((*size, 0), dtype=torch.long)
-    numerical = torch.randn((*size, shape.numerical), generator=generator)
-    time = torch.rand(size, generator=generator).cumsum(1)
-    return categorical, numerical, time, lengths
 
 
 def architectures(shape, n, seed=0):
@@ -60,7 +48,7 @@ def test_it_computes_what_pytorchs_own_layers_compute(shape, training, monkeypat
         plain = plain_seqnas.SeqNASNetwork(architecture, shape, 0.0)
         plain.load_state_dict(fast.state_dict())
         batch = make_batch(shape, [1, 4, 9, shape.length], seed=seed)
-        logits = [network.train(training)(*batch) for network in (fast, plain)]
+        logits = [network.train(training)(batch) for network in (fast, plain)]
         assert torch.allclose(*logits, atol=1e-5, rtol=1e-4)
         expected = dict(fast.named_parameters())
         for network, answer in zip((fast, plain), logits, strict=True):
@@ -84,7 +72,7 @@ def test_dropout_is_only_where_the_architecture_has_it():
     for text, random in (("k3.t.0.0.mean", False), ("k3d.t.0.0.mean", True), ("k3.t.0.0.d-mean", True)):
         torch.manual_seed(0)
         network = build(space.parse(text), MIXED).train()
-        assert torch.equal(network(*batch), network(*batch)) != random
+        assert torch.equal(network(batch), network(batch)) != random
 
 
 @pytest.mark.parametrize("pool", ["mean", "max", "mean+max"])

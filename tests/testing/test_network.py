@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import torch
 from torch import nn
 
 from nasbench_evs.models import networks
@@ -12,15 +11,14 @@ from nasbench_evs.testing.network import MIXED, NetworkContract
 
 
 class Leaky(nn.Module):
-    """Reads times behind the ends of sequences, and normalises over the batch."""
+    """Reads times behind the ends of sequences, and normalizes over the batch."""
 
     def __init__(self, shape, over_batch):
         super().__init__()
         self.linear, self.over_batch = nn.Linear(1, shape.outputs), over_batch
 
-    def forward(self, categorical, numerical, time, lengths):
-        inside = torch.arange(time.shape[1]) < lengths[:, None]
-        total = (time * inside if self.over_batch else time).sum(1, keepdim=True)
+    def forward(self, batch):
+        total = (batch.time * batch.mask if self.over_batch else batch.time).sum(1, keepdim=True)
         return self.linear(total - total.mean() if self.over_batch else total)
 
 

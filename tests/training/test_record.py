@@ -14,7 +14,7 @@ from nasbench_evs.tables import read
 from nasbench_evs.tables.format import COLUMNS, HARDWARE
 from nasbench_evs.training import machine
 from nasbench_evs.training.record import Final, Job, Record, record_of, records_of, score_of, table_of
-from nasbench_evs.training.trainer import Training
+from nasbench_evs.training.train import Training
 from tests.conftest import SHAPE, make_end_table, make_header, make_table
 
 MACHINE = {"cpu": "one", "threads": 1, "family": "25", "model": "1", "instruction_set": "avx2"}

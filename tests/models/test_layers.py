@@ -1,6 +1,6 @@
 import torch
 
-from nasbench_evs.models.dropout import Dropout
+from nasbench_evs.models.layers import Dropout
 
 
 def test_the_share_that_is_dropped_and_the_mean_that_is_kept():
