@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-import nasbench_evs
 from nasbench_evs import spaces
 from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, SurrogateError, one_line
 from nasbench_evs.files import replacing
@@ -29,6 +28,7 @@ from nasbench_evs.surrogate.held_out import HeldOut, fit_uncertainty, fold_taus,
 from nasbench_evs.surrogate.noise import standard_normal
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, Uncertainty, repeated_variance
 from nasbench_evs.tables.table import Table, to_json
+from nasbench_evs.version import __version__
 
 if TYPE_CHECKING:
     from catboost import CatBoost, Pool
@@ -180,7 +180,7 @@ class Surrogate:
             "fitted": datetime.now(UTC).isoformat(timespec="seconds"),
             "distilled": sorted({bool(d) for d in table["distilled"][scored] == 1}),
             "seed": seed,
-            "libraries": {"catboost": catboost.__version__, "nasbench-evs": nasbench_evs.__version__},
+            "libraries": {"catboost": catboost.__version__, "nasbench-evs": __version__},
             "metrics": metrics,
         }
         return cls(sidecar, targets, seconds)

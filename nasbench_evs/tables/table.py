@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import nasbench_evs
 from nasbench_evs import spaces
 from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded, TableFormatError
 from nasbench_evs.metrics import BLOCKS, RANGE, Metric, metric_from_dict, own_metric
@@ -33,6 +32,7 @@ from nasbench_evs.tables.format import (
     Column,
     storage_dtype,
 )
+from nasbench_evs.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +52,8 @@ class Header:
     metric: Metric
     curves: str = "epochs"  # see format.ATTRIBUTES
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    library: str = f"nasbench-evs {nasbench_evs.__version__}"
-    code: str = nasbench_evs.__version__
+    library: str = f"nasbench-evs {__version__}"
+    code: str = __version__
     verified: tuple[str, ...] = ()  # which machines trained some of their records again, and that they came out exactly
 
     def __post_init__(self) -> None:
