@@ -62,7 +62,7 @@ def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) 
     from nasbench_evs import locations
     from nasbench_evs.surrogate import Surrogate
     from nasbench_evs.surrogate.card import SUMMARY, read_card, summary, write_card
-    from nasbench_evs.surrogate.judge import judge
+    from nasbench_evs.surrogate.evaluate import judge
     from nasbench_evs.tables import read
 
     for name, value, low in (("--repeats", repeats, 1), ("--folds", folds, 2), ("--seed", seed, 0)):

@@ -13,7 +13,7 @@ from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, Surrogat
 from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import FFNSpace
 from nasbench_evs.surrogate import Extrapolator, Surrogate
-from nasbench_evs.surrogate.judge import judge
+from nasbench_evs.surrogate.evaluate import judge
 from nasbench_evs.surrogate.noise import standard_normal
 from nasbench_evs.tables import Table, write
 from nasbench_evs.tables.table import to_json

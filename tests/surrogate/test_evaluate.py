@@ -11,7 +11,7 @@ from nasbench_evs.errors import InvalidQuery, SurrogateError
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.surrogate import Extrapolator, Surrogate
 from nasbench_evs.surrogate.card import architectures_needed, page, reached
-from nasbench_evs.surrogate.judge import Records, ceiling, interval, judge
+from nasbench_evs.surrogate.evaluate import Records, ceiling, interval, judge
 from nasbench_evs.tables import Table, write
 from tests.conftest import make_header
 
