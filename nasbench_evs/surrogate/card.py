@@ -11,7 +11,7 @@ import numpy as np
 
 from nasbench_evs.errors import SurrogateError
 from nasbench_evs.files import replacing
-from nasbench_evs.surrogate.model import CARD
+from nasbench_evs.surrogate.file import CARD
 
 PAGE = "card.md"
 GOAL = 0.9  # of a perfect predictor's tau

@@ -16,10 +16,9 @@ from nasbench_evs.surrogate.curves import seen
 from nasbench_evs.surrogate.ensemble import Ensemble
 from nasbench_evs.surrogate.features import Features
 from nasbench_evs.surrogate.held_out import HeldOut, fit_uncertainty, fold_taus, held_out, split_architectures
-from nasbench_evs.surrogate.model import SCORES
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, Uncertainty, repeated_variance
 from nasbench_evs.tables.noise import DRAWN, REPEAT, variances
-from nasbench_evs.tables.table import Table
+from nasbench_evs.tables.table import SPLITS, Table
 
 COVERAGES = (0.5, 0.8, 0.95)
 TOP = 10
@@ -74,7 +73,7 @@ def judge(
     Splits are repeated with `repeats` seeds from `seed` on. `progress` is called with what is being done.
     """
     card: dict[str, Any] = {}
-    for split in SCORES:
+    for split in SPLITS:
         records = Records(table, split)
         if len(np.unique(records.ranks)) < 2 * folds or np.ptp(records.values) == 0:
             continue
