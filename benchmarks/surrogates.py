@@ -13,8 +13,8 @@ import numpy as np
 from scipy.stats import kendalltau, norm, rankdata
 
 from nasbench_evs.surrogate.ensemble import Ensemble, fit_catboost
-from nasbench_evs.surrogate.held_out import split_architectures
 from nasbench_evs.surrogate.evaluate import Records
+from nasbench_evs.surrogate.held_out import split_architectures
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, Uncertainty, repeated_variance
 from nasbench_evs.tables import read
 

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from nasbench_evs.metrics import metric
 from nasbench_evs.models.threads import one_thread
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
-from nasbench_evs.tables import Header, Table, write
+from nasbench_evs.tables import Header, Table, build, write
 from nasbench_evs.training.machine import cpu_name
 from nasbench_evs.version import __version__
 
@@ -110,7 +110,7 @@ def make_table(seeds: int) -> Table:
     )
     versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": __version__}
     machine = {"cpu": cpu_name(), "gpu": "", "threads": 1, "versions": json.dumps(versions, sort_keys=True)}
-    return Table.build(
+    return build(
         header,
         choices=choices,
         seed=np.tile(np.arange(seeds), space.size),

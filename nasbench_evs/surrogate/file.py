@@ -16,7 +16,7 @@ from nasbench_evs.surrogate.ensemble import Ensemble, loss_of
 from nasbench_evs.surrogate.features import LAYOUT
 from nasbench_evs.surrogate.targets import EpochOffsets, Parts, ScoreTarget, SecondsTarget
 from nasbench_evs.surrogate.uncertainty import Uncertainty
-from nasbench_evs.tables.table import to_json
+from nasbench_evs.tables.format import to_json
 
 if TYPE_CHECKING:
     from catboost import CatBoost

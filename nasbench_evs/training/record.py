@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasbench_evs.metrics import BLOCKS
-from nasbench_evs.tables import Header, Table
+from nasbench_evs.tables import Header, Table, build
 from nasbench_evs.tables.format import COLUMNS, FINAL
 from nasbench_evs.training.machine import code_commit
 from nasbench_evs.training.trainer import Training
@@ -67,7 +67,7 @@ def table_of(header: Header, trained: Sequence[tuple[Job, Mapping[str, Any]]]) -
             columns[_CURVES[name]][row, : len(values)] = values
         for name, value in record.get("final", {}).items():
             columns[_FINAL[name]][row] = value
-    return Table.build(
+    return build(
         header,
         choices=choices,
         seed=[job.seed for job in jobs],

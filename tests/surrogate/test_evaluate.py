@@ -12,7 +12,7 @@ from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.surrogate import Extrapolator, Surrogate
 from nasbench_evs.surrogate.card import architectures_needed, page, reached
 from nasbench_evs.surrogate.evaluate import Records, ceiling, interval, judge
-from nasbench_evs.tables import Table, write
+from nasbench_evs.tables import build, write
 from tests.conftest import make_header
 
 NOISE = 0.006
@@ -32,7 +32,7 @@ def judged_table():
     seed = np.concatenate([np.zeros(150), np.tile([1, 2], 40), np.zeros(30)]).astype(int)
     final = truth[rows] + generator.normal(0, NOISE, len(rows))
     curves = final[:, None] - np.array([0.1, 0.04, 0.01, 0]) + generator.normal(0, 0.001, (len(rows), 4))
-    return Table.build(
+    return build(
         make_header(space, protocol={"epochs": 4}),
         choices=choices[rows],
         seed=seed,

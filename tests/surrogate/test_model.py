@@ -15,8 +15,8 @@ from nasbench_evs.spaces import FFNSpace
 from nasbench_evs.surrogate import Extrapolator, Surrogate
 from nasbench_evs.surrogate.evaluate import judge
 from nasbench_evs.surrogate.noise import standard_normal
-from nasbench_evs.tables import Table, write
-from nasbench_evs.tables.table import to_json
+from nasbench_evs.tables import Table, build, write
+from nasbench_evs.tables.format import to_json
 from tests.conftest import make_end_table, make_header, make_table
 
 
@@ -278,9 +278,7 @@ def test_what_a_table_lacks_is_not_predicted():
     header = make_header(curves="best")
     scores = np.random.default_rng(0).random((9, 1))
     ranks = np.arange(9, dtype=np.uint64)
-    from nasbench_evs.tables import Table
-
-    table = Table.build(
+    table = build(
         header,
         choices=np.repeat(header.space.unrank_many(ranks), 3, axis=0),
         seed=np.tile([0, 1, 2], 9),

@@ -9,7 +9,7 @@ import pytest
 
 from nasbench_evs.errors import InvalidQuery, TableFormatError
 from nasbench_evs.metrics import metric
-from nasbench_evs.tables import Table
+from nasbench_evs.tables import Table, build
 from tests.conftest import make_end_table, make_header, make_table, with_protocol
 
 
@@ -132,20 +132,20 @@ def test_machines_are_kept_once_and_only_if_used():
 def test_columns_that_do_not_fit_are_refused(columns, message):
     header = make_header()
     with pytest.raises(TableFormatError, match=message):
-        Table.build(header, choices=header.space.unrank_many([0]), **columns)
+        build(header, choices=header.space.unrank_many([0]), **columns)
 
 
 def test_one_curve_is_not_everybodys():
     header = make_header()
     with pytest.raises(TableFormatError, match=r"shape \(1, 2\), expected \(3, 2\)"):
-        Table.build(header, choices=header.space.unrank_many([0, 1, 2]), valid_curve=[[0.5, 0.6]])
+        build(header, choices=header.space.unrank_many([0, 1, 2]), valid_curve=[[0.5, 0.6]])
 
 
 def test_masked_values_are_missing():
     header = make_header()
     scores = np.ma.masked_array([[0.5, 0.9]], [[False, True]])
     seed = np.ma.masked_array([7], [True])
-    table = Table.build(header, choices=header.space.unrank_many([0]), seed=seed, valid_curve=scores)
+    table = build(header, choices=header.space.unrank_many([0]), seed=seed, valid_curve=scores)
     assert np.isnan(table["valid_curve"][0, 1])
     assert table["seed"][0] == -1
 
@@ -174,4 +174,4 @@ def test_one_training_has_one_record():
 def test_a_table_needs_records():
     header = make_header()
     with pytest.raises(TableFormatError, match="at least one record"):
-        Table.build(header, choices=header.space.unrank_many([]))
+        build(header, choices=header.space.unrank_many([]))
