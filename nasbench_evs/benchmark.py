@@ -592,7 +592,7 @@ class SurrogateBenchmark(Benchmark):
         n = len(choices)
         return Scores(
             value,
-            prediction.knowledge_std,
+            prediction.epistemic_std,
             prediction.noise_std,
             self.metric.name,
             self.metric.direction,

@@ -14,7 +14,7 @@ from nasbench_evs.errors import InvalidQuery, OutputError, SurrogateError, Unkno
 
 @click.group()
 def surrogate() -> None:
-    """Fit surrogates to tables, and judge them."""
+    """Fit surrogates to tables, and evaluate them."""
 
 
 @surrogate.command("fit")
@@ -45,24 +45,24 @@ def fit_command(table: Path, out: Path | None, seed: int, force: bool) -> None:
     print(json.dumps(fitted.card["metrics"], indent=1))
 
 
-@surrogate.command("card")
+@surrogate.command("evaluate")
 @click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--repeats", type=int, default=3, help="How many times folds are drawn.  [default: 3]")
 @click.option("--folds", type=int, default=5, help="Folds over architectures.  [default: 5]")
 @click.option("--seed", type=int, default=0, help="Seed of the folds.  [default: 0]")
-def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) -> None:
+def evaluate_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) -> None:
     """Say how far to trust the surrogates of tables: card.json and card.md beside their models.
 
     Minutes for each table: it is fitted again and again, without what it is then tested on.
 
     \b
     Example:
-      nasbench-evs surrogate card datasets/*/*.h5
+      nasbench-evs surrogate evaluate datasets/*/*.h5
     """
     from nasbench_evs import locations
     from nasbench_evs.surrogate import Surrogate
     from nasbench_evs.surrogate.card import SUMMARY, read_card, summary, write_card
-    from nasbench_evs.surrogate.evaluate import judge
+    from nasbench_evs.surrogate.evaluate import evaluate
     from nasbench_evs.tables import read
 
     for name, value, low in (("--repeats", repeats, 1), ("--folds", folds, 2), ("--seed", seed, 0)):
@@ -81,7 +81,7 @@ def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) 
         def report(what: str, path: Path = path) -> None:
             print(f"{path}: {what}", file=sys.stderr, flush=True)
 
-        splits = judge(table, repeats=repeats, folds=folds, seed=seed, progress=report)
+        splits = evaluate(table, repeats=repeats, folds=folds, seed=seed, progress=report)
         header = table.header
         card = {
             "dataset": header.dataset,
@@ -104,7 +104,7 @@ def fidelity_command(experiment: Path) -> None:
     """Say in the cards whether searchers rank on a surrogate as on recorded trainings.
 
     EXPERIMENT is the folder that nasbench-evs experiment wrote, for searchers on both sources of a dataset. The cards must be
-    there: see surrogate card.
+    there: see surrogate evaluate.
 
     \b
     Example:
@@ -122,10 +122,12 @@ def fidelity_command(experiment: Path) -> None:
         folder = locations.surrogate_of(path)
         card = read_card(folder)
         if card is None:
-            raise UnknownBenchmark(f"the surrogate of {path} has no card yet: run nasbench-evs surrogate card {path}")
+            raise UnknownBenchmark(
+                f"the surrogate of {path} has no card yet: run nasbench-evs surrogate evaluate {path}"
+            )
         if card.get("table_sha256") != read_reference_sha256(path):
             raise SurrogateError(
-                f"the card of the surrogate of {path} is about another table: run nasbench-evs surrogate card {path}"
+                f"the card of the surrogate of {path} is about another table: run nasbench-evs surrogate evaluate {path}"
             )
         figures = {key: value for key, value in found._asdict().items() if key not in ("dataset", "space")}
         cards.append((folder, {**card, "searches": {"experiment": experiment.as_posix(), **figures}}))

@@ -74,8 +74,8 @@ class Extrapolator:
         if not len(choices):
             return Prediction(*(np.empty(0) for _ in Prediction._fields))
         pool = as_pool(np.column_stack(columns))
-        mean, spread = self._ensemble.predict(pool)
-        return Prediction(mean, *self._uncertainty.predict(pool, spread))
+        mean, member_std = self._ensemble.predict(pool)
+        return Prediction(mean, *self._uncertainty.predict(pool, member_std))
 
 
 def seen(table: Table, epochs: int) -> np.ndarray:

@@ -42,7 +42,7 @@ def write_parts(folder: Path, parts: Parts, reference: Mapping[str, Any], *, for
                 "mean": ensemble.mean,
                 "scale": ensemble.scale,
                 "noise_factor": noise.noise_factor,
-                "knowledge_factor": noise.knowledge_factor,
+                "knowledge_factor": noise.epistemic_factor,
                 "model": _write(ensemble.model, scratch / f"{name}.cbm"),
                 "noise": _write(noise.model, scratch / f"{name}.noise.cbm"),
                 "epochs": epochs

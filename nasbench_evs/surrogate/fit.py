@@ -139,8 +139,8 @@ def _fit_epochs(
         if np.ptp(offset[train]) > 0 and not train.all():
             model = fit_catboost(rows[train], offset[train] / scale, {**_EPOCH_SETTINGS, "random_seed": seed})
             predicted[~train] = predict(model, rows[~train]) * scale
-    noise, knowledge = target.uncertainty.predict(features, out.spread)
-    ratio = np.abs((best - out.mean)[record] + offset - predicted) / np.hypot(noise, knowledge)[record]
+    noise, epistemic = target.uncertainty.predict(features, out.epistemic_std)
+    ratio = np.abs((best - out.mean)[record] + offset - predicted) / np.hypot(noise, epistemic)[record]
     factors = []
     for each in range(table.epochs):
         known = ratio[(epoch == each) & ~np.isnan(ratio)]

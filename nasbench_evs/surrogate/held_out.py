@@ -1,4 +1,4 @@
-"""Predictions for architectures that the model did not see: what every judgement of a surrogate starts from."""
+"""Predictions for architectures that the model did not see: what every evaluation of a surrogate starts from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class HeldOut(NamedTuple):
 
     fold: np.ndarray
     mean: np.ndarray
-    spread: np.ndarray
+    epistemic_std: np.ndarray
 
 
 def held_out(
@@ -33,15 +33,15 @@ def held_out(
 ) -> HeldOut:
     """Hold out each of `folds` random parts of the architectures (`groups`); `step` is called after each."""
     fold = split_architectures(groups, folds, seed)
-    mean, spread = np.full((2, len(values)), np.nan)
+    mean, epistemic_std = np.full((2, len(values)), np.nan)
     for i in range(int(fold.max()) + 1):
         train, test = fold != i, fold == i
         if np.ptp(values[train]) > 0:
-            mean[test], spread[test] = Ensemble.fit(features[train], values[train], groups[train], seed).predict(
+            mean[test], epistemic_std[test] = Ensemble.fit(features[train], values[train], groups[train], seed).predict(
                 features[test]
             )
         step()
-    return HeldOut(fold, mean, spread)
+    return HeldOut(fold, mean, epistemic_std)
 
 
 def fold_taus(fold: np.ndarray, predicted: np.ndarray, values: np.ndarray) -> list[float]:
@@ -59,7 +59,7 @@ def fold_taus(fold: np.ndarray, predicted: np.ndarray, values: np.ndarray) -> li
 def fit_uncertainty(features: np.ndarray, values: np.ndarray, out: HeldOut, noise_variance: float) -> Uncertainty:
     """The uncertainty that the errors of held-out predictions show; `noise_variance` as `repeated_variance` gives it."""
     known = ~np.isnan(out.mean)
-    return Uncertainty.fit(features[known], (values - out.mean)[known], out.spread[known], noise_variance)
+    return Uncertainty.fit(features[known], (values - out.mean)[known], out.epistemic_std[known], noise_variance)
 
 
 def split_architectures(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:

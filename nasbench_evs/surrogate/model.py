@@ -1,6 +1,6 @@
 """The CatBoost surrogate of a table: scores of trainings and of any epoch, and training seconds, of every architecture.
 
-Scores come with two kinds of uncertainty, noise and knowledge, which errors on held-out architectures scale (paper 000,
+Scores come with two kinds of uncertainty, noise and epistemic, which errors on held-out architectures scale (paper 000,
 section 3.3, and `uncertainty`). It is fitted in `fit`, and `file` keeps it.
 """
 
@@ -52,15 +52,15 @@ class Surrogate:
     def card(self) -> dict[str, Any]:
         """What the surrogate was fitted to and how far to trust it.
 
-        "metrics" come from fitting; "judged" from `nasbench-evs surrogate card`, "searches" from `surrogate
+        "metrics" come from fitting; "evaluated" from `nasbench-evs surrogate evaluate`, "searches" from `surrogate
         fidelity`, if they were run for this table.
         """
         hidden = ("format", "version", "reference", "targets", "seconds")
         card = {key: value for key, value in self._sidecar.items() if key not in hidden}
-        judged = read_card(self._folder) if self._folder else None
-        if judged is not None and judged.get("table_sha256") == card["table_sha256"]:
-            card["judged"] = judged["splits"]
-            card["searches"] = judged.get("searches")
+        kept = read_card(self._folder) if self._folder else None
+        if kept is not None and kept.get("table_sha256") == card["table_sha256"]:
+            card["evaluated"] = kept["splits"]
+            card["searches"] = kept.get("searches")
         return card
 
     @classmethod

@@ -18,7 +18,7 @@ class Prediction(NamedTuple):
 
     mean: np.ndarray
     noise_std: np.ndarray
-    knowledge_std: np.ndarray
+    epistemic_std: np.ndarray
 
 
 class EpochOffsets(NamedTuple):
@@ -42,13 +42,13 @@ class ScoreTarget(NamedTuple):
     def predict(self, features: Any, pool: Pool, epoch: int | None) -> Prediction:
         """Of features as `Ensemble.predict` takes them; `pool` is `as_pool(features)`."""
         estimate = self.ensemble.predict(pool)
-        noise, knowledge = self.uncertainty.predict(pool, estimate.spread)
+        noise, epistemic = self.uncertainty.predict(pool, estimate.epistemic_std)
         if epoch is None or self.epochs is None:
-            return Prediction(estimate.mean, noise, knowledge)
+            return Prediction(estimate.mean, noise, epistemic)
         model, scale, factors = self.epochs
         rows = [*features, epoch] if isinstance(features, list) else with_epoch(features, epoch)
         factor = factors[epoch - 1]
-        return Prediction(estimate.mean + predict(model, rows) * scale, noise * factor, knowledge * factor)
+        return Prediction(estimate.mean + predict(model, rows) * scale, noise * factor, epistemic * factor)
 
 
 class SecondsTarget(NamedTuple):

@@ -13,7 +13,7 @@ from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, Surrogat
 from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import FFNSpace
 from nasbench_evs.surrogate import Extrapolator, Surrogate
-from nasbench_evs.surrogate.evaluate import judge
+from nasbench_evs.surrogate.evaluate import evaluate
 from nasbench_evs.surrogate.noise import standard_normal
 from nasbench_evs.tables import Table, build, write
 from nasbench_evs.tables.format import to_json
@@ -44,7 +44,7 @@ def test_it_learns_what_decides_the_score(fitted, seqnas_table):
     truth = 0.7 + 0.02 * (choices[:, 3] > 0) + 0.01 * choices[:, -1]
     assert np.corrcoef(prediction.mean, truth)[0, 1] > 0.9
     assert np.median(prediction.noise_std) == pytest.approx(0.004, rel=0.7)
-    assert (prediction.knowledge_std >= 0).all()
+    assert (prediction.epistemic_std >= 0).all()
     assert np.allclose(fitted.predict(choices, "test").mean, prediction.mean - 0.01, atol=0.01)
     seconds = fitted.predict_seconds(choices)
     expected = 4.0 * (1 + choices[:, 3])
@@ -143,7 +143,7 @@ def test_intervals_cover_what_they_say(fitted):
     truth = 0.7 + 0.02 * (choices[:, 3] > 0) + 0.01 * choices[:, -1]
     truth += generator.normal(scale=0.004, size=(len(choices), 2)).max(axis=1)  # the better of two epochs
     prediction = fitted.predict(choices)
-    total = np.hypot(prediction.noise_std, prediction.knowledge_std)
+    total = np.hypot(prediction.noise_std, prediction.epistemic_std)
     assert 0.7 < np.mean(np.abs(truth - prediction.mean) < 1.2816 * total) < 0.9
 
 
@@ -362,8 +362,8 @@ def test_seconds_and_hardware_of_a_table_are_nothing_to_its_surrogate(seqnas_end
         load(tmp_path / "t.h5", source=source)
 
 
-def test_judging_and_extrapolating_scores_at_the_end(seqnas_end_table):
-    card = judge(seqnas_end_table, repeats=1, folds=3)
+def test_evaluating_and_extrapolating_scores_at_the_end(seqnas_end_table):
+    card = evaluate(seqnas_end_table, repeats=1, folds=3)
     assert list(card) == ["valid", "test"]
     for figures in card.values():
         assert figures["records"] == 190
