@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nasbench_evs.cli.output import FORCE, TABLE, with_progress
 from nasbench_evs.errors import InvalidQuery, OutputError, SurrogateError, UnknownBenchmark
+
+if TYPE_CHECKING:
+    from nasbench_evs.tables import Table
 
 
 @click.group()
@@ -45,6 +49,27 @@ def fit_command(table: Path, out: Path | None, seed: int, force: bool) -> None:
     print(json.dumps(fitted.card["metrics"], indent=1))
 
 
+@surrogate.command("out-of-fold")
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+def out_of_fold_command(tables: tuple[Path, ...]) -> None:
+    """Add to the surrogates of tables what models predict of recorded architectures that they did not see.
+
+    surrogate fit writes the same; this is for surrogates without it. Their models and cards stay as they are.
+
+    \b
+    Example:
+      nasbench-evs surrogate out-of-fold datasets/*/*.h5
+    """
+    from nasbench_evs.surrogate.fit import add_out_of_fold
+
+    for path, folder, table in _fitted(tables):
+        with_progress(
+            f"{path}: holding out",
+            lambda report, table=table, folder=folder: add_out_of_fold(folder, table, progress=report),
+        )
+        print(f"written to {folder}", file=sys.stderr)
+
+
 @surrogate.command("evaluate")
 @click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--repeats", type=int, default=3, help="How many times folds are drawn.  [default: 3]")
@@ -59,22 +84,13 @@ def evaluate_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: i
     Example:
       nasbench-evs surrogate evaluate datasets/*/*.h5
     """
-    from nasbench_evs import locations
-    from nasbench_evs.surrogate import Surrogate
     from nasbench_evs.surrogate.card import SUMMARY, read_card, summary, write_card
     from nasbench_evs.surrogate.evaluate import evaluate
-    from nasbench_evs.tables import read
 
     for name, value, low in (("--repeats", repeats, 1), ("--folds", folds, 2), ("--seed", seed, 0)):
         if value < low:
             raise InvalidQuery(f"{name} {value}: expected {low} or more")
-    opened = []
-    for path in tables:
-        table, folder = read(path), locations.surrogate_of(path)
-        if not folder.is_dir():
-            raise UnknownBenchmark(f"no surrogate is fitted for {path}: run nasbench-evs surrogate fit {path}")
-        Surrogate.load(folder).check_belongs_to(table.reference_sha256, path)
-        opened.append((path, folder, table))
+    opened = _fitted(tables)
     print("\n".join(SUMMARY), flush=True)
     for path, folder, table in opened:
 
@@ -96,6 +112,22 @@ def evaluate_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: i
         write_card(folder, card)
         print("\n".join(summary(card)), flush=True)
         print(f"written to {folder}", file=sys.stderr)
+
+
+def _fitted(tables: tuple[Path, ...]) -> list[tuple[Path, Path, Table]]:
+    """Each path with the folder of its surrogate and its table; an error if any has no surrogate, or another table's."""
+    from nasbench_evs import locations
+    from nasbench_evs.surrogate import Surrogate
+    from nasbench_evs.tables import read
+
+    opened = []
+    for path in tables:
+        table, folder = read(path), locations.surrogate_of(path)
+        if not folder.is_dir():
+            raise UnknownBenchmark(f"no surrogate is fitted for {path}: run nasbench-evs surrogate fit {path}")
+        Surrogate.load(folder).check_belongs_to(table.reference_sha256, path)
+        opened.append((path, folder, table))
+    return opened
 
 
 @surrogate.command("fidelity")

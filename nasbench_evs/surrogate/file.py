@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from nasbench_evs import spaces
 from nasbench_evs.errors import NasbenchError, SurrogateError, one_line
@@ -26,6 +29,9 @@ FORMAT_VERSION = 2
 SIDECAR = "surrogate.json"
 CARD = "card.json"
 SECONDS = "seconds"
+OUT_OF_FOLD = "out_of_fold"
+
+_OUT_OF_FOLD_FILE = "out_of_fold.npy"
 
 
 def write_parts(folder: Path, parts: Parts, reference: Mapping[str, Any], *, force: bool) -> None:
@@ -34,6 +40,7 @@ def write_parts(folder: Path, parts: Parts, reference: Mapping[str, Any], *, for
     `reference` is what `read_parts` gives back in the sidecar: predictions by which a reader checks the models.
     """
     sidecar = {**parts.sidecar, "targets": {}, "seconds": None, "reference": reference}
+    sidecar.pop(OUT_OF_FOLD, None)
     with replacing(folder, force=force, marker=SIDECAR) as scratch:
         scratch.mkdir()
         for name, target in parts.targets.items():
@@ -56,12 +63,41 @@ def write_parts(folder: Path, parts: Parts, reference: Mapping[str, Any], *, for
             model, mean, scale, shares = parts.seconds
             written = _write(model, scratch / f"{SECONDS}.cbm")
             sidecar["seconds"] = {"mean": mean, "scale": scale, "shares": shares, "model": written}
-        sidecar["sha256"] = hashlib.sha256(to_json(sidecar).encode()).hexdigest()
-        (scratch / SIDECAR).write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if parts.out_of_fold is not None:
+            np.save(scratch / _OUT_OF_FOLD_FILE, parts.out_of_fold, allow_pickle=False)
+            sidecar[OUT_OF_FOLD] = _entry(scratch / _OUT_OF_FOLD_FILE)
+        _write_sidecar(sidecar, scratch / SIDECAR)
+
+
+def write_out_of_fold(folder: Path, out_of_fold: np.ndarray) -> None:
+    """Write out-of-fold predictions beside the models of a saved surrogate, and say so in its sidecar."""
+    sidecar = _read_sidecar(folder)
+    with replacing(folder / _OUT_OF_FOLD_FILE, force=True) as scratch:
+        np.save(scratch, out_of_fold, allow_pickle=False)
+        sidecar[OUT_OF_FOLD] = _entry(scratch)
+    with replacing(folder / SIDECAR, force=True) as scratch:
+        _write_sidecar(sidecar, scratch)
+
+
+def read_out_of_fold(folder: Path, entry: Mapping[str, str]) -> np.ndarray:
+    """What was written as `entry` of the sidecar; SurrogateError if it is missing or damaged."""
+    content = _read_checked(folder, entry)
+    try:
+        found = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise SurrogateError(f"{folder / entry['file']} is no array: {one_line(error)}") from None
+    if "rank" not in (found.dtype.names or ()):
+        raise SurrogateError(
+            f"{folder / entry['file']} holds {found.dtype}: expected ranks and the scores of each split"
+        )
+    return found
 
 
 def read_parts(folder: Path) -> Parts:
-    """What `write_parts` wrote; SurrogateError if a file is missing, damaged, or not what the sidecar says."""
+    """What `write_parts` wrote, but the out-of-fold predictions, which `read_out_of_fold` reads when they are asked for.
+
+    SurrogateError if a file is missing, damaged, or not what the sidecar says.
+    """
     sidecar = _read_sidecar(folder)
     targets = {}
     for name, entry in sidecar["targets"].items():
@@ -110,14 +146,21 @@ def _read_sidecar(folder: Path) -> dict[str, Any]:
     return sidecar
 
 
+def _write_sidecar(sidecar: dict[str, Any], path: Path) -> None:
+    sidecar["sha256"] = hashlib.sha256(to_json(sidecar).encode()).hexdigest()
+    path.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def _write(model: CatBoost, path: Path) -> dict[str, str]:
     model.save_model(str(path))
+    return _entry(path)
+
+
+def _entry(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def _read_model(folder: Path, entry: Mapping[str, str], loss: str) -> CatBoost:
-    from catboost import CatBoost, CatBoostError
-
+def _read_checked(folder: Path, entry: Mapping[str, str]) -> bytes:
     file = folder / entry["file"]
     try:
         content = file.read_bytes()
@@ -125,6 +168,13 @@ def _read_model(folder: Path, entry: Mapping[str, str], loss: str) -> CatBoost:
         raise SurrogateError(f"cannot open {file}: {error.strerror}; fit the surrogate again") from None
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise SurrogateError(f"{file} is damaged or was replaced: it does not match the hash in {SIDECAR}")
+    return content
+
+
+def _read_model(folder: Path, entry: Mapping[str, str], loss: str) -> CatBoost:
+    from catboost import CatBoost, CatBoostError
+
+    file, content = folder / entry["file"], _read_checked(folder, entry)
     model = CatBoost()
     try:
         model.load_model(blob=content)

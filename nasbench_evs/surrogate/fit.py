@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from nasbench_evs.errors import InvalidQuery, SurrogateError
 from nasbench_evs.surrogate.ensemble import Ensemble, fit_catboost, predict
 from nasbench_evs.surrogate.features import LAYOUT, Features
-from nasbench_evs.surrogate.file import FORMAT_NAME, FORMAT_VERSION
-from nasbench_evs.surrogate.held_out import HeldOut, fit_uncertainty, fold_taus, held_out
+from nasbench_evs.surrogate.file import FORMAT_NAME, FORMAT_VERSION, read_parts, write_out_of_fold
+from nasbench_evs.surrogate.held_out import HeldOut, fit_uncertainty, fold_taus, held_out, out_of_fold
 from nasbench_evs.surrogate.targets import EpochOffsets, Parts, ScoreTarget, SecondsTarget, with_epoch
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, repeated_variance
 from nasbench_evs.tables.table import SPLITS, Table
@@ -47,12 +48,13 @@ def fit(table: Table, *, seed: int, folds: int, progress: Callable[[int, int], N
     with_epochs = header.curves != "best" and table.epochs > 1
     folds = min(folds, architectures)
     step = _Steps(len(names) * (folds + 1 + with_epochs) + 1, progress)
-    targets, metrics = {}, {}
+    targets, metrics, outs = {}, {}, {}
     for name in names:
         known = ~np.isnan(outcomes[name])
         rows = table["rank"][known]
         fitted = _fit_score(features[known], outcomes[name][known], rows, table["distilled"][known], folds, seed, step)
         targets[name], out = fitted
+        outs[name] = out
         metrics[name] = _first_figures(out, outcomes[name][known])
         if with_epochs:
             epochs = _fit_epochs(table.select(np.flatnonzero(known)), name, features[known], out, targets[name], seed)
@@ -77,7 +79,52 @@ def fit(table: Table, *, seed: int, folds: int, progress: Callable[[int, int], N
         "libraries": {"catboost": catboost.__version__, "nasbench-evs": __version__},
         "metrics": metrics,
     }
-    return Parts(sidecar, targets, seconds)
+    ensembles = {name: target.ensemble for name, target in targets.items()}
+    return Parts(
+        sidecar, targets, seconds, _out_of_fold(table, outs, ensembles) if False in sidecar["distilled"] else None
+    )
+
+
+def add_out_of_fold(folder: Path, table: Table, *, progress: Callable[[int, int], None] | None = None) -> None:
+    """Add to the files of a surrogate the out-of-fold predictions that `fit` makes now; its models and card stay as they are.
+
+    SurrogateError if it was fitted to another table, or to trainings with teachers alone.
+    """
+    sidecar, targets = read_parts(folder)[:2]
+    if sidecar["table_sha256"] != table.reference_sha256:
+        raise SurrogateError(
+            f"{folder} was fitted to another table, or to this one before it changed: fit it again with "
+            "nasbench-evs surrogate fit --force"
+        )
+    if False not in sidecar["distilled"]:
+        raise SurrogateError(f"{folder} was fitted to trainings with teachers alone: it has no out-of-fold predictions")
+    folds = {name: sidecar["metrics"][name]["folds"] for name in targets}
+    step = _Steps(sum(folds.values()), progress)
+    features = Features(table.header.space, table.header.shape).many(table["choices"], table["distilled"] == 1)
+    outs = {}
+    for name in targets:
+        values = table.scores(name)
+        known = ~np.isnan(values)
+        outs[name] = held_out(
+            features[known], values[known], table["rank"][known], folds=folds[name], seed=sidecar["seed"], step=step
+        )
+    ensembles = {name: target.ensemble for name, target in targets.items()}
+    write_out_of_fold(folder, _out_of_fold(table, outs, ensembles))
+
+
+def _out_of_fold(table: Table, outs: Mapping[str, HeldOut], ensembles: Mapping[str, Ensemble]) -> np.ndarray:
+    """For every architecture of the table, by rank, what a training without teachers would reach in each split.
+
+    A structured array: "rank", and the name of each split, predicted by an ensemble that saw no record of the architecture.
+    """
+    ranks, first = np.unique(table["rank"], return_index=True)
+    features = Features(table.header.space, table.header.shape).many(table["choices"][first], False)
+    made = np.empty(len(ranks), [("rank", "<u8"), *((name, "<f4") for name in outs)])
+    made["rank"] = ranks
+    for name, out in outs.items():
+        groups = table["rank"][~np.isnan(table.scores(name))]
+        made[name] = out_of_fold(out, groups, ensembles[name], ranks, features)
+    return made
 
 
 def _integer(name: str, value: int, low: int) -> int:

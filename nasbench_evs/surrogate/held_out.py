@@ -14,12 +14,13 @@ from nasbench_evs.surrogate.uncertainty import Uncertainty
 class HeldOut(NamedTuple):
     """Of each record, shape (N,): the fold it was held out in, and what the ensemble fitted to the others predicts.
 
-    NaN where the others' scores were all equal.
+    NaN where the others' scores were all equal: the ensemble of that fold is None.
     """
 
     fold: np.ndarray
     mean: np.ndarray
     epistemic_std: np.ndarray
+    ensembles: list[Ensemble | None]
 
 
 def held_out(
@@ -34,14 +35,34 @@ def held_out(
     """Hold out each of `folds` random parts of the architectures (`groups`); `step` is called after each."""
     fold = split_architectures(groups, folds, seed)
     mean, epistemic_std = np.full((2, len(values)), np.nan)
+    ensembles: list[Ensemble | None] = []
     for i in range(int(fold.max()) + 1):
         train, test = fold != i, fold == i
-        if np.ptp(values[train]) > 0:
-            mean[test], epistemic_std[test] = Ensemble.fit(features[train], values[train], groups[train], seed).predict(
-                features[test]
-            )
+        varied = np.ptp(values[train]) > 0
+        ensemble = Ensemble.fit(features[train], values[train], groups[train], seed) if varied else None
+        if ensemble is not None:
+            mean[test], epistemic_std[test] = ensemble.predict(features[test])
+        ensembles.append(ensemble)
         step()
-    return HeldOut(fold, mean, epistemic_std)
+    return HeldOut(fold, mean, epistemic_std, ensembles)
+
+
+def out_of_fold(
+    out: HeldOut, groups: np.ndarray, ensemble: Ensemble, architectures: np.ndarray, features: np.ndarray
+) -> np.ndarray:
+    """The mean score of each of `architectures` (sorted ranks, (A,)) by an ensemble that saw no record of it: float64 (A,).
+
+    `out` and `groups` are of the records that `ensemble` was fitted to. It predicts the architectures that are not among
+    them; each of the others is predicted by the ensemble of the fold that it was held out in, NaN where that is None.
+    """
+    fold = np.full(len(architectures), -1)
+    fold[np.searchsorted(architectures, groups)] = out.fold
+    mean = np.full(len(architectures), np.nan)
+    for i, each in [(-1, ensemble), *enumerate(out.ensembles)]:
+        rows = fold == i
+        if each is not None and rows.any():
+            mean[rows] = each.predict(features[rows]).mean
+    return mean
 
 
 def fold_taus(fold: np.ndarray, predicted: np.ndarray, values: np.ndarray) -> list[float]:

@@ -19,7 +19,7 @@ from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.card import read_card
 from nasbench_evs.surrogate.ensemble import as_pool, blocks
 from nasbench_evs.surrogate.features import Features
-from nasbench_evs.surrogate.file import SECONDS, read_parts, write_parts
+from nasbench_evs.surrogate.file import OUT_OF_FOLD, SECONDS, read_out_of_fold, read_parts, write_parts
 from nasbench_evs.surrogate.fit import fit
 from nasbench_evs.surrogate.noise import standard_normal
 from nasbench_evs.surrogate.targets import Parts, Prediction, ScoreTarget, SecondsTarget
@@ -34,7 +34,11 @@ class Surrogate:
     """Predicts what a table would record. Make one with `Surrogate.fit(table)` or `Surrogate.load(folder)`."""
 
     def __init__(
-        self, sidecar: Mapping[str, Any], targets: Mapping[str, ScoreTarget], seconds: SecondsTarget | None
+        self,
+        sidecar: Mapping[str, Any],
+        targets: Mapping[str, ScoreTarget],
+        seconds: SecondsTarget | None,
+        out_of_fold: np.ndarray | None = None,
     ) -> None:
         self._sidecar = dict(sidecar)
         self._targets, self._seconds = dict(targets), seconds
@@ -43,6 +47,7 @@ class Surrogate:
         self.metric: Metric = metric_from_dict(sidecar)
         self.shape = spaces.shape_from_dict(sidecar["shape"]) if sidecar["shape"] else None
         self.features = Features(self.space, self.shape)
+        self._out_of_fold = out_of_fold
         self._folder: Path | None = None
 
     def __repr__(self) -> str:
@@ -55,7 +60,7 @@ class Surrogate:
         "metrics" come from fitting; "evaluated" from `nasbench-evs surrogate evaluate`, "searches" from `surrogate
         fidelity`, if they were run for this table.
         """
-        hidden = ("format", "version", "reference", "targets", "seconds")
+        hidden = ("format", "version", "reference", "targets", "seconds", OUT_OF_FOLD)
         card = {key: value for key, value in self._sidecar.items() if key not in hidden}
         kept = read_card(self._folder) if self._folder else None
         if kept is not None and kept.get("table_sha256") == card["table_sha256"]:
@@ -118,6 +123,37 @@ class Surrogate:
             columns = [np.concatenate(part) for part in zip(*parts, strict=True)] if parts else [np.empty(0)] * 4
         return Prediction(*columns[:3]), columns[3]
 
+    def out_of_fold(self, choices: np.ndarray, split: str = "valid") -> np.ndarray:
+        """Predicted means of recorded architectures by models that saw no training of them: float64 (N,).
+
+        By such a prediction a search is judged that was shown the trainings themselves. It is about trainings without
+        teachers; NaN where all that was left to fit to was equal.
+        NotRecorded if the surrogate ships none (nasbench-evs surrogate out-of-fold adds them), for a split that it does not
+        predict, and for an architecture that its table does not hold.
+        """
+        self._target(split, None)
+        held = self._read_out_of_fold()
+        if held is None:
+            raise NotRecorded(
+                f"the surrogate of {self.dataset} ships no out-of-fold predictions: add them with "
+                "nasbench-evs surrogate out-of-fold TABLE"
+            )
+        ranks = self.space.rank_many(choices)
+        rows = np.minimum(np.searchsorted(held["rank"], ranks), len(held) - 1)
+        unknown = np.flatnonzero(held["rank"][rows] != ranks)
+        if len(unknown):
+            raise NotRecorded(
+                f"{self.space.unrank(int(ranks[unknown[0]]))} was in no fold: the table of {self.dataset} that the surrogate was "
+                "fitted to does not hold it; ask for recorded architectures, or use predict"
+            )
+        return held[split][rows].astype(np.float64)
+
+    def _read_out_of_fold(self) -> np.ndarray | None:
+        """Read when it is first asked for."""
+        if self._out_of_fold is None and self._folder is not None and OUT_OF_FOLD in self._sidecar:
+            self._out_of_fold = read_out_of_fold(self._folder, self._sidecar[OUT_OF_FOLD])
+        return self._out_of_fold
+
     def noise(self, choices: np.ndarray, split: str, seed: int, *, distilled: bool = False) -> np.ndarray:
         """Standard normal numbers, shape (N,), that seed `seed` draws for these architectures; the same at every epoch."""
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
@@ -166,7 +202,7 @@ class Surrogate:
         """Write the models and their sidecar as one folder, complete or not at all (OutputError)."""
         choices = self.space.sample_many(_REFERENCES, seed=0, method="uniform")
         reference = {"ranks": self.space.rank_many(choices).tolist(), **self._reference(choices)}
-        parts = Parts(self._sidecar, self._targets, self._seconds)
+        parts = Parts(self._sidecar, self._targets, self._seconds, self._read_out_of_fold())
         write_parts(Path(folder), parts, reference, force=force)
 
     @classmethod

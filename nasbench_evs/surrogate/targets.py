@@ -71,6 +71,7 @@ class Parts(NamedTuple):
     sidecar: dict[str, Any]
     targets: dict[str, ScoreTarget]
     seconds: SecondsTarget | None
+    out_of_fold: np.ndarray | None = None  # of every architecture of the table: "rank", and its means
 
 
 def with_epoch(features: np.ndarray, epoch: int | np.ndarray) -> np.ndarray:
