@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,10 +64,7 @@ def out_of_fold_command(tables: tuple[Path, ...]) -> None:
     from nasbench_evs.surrogate.fit import add_out_of_fold
 
     for path, folder, table in _fitted(tables):
-        with_progress(
-            f"{path}: holding out",
-            lambda report, table=table, folder=folder: add_out_of_fold(folder, table, progress=report),
-        )
+        with_progress(f"{path}: holding out", partial(add_out_of_fold, folder, table))
         print(f"written to {folder}", file=sys.stderr)
 
 

@@ -85,7 +85,7 @@ def fit(table: Table, *, seed: int, folds: int, progress: Callable[[int, int], N
     )
 
 
-def add_out_of_fold(folder: Path, table: Table, *, progress: Callable[[int, int], None] | None = None) -> None:
+def add_out_of_fold(folder: Path, table: Table, progress: Callable[[int, int], None] | None = None) -> None:
     """Add to the files of a surrogate the out-of-fold predictions that `fit` makes now; its models and card stay as they are.
 
     SurrogateError if it was fitted to another table, or to trainings with teachers alone.

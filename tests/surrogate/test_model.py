@@ -114,7 +114,9 @@ def test_save_and_load(fitted, saved):
     for epoch in (1, 2):
         assert np.array_equal(loaded.predict(choices, epoch=epoch).mean, fitted.predict(choices, epoch=epoch).mean)
     models = [f"{split}{kind}.cbm" for split in ("test", "valid") for kind in ("", ".epochs", ".noise")]
-    assert sorted(path.name for path in saved.iterdir()) == sorted(["out_of_fold.npy", "seconds.cbm", "surrogate.json", *models])
+    assert sorted(path.name for path in saved.iterdir()) == sorted(
+        ["out_of_fold.npy", "seconds.cbm", "surrogate.json", *models]
+    )
 
 
 def test_scores_and_seconds_at_an_epoch(fitted, seqnas_table):
@@ -362,6 +364,7 @@ def test_seconds_and_hardware_of_a_table_are_nothing_to_its_surrogate(seqnas_end
         load(tmp_path / "t.h5", source=source)
 
 
+@pytest.mark.slow
 def test_evaluating_and_extrapolating_scores_at_the_end(seqnas_end_table):
     card = evaluate(seqnas_end_table, repeats=1, folds=3)
     assert list(card) == ["valid", "test"]
