@@ -258,9 +258,7 @@ def test_where_only_teachers_were_recorded_the_surrogate_answers(seqnas_table, s
 
 def test_tables_of_best_epochs_know_no_epochs_and_no_seeds():
     header = make_header(curves="best")
-    table = build(
-        header, choices=header.space.unrank_many([0, 0]), valid_curve=[[0.5], [0.7]], sampler=["a", "b"]
-    )
+    table = build(header, choices=header.space.unrank_many([0, 0]), valid_curve=[[0.5], [0.7]], sampler=["a", "b"])
     bench = TableBenchmark(table)
     architecture = bench.space.unrank(0)
     assert bench.query(architecture).trainings == 2
