@@ -9,7 +9,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from nasbench_evs.version import __version__
 
 if TYPE_CHECKING:
     from nasbench_evs import datasets, search, spaces, tables

@@ -19,7 +19,8 @@ from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace
 from nasbench_evs.tables.format import MISSING
 from nasbench_evs.tables.hdf5 import read, read_reference_sha256
-from nasbench_evs.tables.table import SPLITS, Header, Table
+from nasbench_evs.tables.header import Header
+from nasbench_evs.tables.table import SPLITS, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -592,7 +593,7 @@ class SurrogateBenchmark(Benchmark):
         n = len(choices)
         return Scores(
             value,
-            prediction.knowledge_std,
+            prediction.epistemic_std,
             prediction.noise_std,
             self.metric.name,
             self.metric.direction,

@@ -15,7 +15,7 @@ from nasbench_evs.benchmark import Benchmark, Question, Score, Scores, TableBenc
 from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded
 from nasbench_evs.metrics import Metric, own_metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
-from nasbench_evs.tables import Header, Table
+from nasbench_evs.tables import Header, build
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ def from_frame(
             columns["seed"].append(met[row.tobytes()])
             met[row.tobytes()] += 1
     status = np.where(np.isnan(columns["valid_curve"][:, 0]), "failed", "ok")
-    return TableBenchmark(Table.build(header, choices=choices, status=status, distilled=0, **columns))
+    return TableBenchmark(build(header, choices=choices, status=status, distilled=0, **columns))
 
 
 def _indices(column: pd.Series, options: tuple[Any, ...]) -> np.ndarray:

@@ -12,7 +12,7 @@ from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError, Unkno
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import Cost
 from nasbench_evs.surrogate import Surrogate
-from nasbench_evs.tables import Table, merge, write
+from nasbench_evs.tables import Table, build, merge, write
 from tests.conftest import SHAPE, make_header, make_table, with_protocol
 from tests.contracts import BenchmarkContract
 
@@ -258,9 +258,7 @@ def test_where_only_teachers_were_recorded_the_surrogate_answers(seqnas_table, s
 
 def test_tables_of_best_epochs_know_no_epochs_and_no_seeds():
     header = make_header(curves="best")
-    table = Table.build(
-        header, choices=header.space.unrank_many([0, 0]), valid_curve=[[0.5], [0.7]], sampler=["a", "b"]
-    )
+    table = build(header, choices=header.space.unrank_many([0, 0]), valid_curve=[[0.5], [0.7]], sampler=["a", "b"])
     bench = TableBenchmark(table)
     architecture = bench.space.unrank(0)
     assert bench.query(architecture).trainings == 2

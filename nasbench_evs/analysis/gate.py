@@ -9,7 +9,7 @@ import numpy as np
 
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace_ranks
 from nasbench_evs.tables import Table
-from nasbench_evs.tables.noise import DRAWN
+from nasbench_evs.tables.noise import RANDOM_SAMPLERS
 from nasbench_evs.tables.reliability import KS, Reliability, reliability, seed_rows
 
 FIRST = 200  # of a sub-space's frozen order, by which its table is judged
@@ -26,7 +26,7 @@ def gate_section(table: Table, pilot: Mapping[str, Any] | None) -> list[str]:
 
 
 def _reliability(table: Table) -> list[str]:
-    among = np.isin(table["sampler"], DRAWN)
+    among = np.isin(table["sampler"], RANDOM_SAMPLERS)
     whose = "that no search chose"
     for name, subspace in SUBSPACES.items():
         if subspace.space == table.header.space.name and (table["sampler"] == name.encode()).any():

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-import nasbench_evs
+from nasbench_evs import locations
 from nasbench_evs.tables.format import MISSING
 from nasbench_evs.training.protocol import ROUNDING, TRAINER
+from nasbench_evs.version import __version__
 
 # Names and flags of /proc/cpuinfo, the widest first.
 _INSTRUCTION_SETS = {
@@ -50,7 +51,7 @@ def cpu_details() -> dict[str, str]:
 @cache
 def code_commit() -> str:
     """The commit of the package's checkout, "+" behind it if its files differ; the version where there is no checkout."""
-    package = Path(nasbench_evs.__file__).resolve().parent
+    package = locations.PACKAGE.resolve()
 
     def git(*arguments: str) -> str:
         command = ["git", "--no-optional-locks", "-C", str(package), *arguments]
@@ -60,7 +61,7 @@ def code_commit() -> str:
         git("ls-files", "--error-unmatch", "__init__.py")  # an installed copy may lie within somebody else's checkout
         commit, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no", "--", ".")
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return nasbench_evs.__version__
+        return __version__
     return commit + ("+" if changed else "")
 
 
@@ -82,7 +83,7 @@ class Machine:
         import torch
 
         gpu = torch.cuda.get_device_name(torch.device(device)) if torch.device(device).type == "cuda" else ""
-        versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": nasbench_evs.__version__}
+        versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": __version__}
         versions |= {"python": platform.python_version(), "trainer": f"{TRAINER}.{ROUNDING}"}
         return cls(cpu_name(), gpu, 1, json.dumps(versions, sort_keys=True), **cpu_details())
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from nasbench_evs.errors import TrainingError
 from nasbench_evs.metrics import BLOCKS
-from nasbench_evs.tables import Header, Table
+from nasbench_evs.tables import Header, Table, build
 from nasbench_evs.tables.format import COLUMNS, FINAL, MISSING
 from nasbench_evs.training.machine import Machine, code_commit
 
@@ -142,7 +142,7 @@ def table_of(header: Header, trained: Mapping[Job, Record]) -> Table:
         if record.final is not None:
             for name, column in _FINAL.items():
                 columns[column][row] = getattr(record.final, name)
-    return Table.build(
+    return build(
         header,
         choices=choices,
         seed=[job.seed for job in jobs],

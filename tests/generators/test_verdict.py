@@ -5,7 +5,7 @@ import pytest
 
 from nasbench_evs.generators.verdict import evaluate
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
-from nasbench_evs.tables import Table
+from nasbench_evs.tables import build
 from nasbench_evs.tables.reliability import reliability, seed_rows
 from tests.conftest import make_header
 
@@ -26,7 +26,7 @@ def made(signal, noise, *, n=64, failing=(), seed=0, status=()):
     states[list(status)] = "diverged"
     blocks = valid.ravel()[:, None] + rng.normal(0, 0.002, (n * 3, 10))
     bad = states == "diverged"
-    return Table.build(
+    return build(
         HEADER,
         choices=SPACE.unrank_many(np.repeat(np.arange(n), 3).astype(np.uint64)),
         seed=np.tile(np.arange(3), n),

@@ -12,7 +12,7 @@ from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.metrics import metric
 from nasbench_evs.search.objective import Objective
 from nasbench_evs.search.random import RandomSearch
-from nasbench_evs.tables import Header, Table
+from nasbench_evs.tables import Header, build
 from tests.conftest import make_end_table
 from tests.contracts import SearcherContract
 
@@ -28,7 +28,7 @@ def made_table(n=60, seeds=2, seconds=True, metric_name="accuracy", failed=False
     curves = np.sort(rng.random((len(ranks), EPOCHS)), axis=1)
     status = np.where(failed & (np.arange(len(ranks)) % 7 == 0), "failed", "ok")
     curves[status == "failed"] = np.nan
-    return Table.build(
+    return build(
         header,
         choices=space.unrank_many(ranks.astype(np.uint64)),
         seed=np.tile(np.arange(seeds), n),

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-import nasbench_evs
+from nasbench_evs import locations
 from nasbench_evs.errors import TrainingError
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.spaces import shape_to_dict
@@ -15,6 +15,7 @@ from nasbench_evs.tables.format import COLUMNS, HARDWARE
 from nasbench_evs.training import machine
 from nasbench_evs.training.record import Final, Job, Record, record_of, records_of, score_of, table_of
 from nasbench_evs.training.train import Training
+from nasbench_evs.version import __version__
 from tests.conftest import SHAPE, make_end_table, make_header, make_table
 
 MACHINE = {"cpu": "one", "threads": 1, "family": "25", "model": "1", "instruction_set": "avx2"}
@@ -116,7 +117,7 @@ def checkout(tmp_path, monkeypatch):
     package = tmp_path / "checkout" / "nasbench_evs"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    monkeypatch.setattr(nasbench_evs, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(locations, "PACKAGE", package)
     for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
@@ -146,13 +147,13 @@ def test_the_commit_of_a_checkout(checkout):
 
 
 def test_without_a_checkout_the_version_names_the_code(checkout, monkeypatch):
-    assert machine.code_commit() == nasbench_evs.__version__
+    assert machine.code_commit() == __version__
     git(checkout, "init", "-q")  # a checkout around it that does not hold it
     machine.code_commit.cache_clear()
-    assert machine.code_commit() == nasbench_evs.__version__
+    assert machine.code_commit() == __version__
     monkeypatch.setenv("PATH", "")
     machine.code_commit.cache_clear()
-    assert machine.code_commit() == nasbench_evs.__version__
+    assert machine.code_commit() == __version__
 
 
 def test_a_machine_is_more_than_its_name():

@@ -47,7 +47,7 @@ class Predictor(ABC):
         if not len(choices) or not scale:
             return Estimate(np.full(len(choices), mean), np.ones(len(choices)))
         estimate = self._predict(choices)
-        return Estimate(estimate.mean * scale + mean, estimate.spread * scale)
+        return Estimate(estimate.mean * scale + mean, estimate.epistemic_std * scale)
 
     @abstractmethod
     def _fit(self, choices: np.ndarray, scores: np.ndarray) -> None:

@@ -26,9 +26,9 @@ def test_it_learns(name, space):
     found = predictor(name, space, seed=3).fit(choices, scores).predict(unseen)
     assert kendalltau(found.mean, truth).statistic > 0.4
     assert np.abs(found.mean - truth).mean() < truth.std() * 1.5
-    assert found.spread.shape == (200,)
-    assert (found.spread >= 0).all()
-    assert (found.spread.max() > 0) == (not name.startswith("single-"))
+    assert found.epistemic_std.shape == (200,)
+    assert (found.epistemic_std >= 0).all()
+    assert (found.epistemic_std.max() > 0) == (not name.startswith("single-"))
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
@@ -58,7 +58,7 @@ def test_contract(name):
     assert one.mean[0] == pytest.approx(fresh.predict(choices).mean[0], abs=1e-5)
     alike = fresh.fit(choices, np.full(8, 0.5)).predict(choices)
     assert (alike.mean == 0.5).all()
-    assert (alike.spread == 1).all()
+    assert (alike.epistemic_std == 1).all()
 
 
 def test_one_architecture_with_several_scores():

@@ -1,7 +1,7 @@
 """How far to trust a surrogate: the figures of its card, each from predictions for architectures it did not see.
 
 Ranks (Kendall's tau and the others) are over random folds of architectures; ± is the half-width of a 95 % interval, from
-the folds. What a perfect predictor could reach is the noise ceiling, from architectures that were trained several times.
+the folds. What noise leaves to reach is the noise ceiling, from architectures that were trained several times.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from nasbench_evs.surrogate.curves import seen
 from nasbench_evs.surrogate.ensemble import Ensemble
 from nasbench_evs.surrogate.features import Features
 from nasbench_evs.surrogate.held_out import HeldOut, fit_uncertainty, fold_taus, held_out, split_architectures
-from nasbench_evs.surrogate.model import SCORES
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, Uncertainty, repeated_variance
-from nasbench_evs.tables.noise import DRAWN, REPEAT, variances
-from nasbench_evs.tables.table import Table
+from nasbench_evs.tables.noise import RANDOM_SAMPLERS, REPEAT, variances
+from nasbench_evs.tables.table import SPLITS, Table
 
 COVERAGES = (0.5, 0.8, 0.95)
 TOP = 10
 MIN_PAIRS = 10  # architectures trained twice, to say what the ceiling is
-MIN_DRAWN = 50  # architectures, to draw a curve over table size
+MIN_RANDOM = 50  # architectures of a random sample, to draw a curve over table size
 MIN_SEARCHER = 20  # records of a searcher, to be worth a line
 SIZES = (25, 50, 100, 200, 400, 800, 1600, 3200)  # training architectures of the learning curve over table size
 MAX_SEEN = 5  # epochs to extrapolate from, at most
@@ -50,10 +49,10 @@ class Records:
     def __len__(self) -> int:
         return len(self.values)
 
-    def drawn(self) -> Records:
-        """Those of architectures that no searcher chose; all, if they are fewer than MIN_DRAWN."""
-        rows = np.flatnonzero(np.isin(self.samplers, DRAWN))
-        if len(np.unique(self.ranks[rows])) < MIN_DRAWN:
+    def random_sample(self) -> Records:
+        """Those of architectures that no searcher chose; all, if they are fewer than MIN_RANDOM."""
+        rows = np.flatnonzero(np.isin(self.samplers, RANDOM_SAMPLERS))
+        if len(np.unique(self.ranks[rows])) < MIN_RANDOM:
             return self
         part = copy(self)
         for name in ("values", "ranks", "samplers", "rows", "features"):
@@ -61,7 +60,7 @@ class Records:
         return part
 
 
-def judge(
+def evaluate(
     table: Table,
     *,
     repeats: int = 3,
@@ -74,7 +73,7 @@ def judge(
     Splits are repeated with `repeats` seeds from `seed` on. `progress` is called with what is being done.
     """
     card: dict[str, Any] = {}
-    for split in SCORES:
+    for split in SPLITS:
         records = Records(table, split)
         if len(np.unique(records.ranks)) < 2 * folds or np.ptp(records.values) == 0:
             continue
@@ -113,11 +112,11 @@ def rank_figures(records: Records, outs: list[HeldOut]) -> dict[str, Any]:
             truth, mean = records.values[test], out.mean[test]
             if len(np.unique(truth)) < 2 or len(np.unique(mean)) < 2:
                 continue
-            drawn = np.isin(records.samplers[test], DRAWN)
+            random = np.isin(records.samplers[test], RANDOM_SAMPLERS)
             top = np.argsort(-mean, kind="stable")[:TOP]
             for name, value in {
                 "kendall_tau": kendalltau(mean, truth).statistic,
-                "kendall_tau_drawn": kendalltau(mean[drawn], truth[drawn]).statistic if drawn.any() else np.nan,
+                "kendall_tau_drawn": kendalltau(mean[random], truth[random]).statistic if random.any() else np.nan,
                 "sparse_tau": kendalltau(np.round(mean / SPARSE), np.round(truth / SPARSE)).statistic,
                 "spearman": spearmanr(mean, truth).statistic,
                 "r2": 1 - ((truth - mean) ** 2).sum() / ((truth - truth.mean()) ** 2).sum(),
@@ -163,11 +162,11 @@ def calibration(records: Records, outs: list[HeldOut]) -> dict[str, Any]:
             test, train = known & (out.fold == i), known & (out.fold != i)
             if not test.any() or not error[train].any():
                 continue
-            fitted = Uncertainty.fit(records.features[train], error[train], out.spread[train], variance)
-            noise, knowledge = fitted.predict(records.features[test], out.spread[test])
+            fitted = Uncertainty.fit(records.features[train], error[train], out.epistemic_std[train], variance)
+            noise, epistemic = fitted.predict(records.features[test], out.epistemic_std[test])
             errors.append(error[test])
             noises.append(noise)
-            totals.append(np.hypot(noise, knowledge))
+            totals.append(np.hypot(noise, epistemic))
     if not errors:
         return {}
     error = np.concatenate(errors)
@@ -190,23 +189,23 @@ def ceiling(records: Records) -> dict[str, Any] | None:
     """What noise leaves to predict, from architectures that were trained at least twice; None below MIN_PAIRS of them.
 
     `two_trainings` is Kendall's tau between two trainings of the same architectures, averaged over which two;
-    `perfect` is that of the true means against single trainings. If both vary normally, up to any monotone transform,
-    two trainings correlate at s = sin(tau pi / 2), the means with one of them at sqrt(s), so `perfect` is
-    (2 / pi) asin(sqrt(s)). `architecture_share` is the share of a score's variance that is architecture, by analysis of
+    `perfect`, the noise ceiling, is that of the true means against single trainings. If both vary normally, up to any
+    monotone transform, two trainings correlate at s = sin(tau pi / 2), the means with one of them at sqrt(s), so `perfect`
+    is (2 / pi) asin(sqrt(s)). `architecture_share` is the share of a score's variance that is architecture, by analysis of
     variance, which a few failing architectures dominate.
 
     Only architectures that no searcher chose count. Where too few of those were trained twice, all do, and `chosen` is
     true: good architectures are alike, and one searcher may train otherwise than another, so their tau and variance say
     nothing about the rest of the table, and `perfect` and `architecture_share` are None.
     """
-    drawn = np.isin(records.samplers, DRAWN)
-    for rows in (np.flatnonzero(drawn), np.arange(len(records))):
+    random = np.isin(records.samplers, RANDOM_SAMPLERS)
+    for rows in (np.flatnonzero(random), np.arange(len(records))):
         _, owner, counts = np.unique(records.ranks[rows], return_inverse=True, return_counts=True)
         if (counts > 1).sum() >= MIN_PAIRS:
             break
     else:
         return None
-    chosen = bool(len(rows) == len(records) and not drawn.all())
+    chosen = bool(len(rows) == len(records) and not random.all())
     values = [records.values[rows[owner == i]] for i in np.flatnonzero(counts > 1)]
     generator = np.random.default_rng(0)
     shares, taus = [], []
@@ -215,11 +214,11 @@ def ceiling(records: Records) -> dict[str, Any] | None:
         shares.append(_architecture_share(some))
         taus.append(_two_trainings(some, generator, 20 if i == 0 else 2))
     two = np.array(taus)
-    perfect = 2 / np.pi * np.arcsin(np.sqrt(np.sin(np.maximum(two, 0.0) * np.pi / 2)))
+    ceilings = 2 / np.pi * np.arcsin(np.sqrt(np.sin(np.maximum(two, 0.0) * np.pi / 2)))
     return {
         "architectures": len(values),
         "two_trainings": _bootstrapped(two),
-        "perfect": None if chosen else _bootstrapped(perfect),
+        "perfect": None if chosen else _bootstrapped(ceilings),
         "architecture_share": None if chosen else _bootstrapped(np.array(shares)),
         "chosen": chosen,
     }
@@ -253,7 +252,7 @@ def leave_searchers_out(records: Records, seed: int) -> dict[str, Any]:
     from scipy.stats import kendalltau
 
     found = {}
-    for sampler in np.setdiff1d(records.samplers, [*DRAWN, REPEAT]):
+    for sampler in np.setdiff1d(records.samplers, [*RANDOM_SAMPLERS, REPEAT]):
         test = records.samplers == sampler
         train = ~test & ~np.isin(records.ranks, records.ranks[test])
         if test.sum() < MIN_SEARCHER or train.sum() < MIN_SEARCHER or np.ptp(records.values[train]) == 0:
@@ -262,7 +261,7 @@ def leave_searchers_out(records: Records, seed: int) -> dict[str, Any]:
         out = held_out(features, values, ranks, folds=5, seed=seed)
         estimate = Ensemble.fit(features, values, ranks, seed).predict(records.features[test])
         fitted = fit_uncertainty(features, values, out, repeated_variance(values, ranks))
-        total = np.hypot(*fitted.predict(records.features[test], estimate.spread))
+        total = np.hypot(*fitted.predict(records.features[test], estimate.epistemic_std))
         error = records.values[test] - estimate.mean
         found[sampler.decode()] = {
             "records": int(test.sum()),
@@ -282,7 +281,7 @@ def table_sizes(records: Records, folds: int, seed: int) -> list[dict[str, Any]]
     """
     from scipy.stats import kendalltau
 
-    records = records.drawn()
+    records = records.random_sample()
     fold = split_architectures(records.ranks, folds, seed)
     architectures = np.unique(records.ranks)
     most = int(len(architectures) * (1 - 1 / folds))
@@ -291,8 +290,8 @@ def table_sizes(records: Records, folds: int, seed: int) -> list[dict[str, Any]]
         taus = []
         for i in range(folds):
             train, test = fold != i, fold == i
-            drawn = np.random.default_rng([seed, i]).permutation(np.unique(records.ranks[train]))[:size]
-            train &= np.isin(records.ranks, drawn)
+            sample = np.random.default_rng([seed, i]).permutation(np.unique(records.ranks[train]))[:size]
+            train &= np.isin(records.ranks, sample)
             if np.ptp(records.values[train]) == 0:
                 continue
             ensemble = Ensemble.fit(records.features[train], records.values[train], records.ranks[train], seed)

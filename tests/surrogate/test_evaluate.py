@@ -11,15 +11,15 @@ from nasbench_evs.errors import InvalidQuery, SurrogateError
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.surrogate import Extrapolator, Surrogate
 from nasbench_evs.surrogate.card import architectures_needed, page, reached
-from nasbench_evs.surrogate.judge import Records, ceiling, interval, judge
-from nasbench_evs.tables import Table, write
+from nasbench_evs.surrogate.evaluate import Records, ceiling, evaluate, interval
+from nasbench_evs.tables import build, write
 from tests.conftest import make_header
 
 NOISE = 0.006
 
 
 @pytest.fixture(scope="module")
-def judged_table():
+def evaluated_table():
     """150 random architectures, 40 of them with three seeds, 30 that a searcher chose; scores rise over four epochs."""
     space = SeqNASSpace()
     generator = np.random.default_rng(0)
@@ -32,7 +32,7 @@ def judged_table():
     seed = np.concatenate([np.zeros(150), np.tile([1, 2], 40), np.zeros(30)]).astype(int)
     final = truth[rows] + generator.normal(0, NOISE, len(rows))
     curves = final[:, None] - np.array([0.1, 0.04, 0.01, 0]) + generator.normal(0, 0.001, (len(rows), 4))
-    return Table.build(
+    return build(
         make_header(space, protocol={"epochs": 4}),
         choices=choices[rows],
         seed=seed,
@@ -48,8 +48,8 @@ def judged_table():
 
 
 @pytest.fixture(scope="module")
-def card(judged_table):
-    return judge(judged_table, repeats=1, folds=3)
+def card(evaluated_table):
+    return evaluate(evaluated_table, repeats=1, folds=3)
 
 
 def test_the_figures_of_a_table_whose_truth_is_known(card):
@@ -71,7 +71,7 @@ def test_the_figures_of_a_table_whose_truth_is_known(card):
     assert figures["sizes"][-1]["kendall_tau"]["mean"] > figures["sizes"][0]["kendall_tau"]["mean"]
 
 
-def test_the_ceiling_is_what_a_perfect_predictor_reaches(card, judged_table):
+def test_the_ceiling_is_what_the_true_means_reach(card, evaluated_table):
     """Simulated: tau between true means and single trainings of very many such architectures."""
     from scipy.stats import kendalltau
 
@@ -87,12 +87,12 @@ def test_the_ceiling_is_what_a_perfect_predictor_reaches(card, judged_table):
     assert 0.5 < reached(card["valid"]) < 1.2
 
 
-def test_a_ceiling_from_chosen_architectures_says_so(judged_table):
-    chosen = ceiling_of(judged_table, sampler=b"seqnas")
+def test_a_ceiling_from_chosen_architectures_says_so(evaluated_table):
+    chosen = ceiling_of(evaluated_table, sampler=b"seqnas")
     assert chosen["chosen"]
     assert chosen["perfect"] is None
     assert chosen["two_trainings"]["value"] > 0
-    assert ceiling_of(judged_table.select(np.flatnonzero(judged_table["seed"] == 0))) is None
+    assert ceiling_of(evaluated_table.select(np.flatnonzero(evaluated_table["seed"] == 0))) is None
 
 
 def ceiling_of(table, sampler=None):
@@ -102,7 +102,7 @@ def ceiling_of(table, sampler=None):
     return ceiling(records)
 
 
-def test_a_searcher_left_out(card, judged_table):
+def test_a_searcher_left_out(card, evaluated_table):
     found = card["valid"]["searchers"]
     assert list(found) == ["bananas"]
     assert found["bananas"]["records"] == 30
@@ -135,12 +135,12 @@ def test_intervals_do_not_shrink_with_repeats():
     assert interval([]) == {"mean": None, "plus_minus": None}
 
 
-def test_the_extrapolator(judged_table):
-    extrapolator = Extrapolator.fit(judged_table, 2)
-    choices = judged_table["choices"]
-    curves = {name: judged_table[name][:, :2] for name in ("train_loss", "valid_loss_curve", "valid_curve")}
+def test_the_extrapolator(evaluated_table):
+    extrapolator = Extrapolator.fit(evaluated_table, 2)
+    choices = evaluated_table["choices"]
+    curves = {name: evaluated_table[name][:, :2] for name in ("train_loss", "valid_loss_curve", "valid_curve")}
     prediction = extrapolator.predict(choices, curves)
-    error = prediction.mean - judged_table["valid_curve"][:, -1]
+    error = prediction.mean - evaluated_table["valid_curve"][:, -1]
     assert np.median(np.abs(error)) < 0.003
     assert (prediction.noise_std > 0).all()
     assert len(extrapolator.predict(choices[:0], {name: v[:0] for name, v in curves.items()}).mean) == 0
@@ -150,17 +150,17 @@ def test_the_extrapolator(judged_table):
         extrapolator.predict(choices, {})
     for epochs in (0, 4, True, 1.5):
         with pytest.raises(InvalidQuery, match="expected 1 to 3"):
-            Extrapolator.fit(judged_table, epochs)
+            Extrapolator.fit(evaluated_table, epochs)
     with pytest.raises(InvalidQuery, match="unknown split"):
-        Extrapolator.fit(judged_table, 1, split="train")
+        Extrapolator.fit(evaluated_table, 1, split="train")
     with pytest.raises(SurrogateError, match="0 trainings with 1 recorded epochs and test scores"):
-        Extrapolator.fit(judged_table, 1, split="test")
+        Extrapolator.fit(evaluated_table, 1, split="test")
 
 
 @pytest.fixture(scope="module")
-def fitted_file(judged_table, tmp_path_factory):
-    path = tmp_path_factory.mktemp("judged") / "mine.h5"
-    write(judged_table, path)
+def fitted_file(evaluated_table, tmp_path_factory):
+    path = tmp_path_factory.mktemp("evaluated") / "mine.h5"
+    write(evaluated_table, path)
     assert run(["surrogate", "fit", str(path)]) == 0
     return path
 
@@ -173,8 +173,8 @@ def run(arguments):
     return 0
 
 
-def test_the_card_command(fitted_file, judged_table, capsys):
-    assert run(["surrogate", "card", str(fitted_file), "--repeats", "1", "--folds", "2"]) == 0
+def test_the_evaluate_command(fitted_file, evaluated_table, capsys):
+    assert run(["surrogate", "evaluate", str(fitted_file), "--repeats", "1", "--folds", "2"]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[0].startswith("| surrogate | split | tau |")
     assert out.splitlines()[2].startswith("| made/mine | valid | 0.")
@@ -183,30 +183,30 @@ def test_the_card_command(fitted_file, judged_table, capsys):
     assert (folder / "card.md").read_text() == page(written)
     assert "The surrogate reaches" in page(written)
     bench = load(fitted_file)
-    assert bench.surrogate.card["judged"] == written["splits"]
+    assert bench.surrogate.card["evaluated"] == written["splits"]
     # The card of another table is not this one's.
     (folder / "card.json").write_text(json.dumps({**written, "table_sha256": "0"}))
-    assert "judged" not in bench.surrogate.card
+    assert "evaluated" not in bench.surrogate.card
     (folder / "card.json").write_text("{")
     with pytest.raises(SurrogateError, match=r"card.json is damaged: make it again"):
         _ = bench.surrogate.card
     (folder / "card.json").unlink()
-    assert "judged" not in load(fitted_file).surrogate.card
+    assert "evaluated" not in load(fitted_file).surrogate.card
 
 
-def test_cards_of_what_is_not_fitted(judged_table, fitted_file, tmp_path):
+def test_cards_of_what_is_not_fitted(evaluated_table, fitted_file, tmp_path):
     other = tmp_path / "other.h5"
-    write(judged_table, other)
-    assert "no surrogate is fitted" in str(run(["surrogate", "card", str(other)]))
-    assert "--folds 1: expected 2 or more" in str(run(["surrogate", "card", str(fitted_file), "--folds", "1"]))
-    write(judged_table.select(np.arange(100)), fitted_file, force=True)
-    assert "was fitted to another table" in str(run(["surrogate", "card", str(fitted_file)]))
+    write(evaluated_table, other)
+    assert "no surrogate is fitted" in str(run(["surrogate", "evaluate", str(other)]))
+    assert "--folds 1: expected 2 or more" in str(run(["surrogate", "evaluate", str(fitted_file), "--folds", "1"]))
+    write(evaluated_table.select(np.arange(100)), fitted_file, force=True)
+    assert "was fitted to another table" in str(run(["surrogate", "evaluate", str(fitted_file)]))
 
 
-def test_queries_at_an_epoch_from_the_surrogate(judged_table):
+def test_queries_at_an_epoch_from_the_surrogate(evaluated_table):
     from nasbench_evs.benchmark import SurrogateBenchmark
 
-    bench = SurrogateBenchmark(Surrogate.fit(judged_table, folds=2))
+    bench = SurrogateBenchmark(Surrogate.fit(evaluated_table, folds=2))
     architecture = bench.space.sample(seed=77)
     early, late = bench.query(architecture, epoch=1), bench.query(architecture, epoch=4)
     assert early.value < late.value - 0.05
