@@ -16,7 +16,8 @@ from pathlib import Path
 
 import nasbench_evs as nb
 from nasbench_evs import search
-from nasbench_evs.analysis.experiment import Contender, Experiment, Ground, run_experiment
+from nasbench_evs.analysis.config import Contender, Experiment, Ground
+from nasbench_evs.analysis.experiment import run_experiment
 
 SEARCHERS = (
     "random",

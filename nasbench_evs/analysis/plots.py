@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.analysis.statistics import Regrets, cliques
+from nasbench_evs.analysis.regrets import Regrets
+from nasbench_evs.analysis.statistics import cliques
 from nasbench_evs.files import replacing
 
 # Okabe and Ito's colours, with dashes and markers of their own: each line is known by any one of the three.

@@ -13,18 +13,10 @@ from typing import get_type_hints
 import numpy as np
 
 from nasbench_evs.analysis import plots
-from nasbench_evs.analysis.experiment import Experiment, Run, tidy
-from nasbench_evs.analysis.statistics import (
-    SIGNIFICANT,
-    Fidelity,
-    Regrets,
-    friedman,
-    mean,
-    mean_ranks,
-    pairwise,
-    search_fidelity,
-    wins,
-)
+from nasbench_evs.analysis.config import Experiment
+from nasbench_evs.analysis.regrets import Fidelity, Regrets, search_fidelity, wins
+from nasbench_evs.analysis.runs import Run, tidy
+from nasbench_evs.analysis.statistics import SIGNIFICANT, friedman, mean, mean_ranks, pairwise
 from nasbench_evs.errors import InvalidQuery, OutputError, one_line
 from nasbench_evs.files import replacing
 from nasbench_evs.surrogate.card import tau_interval

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from nasbench_evs import locations
 from nasbench_evs.analysis import experiment as module
-from nasbench_evs.analysis.experiment import read_experiment, read_runs, run_experiment, tidy
+from nasbench_evs.analysis.config import read_experiment
+from nasbench_evs.analysis.experiment import run_experiment
+from nasbench_evs.analysis.regrets import Regrets
 from nasbench_evs.analysis.report import read_fidelity, write_fidelity, write_report
-from nasbench_evs.analysis.statistics import Regrets, cliques, holm, mean, mean_ranks, pairwise, rank_agreement
+from nasbench_evs.analysis.runs import read_runs, tidy
+from nasbench_evs.analysis.statistics import cliques, holm, mean, mean_ranks, pairwise, rank_agreement
 from nasbench_evs.benchmark import find_table
 from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError
