@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nasbench_evs.benchmark import Benchmark
 
 
-class Contender(NamedTuple):
+class SearcherConfig(NamedTuple):
     """A searcher of an experiment: `label` names it in results."""
 
     label: str
@@ -26,7 +26,7 @@ class Contender(NamedTuple):
     parameters: dict[str, Any]
 
 
-class Ground(NamedTuple):
+class BenchmarkConfig(NamedTuple):
     """A benchmark of an experiment. `limits`: the constraint; `budget`: evaluations of each search."""
 
     label: str
@@ -45,8 +45,8 @@ class Experiment:
     """What an experiment file says (see `read_experiment`)."""
 
     title: str
-    searchers: list[Contender]
-    benchmarks: list[Ground]
+    searchers: list[SearcherConfig]
+    benchmarks: list[BenchmarkConfig]
     seeds: int
     workers: int = 1  # simulated ones
     question: str = ""
@@ -86,16 +86,16 @@ def read_experiment(path: Path) -> Experiment:
 
 
 _KEYS = ("title", "question", "against", "seeds", "budget", "workers", "noise", "searchers", "searcher", "benchmark")
-_GROUND_KEYS = ("name", "space", "source", "label", "budget", *COSTS)
+_BENCHMARK_KEYS = ("name", "space", "source", "label", "budget", *COSTS)
 
 
 def _parse(values: dict[str, Any], stem: str) -> Experiment:
     _known(values, _KEYS, "the experiment")
-    searchers = [Contender(str(name), _text(name, "a searcher"), {}) for name in _list(values, "searchers")]
+    searchers = [SearcherConfig(str(name), _text(name, "a searcher"), {}) for name in _list(values, "searchers")]
     for entry in _list(values, "searcher"):
         rest = dict(entry) if isinstance(entry, dict) else {}
         name = _text(rest.pop("name", None), "a [[searcher]]'s name")
-        searchers.append(Contender(str(rest.pop("label", name)), name, rest))
+        searchers.append(SearcherConfig(str(rest.pop("label", name)), name, rest))
     for each in searchers:
         if each.name not in SEARCHERS:
             raise InvalidQuery(f"searcher {each.name!r}: expected one of {', '.join(SEARCHERS)}")
@@ -103,14 +103,14 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
     for entry in _list(values, "benchmark"):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise InvalidQuery(f"benchmark {entry!r}: expected a table with a name")
-        _known(entry, _GROUND_KEYS, f"benchmark {entry['name']}")
+        _known(entry, _BENCHMARK_KEYS, f"benchmark {entry['name']}")
         source = _text(entry.get("source", "auto"), f"benchmark {entry['name']}: source")
         space = None if "space" not in entry else _text(entry["space"], f"benchmark {entry['name']}: space")
         limits = {cost: number(f"benchmark {entry['name']}: {cost}", entry[cost], 0) for cost in COSTS if cost in entry}
         priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
         label = " ".join([entry["name"], *([space] if space not in (None, "seqnas") else []), source, *priced])
         budget = _whole(entry if "budget" in entry else values, "budget", 150)
-        benchmarks.append(Ground(str(entry.get("label", label)), entry["name"], space, source, limits, budget))
+        benchmarks.append(BenchmarkConfig(str(entry.get("label", label)), entry["name"], space, source, limits, budget))
     for kind, labels in (("searcher", [s.label for s in searchers]), ("benchmark", [b.label for b in benchmarks])):
         if not labels:
             raise InvalidQuery(f"no {kind} is named: expected at least one [[{kind}]]")
@@ -129,7 +129,7 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
     )
 
 
-def _against(name: Any, searchers: list[Contender]) -> str:
+def _against(name: Any, searchers: list[SearcherConfig]) -> str:
     """The hyper-parameter of that name, which at least two searchers must have as a number and no other."""
     found = [each.parameters[name] for each in searchers if set(each.parameters) == {name}] if name else []
     if name and (len(found) < 2 or not all(isinstance(value, int | float) for value in found)):

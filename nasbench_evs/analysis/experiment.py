@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbench_evs.analysis.config import Contender, Experiment, Ground
+from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherConfig
 from nasbench_evs.analysis.runs import JOURNAL, Run, open_journal, read_done, run_key, write_run
 from nasbench_evs.errors import NasbenchError, NotRecorded
 from nasbench_evs.search import Result
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 MOST_WORKERS = 64
 
 
-def search_once(ground: Ground, contender: Contender, seed: int, workers: int = 1, noise: bool = True) -> Run:
+def search_once(
+    benchmark: BenchmarkConfig, searcher: SearcherConfig, seed: int, workers: int = 1, noise: bool = True
+) -> Run:
     """Run one search and look up what its incumbents are worth."""
-    bench = ground.load()
+    bench = benchmark.load()
     result = run_with(
-        contender.name, bench, budget=ground.budget, seed=seed, workers=workers, constraint=ground.limits, noise=noise,
-        parameters=contender.parameters,
+        searcher.name, bench, budget=benchmark.budget, seed=seed, workers=workers, constraint=benchmark.limits, noise=noise,
+        parameters=searcher.parameters,
     )  # fmt: skip
     incumbents = result.incumbents
     truth = {
@@ -43,8 +45,8 @@ def search_once(ground: Ground, contender: Contender, seed: int, workers: int = 
         truth[split] = np.where(incumbents >= 0, values, np.nan)
     ends = {split: _scores(bench, bench.space.stack(result.recommended), split) for split in ("valid", "test")}
     return Run(
-        ground.label,
-        contender.label,
+        benchmark.label,
+        searcher.label,
         seed,
         round(result.own_seconds, 4),
         [round(trial.spent, 4) for trial in result.trials],
@@ -77,7 +79,7 @@ def _scores(bench: Benchmark, choices: np.ndarray, split: str) -> np.ndarray:
         return np.full(len(choices), np.nan)
 
 
-def best_known(ground: Ground, runs: list[Run], split: str) -> float:
+def best_known(ground: BenchmarkConfig, runs: list[Run], split: str) -> float:
     """The best score on that split of what was recorded within the constraint, and of every run's incumbents and answer."""
     bench = ground.load()
     sign = bench.metric.sign
@@ -102,13 +104,13 @@ def run_experiment(
     Seeds come first: a stopped experiment has compared everything, with fewer seeds. A run that cannot be made (a searcher that
     needs a constraint, a benchmark without epochs) is an error before anything runs.
     """
-    for ground in experiment.benchmarks:
-        _check(ground, experiment)
+    for benchmark in experiment.benchmarks:
+        _check(benchmark, experiment)
     todo = [
-        (ground, contender, seed)
+        (benchmark, searcher, seed)
         for seed in range(experiment.seeds)
-        for ground in experiment.benchmarks
-        for contender in experiment.searchers
+        for benchmark in experiment.benchmarks
+        for searcher in experiment.searchers
     ]
     with open_journal(folder / JOURNAL) as journal:
         done = read_done(journal, experiment)
@@ -130,7 +132,7 @@ def run_experiment(
     return [kept[key] for key in (run_key(*each, experiment) for each in todo) if key in kept]
 
 
-def _check(ground: Ground, experiment: Experiment) -> None:
+def _check(ground: BenchmarkConfig, experiment: Experiment) -> None:
     """Make each searcher: that shows whether its hyper-parameters, the constraint and the benchmark go together."""
     objective = Objective(ground.load(), constraint=ground.limits)
     for each in experiment.searchers:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbench_evs.analysis.config import Experiment, Ground
+from nasbench_evs.analysis.config import BenchmarkConfig, Experiment
 from nasbench_evs.analysis.experiment import best_known
 from nasbench_evs.analysis.runs import Run
 from nasbench_evs.analysis.statistics import SIGNIFICANT, pairwise, rank_agreement
@@ -39,13 +39,13 @@ class Regrets:
         self.runs = {key: cells[key] for key in sorted(cells) if key[2] in self.seeds}
         self.split: dict[str, str] = {}
         self.best: dict[str, float] = {}
-        for ground in experiment.benchmarks:
-            own = [each for each in self.runs.values() if each.benchmark == ground.label]
+        for config in experiment.benchmarks:
+            own = [each for each in self.runs.values() if each.benchmark == config.label]
             has_test = any(not math.isnan(value) for each in own for value in each.test[-1:])
-            self.split[ground.label] = split = "test" if has_test else "valid"
-            self.best[ground.label] = round(best_known(ground, own, split), 6) if own else math.nan
+            self.split[config.label] = split = "test" if has_test else "valid"
+            self.best[config.label] = round(best_known(config, own, split), 6) if own else math.nan
 
-    def ground(self, benchmark: str) -> Ground:
+    def config(self, benchmark: str) -> BenchmarkConfig:
         return self.experiment.benchmarks[self.benchmarks.index(benchmark)]
 
     def final(self, benchmark: str, searcher: str) -> np.ndarray:
@@ -59,7 +59,7 @@ class Regrets:
 
     def recommended(self, benchmark: str, searcher: str) -> np.ndarray:
         """The regret of the best (by validation) of the up to three architectures each run recommends, (seeds,)."""
-        sign = self.ground(benchmark).load().metric.sign
+        sign = self.config(benchmark).load().metric.sign
         found = []
         for seed in self.seeds:
             run = self.runs[benchmark, searcher, seed]
@@ -81,7 +81,7 @@ class Regrets:
         return np.array(rows)
 
     def _regret(self, benchmark: str, searcher: str, seed: int) -> np.ndarray:
-        sign = self.ground(benchmark).load().metric.sign
+        sign = self.config(benchmark).load().metric.sign
         values = np.array(getattr(self.runs[benchmark, searcher, seed], self.split[benchmark]), float)
         if not len(values):
             return np.array([math.nan])
@@ -122,15 +122,15 @@ def search_fidelity(regrets: Regrets) -> list[Fidelity]:
 
     Empty for searchers of which none can be ranked before another.
     """
-    sources: dict[Path, dict[str, Ground]] = {}
-    for ground in regrets.experiment.benchmarks:
-        if not ground.limits and ground.space not in SUBSPACES:
-            sources.setdefault(find_table(ground.name, ground.space), {})[ground.source] = ground
+    sources: dict[Path, dict[str, BenchmarkConfig]] = {}
+    for config in regrets.experiment.benchmarks:
+        if not config.limits and config.space not in SUBSPACES:
+            sources.setdefault(find_table(config.name, config.space), {})[config.source] = config
     found = []
-    for grounds in sources.values():
-        if not {"surrogate", "table"} <= set(grounds):
+    for configs in sources.values():
+        if not {"surrogate", "table"} <= set(configs):
             continue
-        pair = regrets.finals(grounds["surrogate"].label), regrets.finals(grounds["table"].label)
+        pair = regrets.finals(configs["surrogate"].label), regrets.finals(configs["table"].label)
         tau, low, high = rank_agreement(*pair)
         if math.isnan(tau):
             continue
@@ -138,9 +138,9 @@ def search_fidelity(regrets: Regrets) -> list[Fidelity]:
         both = [two for two in tests[0] if tests[0][two] < SIGNIFICANT and tests[1][two] < SIGNIFICANT]
         signs = [[np.sign(each[a].mean() - each[b].mean()) for a, b in both] for each in pair]
         agree = sum(x == y for x, y in zip(*signs, strict=True))
-        ground = grounds["surrogate"]
+        config = configs["surrogate"]
         searchers, seeds = pair[0].shape
-        found.append(Fidelity(ground.name, ground.space or "", searchers, seeds, tau, low, high, agree, len(both)))
+        found.append(Fidelity(config.name, config.space or "", searchers, seeds, tau, low, high, agree, len(both)))
     return found
 
 

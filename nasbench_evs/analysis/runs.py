@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.analysis.config import Contender, Experiment, Ground
+from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherConfig
 from nasbench_evs.errors import OutputError
 
 if TYPE_CHECKING:
@@ -43,14 +43,15 @@ class Run(NamedTuple):
     recommended_test: list[float]
 
 
-def run_key(ground: Ground, contender: Contender, seed: int, experiment: Experiment) -> str:
+def run_key(benchmark: BenchmarkConfig, searcher: SearcherConfig, seed: int, experiment: Experiment) -> str:
     """What decides a run. The content of tables and surrogates is not part of it: use a new folder for new ones."""
     means = [] if experiment.noise else ["means"]
-    return json.dumps([ground, contender, seed, experiment.workers, *means], sort_keys=True)
+    return json.dumps([benchmark, searcher, seed, experiment.workers, *means], sort_keys=True)
 
 
 @contextlib.contextmanager
 def open_journal(path: Path) -> Iterator[sqlite3.Connection]:
+    """The journal at that path, made if there is none; OutputError where it cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -62,16 +63,18 @@ def open_journal(path: Path) -> Iterator[sqlite3.Connection]:
         raise OutputError(f"the journal {path} cannot be used: {error}; choose another --out") from None
 
 
-def write_run(journal: sqlite3.Connection, key: str, each: Run) -> None:
-    journal.execute("INSERT OR REPLACE INTO runs VALUES (?, ?)", (key, json.dumps(each)))
+def write_run(journal: sqlite3.Connection, key: str, run: Run) -> None:
+    """Keep a run for good, under its `run_key`."""
+    journal.execute("INSERT OR REPLACE INTO runs VALUES (?, ?)", (key, json.dumps(run)))
     journal.commit()
 
 
 def read_done(journal: sqlite3.Connection, experiment: Experiment) -> dict[str, Run]:
+    """The experiment's runs that have ended, by `run_key`; OutputError for runs of another version."""
     wanted = {
-        run_key(ground, contender, seed, experiment)
-        for ground in experiment.benchmarks
-        for contender in experiment.searchers
+        run_key(benchmark, searcher, seed, experiment)
+        for benchmark in experiment.benchmarks
+        for searcher in experiment.searchers
         for seed in range(experiment.seeds)
     }
     rows = journal.execute("SELECT key, run FROM runs")

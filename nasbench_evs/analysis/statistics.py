@@ -14,24 +14,27 @@ _RESAMPLED = 1000  # times, for an interval
 
 
 class Mean(NamedTuple):
-    """A mean over seeds and half the width of its 95 % interval (Student's t; NaN for one seed)."""
+    """A mean over seeds and half the width of its 95 % interval (see `ci_half_width`)."""
 
     value: float
-    margin: float
+    ci_half_width: float
 
 
 def mean(values: Sequence[float] | np.ndarray) -> Mean:
-    """Mean and margin of what is not NaN."""
-    from scipy import stats
-
+    """Mean and interval of what is not NaN."""
     known = np.array(values, float)
     known = known[~np.isnan(known)]
-    if not len(known):
-        return Mean(math.nan, math.nan)
-    if len(known) == 1:
-        return Mean(float(known[0]), math.nan)
-    margin = stats.t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / math.sqrt(len(known))
-    return Mean(float(known.mean()), float(margin))
+    return Mean(float(known.mean()) if len(known) else math.nan, float(ci_half_width(known)))
+
+
+def ci_half_width(values: np.ndarray) -> np.ndarray:
+    """Half the width of the 95 % interval (Student's t) of the means over the first axis; NaN for fewer than two values."""
+    from scipy import stats
+
+    count = len(values)
+    if count < 2:
+        return np.full(values.shape[1:], math.nan)
+    return np.asarray(stats.t.ppf(0.975, count - 1) * values.std(axis=0, ddof=1) / math.sqrt(count))
 
 
 def rank_agreement(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
