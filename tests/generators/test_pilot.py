@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nasbench_evs.analysis.gate import pilot_section
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.candidates import candidate
-from nasbench_evs.generators.pilot import ARCHITECTURES, judge, lines, pilot
+from nasbench_evs.generators.pilot import ARCHITECTURES, judge, pilot
 from nasbench_evs.generators.recipe import Plan, Recipe
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
 from nasbench_evs.tables import Table, merge, read
@@ -134,9 +135,9 @@ def test_a_pilot_is_resumed_and_its_trainings_are_records(recipe, tmp_path, home
         "boosting with the last events",
         "gru",
     }
-    text = "\n".join(lines(found))
-    assert f"verdict {found['verdict']}" in text
-    assert "boosting with the last events: valid" in text
+    text = "\n".join(pilot_section(found))
+    assert f"Verdict: **{found['verdict']}**" in text
+    assert "| boosting with the last events | " in text
     again = []
     assert pilot(recipe, tmp_path / "out", stage=again.append) == found  # nothing is trained twice
     assert len(again) == 2
