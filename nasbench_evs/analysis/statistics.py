@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -68,6 +69,7 @@ def friedman(table: np.ndarray) -> float:
 
 def holm(p: np.ndarray) -> np.ndarray:
     """P-values adjusted for their number by Holm's step-down method."""
+    # scipy has no Holm (false_discovery_control bounds another error), and statsmodels is large for these five lines.
     order = np.argsort(p)
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty_like(p)
@@ -105,6 +107,7 @@ def effect_size(a: np.ndarray, b: np.ndarray) -> float:
     return mean / spread
 
 
+@cache
 def detectable_effect(pairs: int, *, tests: int = 1, power: float = 0.8) -> float:
     """The smallest true `effect_size` that Wilcoxon's test over so many pairs finds with that power.
 

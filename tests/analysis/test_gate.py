@@ -37,7 +37,9 @@ def test_the_terminal_says_of_a_pilot_what_the_card_says():
         row = next(line for line in lines if line.startswith(f"| {shown} |"))
         assert f"{part['R_2']:.2f} ({low:.2f} to {high:.2f})" in row
     cost, longer = pilot["cost"], pilot["twice the steps"]
-    assert f"the {cost['trainings of the plan']:,} trainings of the plan {cost['core hours of the plan']:.1f} core" in text
+    assert (
+        f"the {cost['trainings of the plan']:,} trainings of the plan {cost['core hours of the plan']:.1f} core" in text
+    )
     assert f"{longer['median gain, test']:+.4f} on test" in text
     undecided = "\n".join(pilot_section({**pilot, "verdict": "fail", "k": None}))
     assert "Verdict: **fail**; in the best quarter the 10 % quantile of R_4 is" in undecided
