@@ -162,7 +162,7 @@ def page(results: Sequence[Result], command: str) -> str:
         "Kendall's tau between predicted and recorded validation scores of architectures that the predictor did not see, "
         "against the number it was fitted to; mean ± standard error over seeds. The best mean of a column is bold, and so "
         "is what differs from it by less than twice the standard error of the paired difference. A record is one noisy "
-        "training: what a perfect predictor would reach is in the surrogate's card.",
+        "training: its noise ceiling, tau of the best possible predictor, is in the surrogate's card.",
         "",
         f"    {command}",
     ]

@@ -94,9 +94,9 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
     Example:
       nasbench-evs pilot generators/tafeng-churn.toml --out runs/tafeng-churn --workers 2
     """
+    from nasbench_evs.analysis.gate import pilot_section
     from nasbench_evs.generators.candidates import candidate
     from nasbench_evs.generators.pilot import pilot
-    from nasbench_evs.generators.verdict import lines
     from nasbench_evs.training.recipe import Recipe
 
     read = Recipe.read(recipe)
@@ -115,7 +115,7 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
             stage=lambda what: print(f"{what} ...", file=sys.stderr, flush=True),
             report=screen.show,
         )
-    print(json.dumps(figures, indent=1) if form == "json" else "\n".join(lines(figures)))
+    print(json.dumps(figures, indent=1) if form == "json" else "\n".join(pilot_section(figures)))
 
 
 @click.command("baselines")

@@ -140,8 +140,10 @@ def experiment_command(file: Path, out: Path | None, processes: int | None, repo
     Example:
       nasbench-evs experiment analysis/comparison.toml
     """
-    from nasbench_evs.analysis.experiment import read_experiment, read_runs, run_experiment
+    from nasbench_evs.analysis.config import read_experiment
+    from nasbench_evs.analysis.experiment import run_experiment
     from nasbench_evs.analysis.report import PAGE, write_report
+    from nasbench_evs.analysis.runs import read_runs
 
     if processes is not None and processes < 1:
         raise InvalidQuery(f"--processes {processes}: expected 1 or more")

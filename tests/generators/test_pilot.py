@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from nasbench_evs.analysis.gate import pilot_section
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.generators.candidates import candidate
 from nasbench_evs.generators.pilot import ARCHITECTURES, pilot
-from nasbench_evs.generators.verdict import lines
 from nasbench_evs.tables import merge, read
 from nasbench_evs.training.recipe import Plan, Recipe
 
@@ -49,9 +49,9 @@ def test_a_pilot_is_resumed_and_its_trainings_are_records(recipe, tmp_path, home
         "boosting with the last events",
         "gru",
     }
-    text = "\n".join(lines(found))
-    assert f"verdict {found['verdict']}" in text
-    assert "boosting with the last events: valid" in text
+    text = "\n".join(pilot_section(found))
+    assert f"Verdict: **{found['verdict']}**" in text
+    assert "| boosting with the last events | " in text
     again = []
     assert pilot(recipe, tmp_path / "out", stage=again.append) == found  # nothing is trained twice
     assert len(again) == 2
