@@ -35,7 +35,8 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ("torch", "catboost", "matplotlib", "pandas", "scipy", "sklearn", "rich", "h5py", "numpy")
 
 # An architecture belongs to a space, and a space makes architectures.
-CIRCLES = [{f"nasbench_evs.spaces.{name}" for name in ("architecture", "choices", "space")}]
+CIRCLES = [{f"nasbench_evs.spaces.{name}" for name in ("architecture", "space")}]
+ENTRY_POINTS = ("nasbench_evs.spaces",)  # groups of entry points, which are no modules
 _BY_NAME = re.compile(r"(nasbench_evs(?:\.\w+)+)(?::\w+)?")  # "nasbench_evs.search.random:RandomSearch"
 
 
@@ -71,7 +72,7 @@ def imported(source, everything=True):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             named = _BY_NAME.fullmatch(node.value.removesuffix(".") if everything else node.value)
-            names = [named[1]] if named else []
+            names = [named[1]] if named and node.value not in ENTRY_POINTS else []
         else:
             continue
         yield from (name for name in names if name.split(".")[0] == "nasbench_evs")

@@ -28,3 +28,4 @@ __all__ = [
 
 families.register("seqnas", SeqNASSpace)
 families.register("ffn", FFNSpace)
+families.register_view(RestrictedSpace)

@@ -11,6 +11,7 @@ the name is first met.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -29,6 +30,7 @@ class Family(NamedTuple):
 
 
 _FAMILIES: dict[str, Family] = {}
+_VIEWS: list[Callable[..., Any]] = []  # the one class of views
 
 
 def register(name: str, space: type[Any], version: int = 1) -> None:
@@ -41,6 +43,16 @@ def register(name: str, space: type[Any], version: int = 1) -> None:
             f"{name!r} cannot name the spaces of {space.__name__}: it names those of {_FAMILIES[name].space.__name__}"
         )
     _FAMILIES[name] = Family(space, version)
+
+
+def register_view(space: Callable[..., Any]) -> None:
+    """Make `space` what `view` calls: views are spaces, which make views."""
+    _VIEWS[:] = [space]
+
+
+def view(parent: Any, options: Mapping[str, Any], name: str | None) -> Any:
+    """The view of a space whose choices take these options only."""
+    return _VIEWS[0](parent, options, name=name)
 
 
 def taken(name: str, space: type[Any]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from nasbench_evs.spaces.ranks import RankCode
 from nasbench_evs.spaces.shapes import Cost, Shape
 from nasbench_evs.spaces.strings import Reader
 from nasbench_evs.spaces.tree import ChoiceTree
-
-if TYPE_CHECKING:
-    from nasbench_evs.spaces.restricted import RestrictedSpace
 
 Seed = int | np.random.Generator | None
 
@@ -95,7 +92,7 @@ class SearchSpace:
             parameters["conditions"] = {each.name: {each.parent: list(each.when)} for each in choices if each.parent}
         return SearchSpace(choices, name=name, parameters=parameters)
 
-    def restrict(self, options: Mapping[str, Sequence[Option]], *, name: str | None = None) -> RestrictedSpace:
+    def restrict(self, options: Mapping[str, Sequence[Option]], *, name: str | None = None) -> SearchSpace:
         """A view of the architectures whose choices take these options only; choices that are not named keep all of theirs.
 
         It has its own ranks and neighbours, and this space's strings, AVecs and costs. InvalidSpace if a choice or an
@@ -106,9 +103,7 @@ class SearchSpace:
         >>> view.size, [str(view.unrank(rank)) for rank in range(2)]
         (2, ['8-32', '16-32'])
         """
-        from nasbench_evs.spaces.restricted import RestrictedSpace  # which is a SearchSpace
-
-        return RestrictedSpace(self, options, name=name)
+        return families.view(self, options, name)
 
     # Identity
 
