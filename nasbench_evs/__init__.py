@@ -13,7 +13,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nasbench_evs import datasets, search, spaces, tables
-    from nasbench_evs.benchmark import Benchmark, Score, Scores, benchmarks, from_frame, from_function, load
+    from nasbench_evs.benchmark import Benchmark, Score, Scores, from_frame, from_function
+    from nasbench_evs.benchmark.load import benchmarks, load
     from nasbench_evs.errors import NasbenchError
 
 __all__ = [

@@ -179,7 +179,7 @@ class AutoBenchmark(Benchmark):
         return self.recorded._recorded_values(regime)
 
     @cached_property
-    def _exhaustive(self) -> bool:  # type: ignore[override]
+    def _exhaustive(self) -> bool:
         pool = self.recorded.pool
         return len(pool) == self.space.size and bool(self.recorded.holds(pool, False).all())
 

@@ -87,10 +87,18 @@ class Scores(_Columns):
             return np.array([getattr(answer, name) for answer in answers], kind)
 
         return cls(
-            *(column(name, float) for name in ("value", "standard_error", "epistemic_std", "noise_std")),
-            metric.name, metric.direction, question.split, question.epoch,
-            column("source", str), column("trainings", np.int64), column("seconds", float),
-        )  # fmt: skip
+            column("value", float),
+            column("standard_error", float),
+            column("epistemic_std", float),
+            column("noise_std", float),
+            metric.name,
+            metric.direction,
+            question.split,
+            question.epoch,
+            column("source", str),
+            column("trainings", np.int64),
+            column("seconds", float),
+        )
 
     @classmethod
     def join(cls, parts: Sequence[tuple[np.ndarray, Scores]]) -> Scores:

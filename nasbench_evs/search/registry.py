@@ -94,15 +94,15 @@ def check_name(name: str) -> None:
 def searcher_class(name: str) -> tuple[type, Mapping[str, Any]]:
     """The class of that name or at that place, and what differs from its defaults; InvalidQuery for what is none."""
     check_name(name)
-    path, defaults = SEARCHERS.get(name, Entry(name))
-    module, _, attribute = path.partition(":")
+    entry = SEARCHERS.get(name, Entry(name))
+    module, _, attribute = entry.path.partition(":")
     try:
         found = getattr(import_module(module), attribute, None)
     except (ImportError, ValueError) as error:
         raise InvalidQuery(f"searcher {name!r}: {module!r} cannot be imported: {one_line(error)}") from None
     if not isinstance(found, type):
         raise InvalidQuery(f"searcher {name!r}: module {module} has no class {attribute!r}")
-    return found, defaults
+    return found, entry.defaults
 
 
 def label(searcher: str | type[AskTell] | AskTell) -> str:
@@ -121,20 +121,24 @@ def make(
     parameters: Mapping[str, Any],
 ) -> Searcher | Foreign:
     """A searcher by name or class, or one that is made already; InvalidQuery names what does not fit."""
-    made = searcher
     if isinstance(searcher, str | type):
         made = _made(searcher, domain, seed=seed, epochs=epochs, parameters=parameters)
     elif parameters:
         raise InvalidQuery(
             f"{', '.join(parameters)}: parameters go with a name or a class; this searcher is made already"
         )
-    elif not isinstance(searcher, AskTell):
+    elif isinstance(searcher, AskTell):
+        made = searcher
+    else:
         raise InvalidQuery(f"{searcher!r} is no searcher: expected a name, or a class or object with ask and tell")
     return made if isinstance(made, Searcher) else Foreign(made)
 
 
-def _made(searcher: str | type, domain: Domain, *, seed: int, epochs: int, parameters: Mapping[str, Any]) -> Any:
-    cls, defaults = searcher_class(searcher) if isinstance(searcher, str) else (searcher, {})
+def _made(searcher: str | type, domain: Domain, *, seed: int, epochs: int, parameters: Mapping[str, Any]) -> AskTell:
+    cls: Any = searcher
+    defaults: Mapping[str, Any] = {}
+    if isinstance(searcher, str):
+        cls, defaults = searcher_class(searcher)
     parameters = {**defaults, **parameters}
     if not issubclass(cls, AskTell) or inspect.isabstract(cls):
         raise InvalidQuery(f"{label(searcher)} is no searcher: expected a class with ask and tell")
@@ -161,4 +165,5 @@ def _made(searcher: str | type, domain: Domain, *, seed: int, epochs: int, param
         raise InvalidQuery(
             f"{label(searcher)} cannot be made as {label(searcher)}(space, seed=..., ...): {error}"
         ) from None
-    return cls(domain, seed=seed, **parameters)
+    made: AskTell = cls(domain, seed=seed, **parameters)
+    return made

@@ -12,7 +12,7 @@ from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import Cost
 from nasbench_evs.surrogate import Surrogate
 from nasbench_evs.tables import Table, merge, write
-from nasbench_evs.testing import BenchmarkContract
+from nasbench_evs.testing.benchmark import BenchmarkContract
 from tests.conftest import SHAPE, make_header, make_table, with_protocol
 
 

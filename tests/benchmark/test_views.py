@@ -15,7 +15,7 @@ from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace,
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace, SequenceShape, shape_to_dict
 from nasbench_evs.spaces.subspaces import subspace, subspace_ranks
 from nasbench_evs.surrogate import Surrogate
-from nasbench_evs.testing import BenchmarkContract
+from nasbench_evs.testing.benchmark import BenchmarkContract
 from tests.conftest import make_header, make_table
 
 WHOLE = SeqNASSpace()

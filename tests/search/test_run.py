@@ -12,7 +12,7 @@ from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.metrics import metric
 from nasbench_evs.search.random import RandomSearch
 from nasbench_evs.tables import Header, Table
-from nasbench_evs.testing import SearcherContract
+from nasbench_evs.testing.searcher import SearcherContract
 from tests.conftest import make_end_table
 
 EPOCHS = 4
