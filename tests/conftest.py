@@ -13,6 +13,8 @@ from nasbench_evs.tables import Header, Table, build
 
 pytest.register_assert_rewrite("nasbench_evs.testing")
 
+pytest.register_assert_rewrite("nasbench_evs.testing")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 IN_CI = os.environ.get("NASBENCH_EVS_CI") == "1"
 

@@ -21,7 +21,7 @@ LAYERS = [
     ("models",),
     ("training",),
     ("surrogate",),
-    ("benchmark", "custom"),
+    ("benchmark",),
     ("search",),
     ("oneshot",),
     ("scenarios",),
@@ -30,6 +30,7 @@ LAYERS = [
     ("adapters",),
     ("testing",),
     ("cli",),
+    ("testing",),
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ("torch", "catboost", "matplotlib", "pandas", "scipy", "sklearn", "rich", "h5py", "numpy")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_evs.errors import InvalidQuery, one_line
 from nasbench_evs.models.networks import DEFAULT
-from nasbench_evs.search.checks import number
-from nasbench_evs.search.objective import COSTS
-from nasbench_evs.search.registry import SEARCHERS
+from nasbench_evs.search.checks import check_float
+from nasbench_evs.search.registry import check_name
+from nasbench_evs.spaces import Cost
 
 if TYPE_CHECKING:
     from nasbench_evs.benchmark import Benchmark
@@ -87,7 +87,7 @@ def read_experiment(path: Path) -> Experiment:
 
 
 _KEYS = ("title", "question", "against", "seeds", "budget", "workers", "noise", "searchers", "searcher", "benchmark")
-_BENCHMARK_KEYS = ("name", "space", "source", "label", "budget", *COSTS)
+_BENCHMARK_KEYS = ("name", "space", "source", "label", "budget", *Cost._fields)
 
 
 def _parse(values: dict[str, Any], stem: str) -> Experiment:
@@ -98,8 +98,7 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         name = _text(rest.pop("name", None), "a [[searcher]]'s name")
         searchers.append(SearcherConfig(str(rest.pop("label", name)), name, rest))
     for each in searchers:
-        if each.name not in SEARCHERS:
-            raise InvalidQuery(f"searcher {each.name!r}: expected one of {', '.join(SEARCHERS)}")
+        check_name(each.name)
     benchmarks = []
     for entry in _list(values, "benchmark"):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
@@ -107,7 +106,11 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         _known(entry, _BENCHMARK_KEYS, f"benchmark {entry['name']}")
         source = _text(entry.get("source", "auto"), f"benchmark {entry['name']}: source")
         space = None if "space" not in entry else _text(entry["space"], f"benchmark {entry['name']}: space")
-        limits = {cost: number(f"benchmark {entry['name']}: {cost}", entry[cost], 0) for cost in COSTS if cost in entry}
+        limits = {
+            cost: check_float(f"benchmark {entry['name']}: {cost}", entry[cost], 0)
+            for cost in Cost._fields
+            if cost in entry
+        }
         priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
         label = " ".join([entry["name"], *([space] if space not in (None, DEFAULT) else []), source, *priced])
         budget = _whole(entry if "budget" in entry else values, "budget", 150)

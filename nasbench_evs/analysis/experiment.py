@@ -17,7 +17,7 @@ from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherCo
 from nasbench_evs.analysis.runs import JOURNAL, Run, open_journal, read_done, run_key, write_run
 from nasbench_evs.errors import NasbenchError, NotRecorded
 from nasbench_evs.search import Result
-from nasbench_evs.search.objective import Objective
+from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import make
 from nasbench_evs.search.run import run_with
 
@@ -84,11 +84,10 @@ def best_known(ground: BenchmarkConfig, runs: list[Run], split: str) -> float:
     bench = ground.load()
     sign = bench.metric.sign
     found = [value for each in runs for value in (*getattr(each, split), *getattr(each, f"recommended_{split}"))]
-    recorded = getattr(bench, "recorded", bench)
-    pool = getattr(recorded, "pool", None)
-    if pool is not None:
-        fits = Objective(bench, constraint=ground.limits).domain.feasible(pool)
-        found += _scores(bench, pool[fits], split).tolist()
+    recorded = bench.recorded_choices
+    if len(recorded):
+        fits = Domain.on(bench, ground.limits).feasible(recorded)
+        found += _scores(bench, recorded[fits], split).tolist()
     return float(sign * np.nanmax(sign * np.array(found))) if np.isfinite(found).any() else float("nan")
 
 
@@ -134,10 +133,11 @@ def run_experiment(
 
 def _check(ground: BenchmarkConfig, experiment: Experiment) -> None:
     """Make each searcher: that shows whether its hyper-parameters, the constraint and the benchmark go together."""
-    objective = Objective(ground.load(), constraint=ground.limits)
+    bench = ground.load()
+    domain = Domain.on(bench, ground.limits)
     for each in experiment.searchers:
         try:
-            make(each.name, objective.domain, seed=0, epochs=objective.epochs, parameters=each.parameters)
+            make(each.name, domain, seed=0, epochs=bench.epochs, parameters=each.parameters)
         except NasbenchError as error:
             raise type(error)(f"{each.label} on {ground.label}: {error}") from None
 

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from nasbench_evs.search.checks import whole
+from nasbench_evs.search.checks import check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import SearchSpace
@@ -19,8 +19,8 @@ class Evolution(Searcher):
         self, space: SearchSpace | Domain, seed: int = 0, *, population: int = 50, tournament: int = 10
     ) -> None:
         super().__init__(space, seed)
-        self.population = whole("population", population, 1)
-        self.tournament = whole("tournament", tournament, 1)
+        self.population = check_int("population", population, 1)
+        self.tournament = check_int("tournament", tournament, 1)
         self._alive: deque[tuple[float, np.ndarray]] = deque(maxlen=self.population)
         self._started = 0
 
