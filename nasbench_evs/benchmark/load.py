@@ -29,10 +29,10 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
 
     `space` is the label of a space where a dataset has several ("seqnas" is the default; see `benchmarks()`), or its name if
     that is unambiguous ("ffn" for "ffn-3"), or a part of a space, "seqnas-s": a view with its own ranks and neighbours over
-    what there is of the whole. `source`: "table" answers only for what was trained, "surrogate" predicts every
-    architecture, "auto" takes the table where it can and the surrogate elsewhere (the table alone if none is fitted, the surrogate alone if nothing of a part is recorded). Works offline; needs no PyTorch.
-    "train" trains what is asked for, on `device`, by the table's protocol: it needs PyTorch (the `train` extra) and the
-    prepared dataset.
+    what there is of the whole. `source`: "table" answers only for what was trained, "surrogate" predicts every architecture,
+    "auto" takes the table where it can and the surrogate elsewhere (the table alone if none is fitted, the surrogate alone if
+    nothing of a part is recorded). Works offline; needs no PyTorch. "train" trains what is asked for, on `device`, by the
+    table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset.
     """
     if source not in SOURCES:
         raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
