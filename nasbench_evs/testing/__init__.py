@@ -3,7 +3,7 @@
 One module for each kind, so that each imports only what it needs beside pytest and hypothesis, which the package itself does
 not require:
 
-    from nasbench_evs.testing.network import NetworkContract
+    from nasbench_evs.testing.network import NetworkContract  # benchmark: BenchmarkContract, searcher: SearcherContract
     from nasbench_evs.testing.space import SpaceContract
 
     class TestToySpace(SpaceContract):

@@ -64,8 +64,8 @@ def alone(batch: Batch, row: int) -> Batch:
     if isinstance(batch, torch.Tensor):
         return batch[row : row + 1]
     rows, length = slice(row, row + 1), int(batch.lengths[row])
-    events = (each[rows, :length] for each in (batch.categorical, batch.numerical, batch.time))
-    return PaddedBatch(*events, batch.lengths[rows])
+    categorical, numerical, time = (each[rows, :length] for each in (batch.categorical, batch.numerical, batch.time))
+    return PaddedBatch(categorical, numerical, time, batch.lengths[rows])
 
 
 class NetworkContract:
