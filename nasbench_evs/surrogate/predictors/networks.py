@@ -11,8 +11,7 @@ import numpy as np
 
 from nasbench_evs.errors import PredictorError
 from nasbench_evs.spaces import SearchSpace
-from nasbench_evs.surrogate.ensemble import Estimate
-from nasbench_evs.surrogate.predictors.predictor import Predictor
+from nasbench_evs.surrogate.predictors.predictor import Prediction, Predictor
 
 try:
     import torch
@@ -59,7 +58,7 @@ class Network(Predictor):
             optimiser.step()
             schedule.step()
 
-    def _predict(self, choices: np.ndarray) -> Estimate:
+    def _predict(self, choices: np.ndarray) -> Prediction:
         inputs = self._encode(choices)
         with torch.inference_mode():
             parts = [
@@ -67,7 +66,7 @@ class Network(Predictor):
                 for part in inputs.split(1 << 14)
             ]
         members = torch.cat(parts, dim=-1).double().numpy()
-        return Estimate(members.mean(axis=0), members.std(axis=0, ddof=1))
+        return Prediction(members.mean(axis=0), members.std(axis=0, ddof=1))
 
     @abstractmethod
     def _encode(self, choices: np.ndarray) -> torch.Tensor:
