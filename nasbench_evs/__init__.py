@@ -13,8 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nasbench_evs import datasets, search, spaces, tables
-    from nasbench_evs.benchmark import Score, Scores, benchmarks, load
-    from nasbench_evs.custom import from_frame, from_function
+    from nasbench_evs.benchmark import Score, Scores, benchmarks, from_frame, from_function, load
     from nasbench_evs.errors import NasbenchError
 
 __all__ = [
@@ -28,8 +27,8 @@ _HOMES = {
     "Score": "nasbench_evs.benchmark",
     "Scores": "nasbench_evs.benchmark",
     "benchmarks": "nasbench_evs.benchmark",
-    "from_frame": "nasbench_evs.custom",
-    "from_function": "nasbench_evs.custom",
+    "from_frame": "nasbench_evs.benchmark",
+    "from_function": "nasbench_evs.benchmark",
     "load": "nasbench_evs.benchmark",
 }
 

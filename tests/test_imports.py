@@ -18,7 +18,7 @@ LAYERS = [
     ("models",),
     ("training",),
     ("surrogate",),
-    ("benchmark", "custom"),
+    ("benchmark",),
     ("search",),
     ("generators",),
     ("analysis",),

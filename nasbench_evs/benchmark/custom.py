@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs.benchmark import Benchmark, Question, Score, Scores, TableBenchmark
+from nasbench_evs.benchmark.base import Benchmark
+from nasbench_evs.benchmark.score import Question, Score, Scores
+from nasbench_evs.benchmark.tabular import TableBenchmark
 from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded
 from nasbench_evs.metrics import Metric, own_metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace

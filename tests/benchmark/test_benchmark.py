@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import nasbench_evs as nb
-from nasbench_evs import benchmark
-from nasbench_evs.benchmark import AutoBenchmark, SurrogateBenchmark, TableBenchmark
+from nasbench_evs.benchmark import AutoBenchmark, SurrogateBenchmark, TableBenchmark, tabular
 from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError, UnknownBenchmark
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import Cost
@@ -184,9 +183,9 @@ def test_what_is_kept_for_the_next_query_is_limited_by_its_size(monkeypatch):
         return sum(array.nbytes for arrays in kept.sets.values() for array in arrays)
 
     everything = size(bench._kept)
-    assert everything == bench._kept.bytes < benchmark._KEPT_BYTES
+    assert everything == bench._kept.bytes < tabular._KEPT_BYTES
     for most in (everything // 10, 1):
-        monkeypatch.setattr(benchmark, "_KEPT_BYTES", most)
+        monkeypatch.setattr(tabular, "_KEPT_BYTES", most)
         little = TableBenchmark(table)
         for split, epoch in asked * 2:
             found = little.query_many(bench.pool, split=split, epoch=epoch)
