@@ -17,7 +17,33 @@ SEARCHERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "local": ("local", "LocalSearch", {}),
     "reinforce": ("reinforce", "Reinforce", {}),
     "bananas": ("bananas", "Bananas", {}),
-    "bananas-mlp": ("bananas", "Bananas", {"predictor": "mlp", "candidates": "mutation"}),
+    "bananas-mlp": ("bananas", "Bananas", {"predictor": "mlp"}),
+    # Paper 000, algorithm 1, with the settings of its authors' code.
+    "bananas-paper": (
+        "bananas",
+        "Bananas",
+        {
+            "predictor": "virtual-ensembles",
+            "initial": 100,
+            "batch": 15,
+            "pool_size": 100,
+            "candidates": "random",
+            "acquisition": "thompson",
+        },
+    ),
+    # White et al. 2021.
+    "bananas-published": (
+        "bananas",
+        "Bananas",
+        {
+            "predictor": "deep-mlp",
+            "initial": 10,
+            "batch": 10,
+            "pool_size": 100,
+            "candidates": "mutation",
+            "acquisition": "thompson",
+        },
+    ),
     "pnasm": ("pnasm", "PNASM", {}),
     "pnasm-a": ("pnasm", "PNASM", {"adaptive": True}),
     "tabnas": ("tabnas", "TabNAS", {}),
@@ -42,7 +68,9 @@ def searcher_class(name: str) -> tuple[type, dict[str, Any]]:
     return getattr(import_module(f"nasbench_evs.search.{module}"), cls), defaults
 
 
-def make(searcher: Any, domain: Domain, *, seed: int, epochs: int, parameters: Mapping[str, Any]) -> Any:
+def make(
+    searcher: Any, domain: Domain, *, seed: int, epochs: int, parameters: Mapping[str, Any], budget: int | None = None
+) -> Any:
     """A searcher by name or class, or one that is made already; InvalidQuery names what does not fit."""
     if isinstance(searcher, str):
         cls, defaults = searcher_class(searcher)
@@ -61,9 +89,11 @@ def make(searcher: Any, domain: Domain, *, seed: int, epochs: int, parameters: M
         raise InvalidQuery(f"{_name(searcher)} is no searcher: expected a class with ask and tell")
     accepted = inspect.signature(cls).parameters
     parameters = dict(parameters)
-    for name in ("space", "seed"):
+    for name in ("space", "seed", "budget"):
         if name in parameters:
             raise InvalidQuery(f"{name} is no hyper-parameter: it comes from the benchmark and the search")
+    if "budget" in accepted:
+        parameters["budget"] = budget
     if "epochs" in accepted and "epochs" not in parameters:
         if not epochs:
             raise InvalidQuery(f"{_name(searcher)} needs scores by epoch, which this benchmark does not have")
@@ -73,7 +103,7 @@ def make(searcher: Any, domain: Domain, *, seed: int, epochs: int, parameters: M
     anything = any(each.kind is each.VAR_KEYWORD for each in accepted.values())
     unknown = [] if anything else [name for name in parameters if name not in accepted]
     if unknown:
-        known = [name for name in accepted if name not in ("space", "seed", "epochs")]
+        known = [name for name in accepted if name not in ("space", "seed", "epochs", "budget")]
         raise InvalidQuery(
             f"{_name(searcher)} has no parameter {unknown[0]!r}: expected some of {', '.join(known) or 'none'}"
         )

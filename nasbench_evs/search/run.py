@@ -155,7 +155,7 @@ def run_with(
     workers = whole("workers", workers, 1)
     objective = Objective(bench, constraint=constraint, seed=whole("seed", seed, 0), noise=noise)
     spent = time.perf_counter()
-    made = make(searcher, objective.domain, seed=seed, epochs=objective.epochs, parameters=parameters)
+    made = make(searcher, objective.domain, seed=seed, epochs=objective.epochs, parameters=parameters, budget=budget)
     loop = _Loop(made, objective, most, limit, workers)
     loop.own += time.perf_counter() - spent
     loop.run()

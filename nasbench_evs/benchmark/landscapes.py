@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.benchmark import Architectures, Benchmark, Question, Score, Scores
+from nasbench_evs.benchmark.base import Architectures, Benchmark
+from nasbench_evs.benchmark.score import Question, Score, Scores
 from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark
 from nasbench_evs.metrics import own_metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
@@ -125,7 +126,7 @@ class LandscapeBenchmark(Benchmark):
 def load(name: str) -> LandscapeBenchmark:
     """The landscape of that name, one of LANDSCAPES; UnknownBenchmark for another.
 
-    >>> from nasbench_evs import landscapes
+    >>> from nasbench_evs.benchmark import landscapes
     >>> bench = landscapes.load("nk-1")
     >>> bench.space.size, round(bench.optimum.value, 3)
     (262144, 0.774)
