@@ -17,7 +17,7 @@ SEARCHERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "local": ("local", "LocalSearch", {}),
     "reinforce": ("reinforce", "Reinforce", {}),
     "bananas": ("bananas", "Bananas", {}),
-    "bananas-mlp": ("bananas", "Bananas", {"predictor": "mlp"}),
+    "bananas-mlp": ("bananas", "Bananas", {"predictor": "mlp", "batch": 10}),
     # Paper 000, algorithm 1, with the settings of its authors' code.
     "bananas-paper": (
         "bananas",

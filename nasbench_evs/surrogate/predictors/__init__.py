@@ -18,6 +18,7 @@ PREDICTORS = {
     "xgboost": "trees.XGBoost",
     "single-xgboost": "trees.SingleXGBoost",
     "mlp": "networks.MLP",
+    "deep-mlp": "networks.DeepMLP",
     "gcn": "networks.GCN",
     "nao": "networks.NAO",
     "seminas": "networks.SemiNAS",

@@ -104,7 +104,7 @@ def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @cache
 def _threads() -> Any:
-    """What limits the threads of linear algebra: of matrices as small as these they wait for each other, long on a busy machine."""
+    """What limits the threads of linear algebra: on matrices as small as these they wait for each other, long if others run."""
     import scipy.linalg  # noqa: F401 - what is not loaded cannot be limited
     from threadpoolctl import ThreadpoolController
 
