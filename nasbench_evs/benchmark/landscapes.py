@@ -265,12 +265,15 @@ def _constrained() -> Landscape:
     rng = np.random.default_rng(106)
     worth, offset = 0.03 + 0.07 * rng.random(5), rng.integers(0, 3, size=5)
     kinds = 0.05 * rng.random((3, 2))
+    logs = np.log2(widths)
+    # Looked up, not computed: a value must not depend on the batch that it is computed in.
+    shares = np.tanh((logs[:, None] - 2 + offset) / 4) * worth
 
     def values(choices: np.ndarray) -> np.ndarray:
-        size = np.log2(widths[choices[:, :5]] / 4) + offset
+        layers = choices[:, :5]
         # A layer much wider than the one before it is worth less.
-        steps = np.maximum(np.diff(np.log2(widths[choices[:, :5]]), axis=1), 0).sum(axis=1)
-        return 0.5 + np.tanh(size / 4) @ worth + kinds[choices[:, 5], choices[:, 6]] - 0.01 * steps
+        steps = np.maximum(np.diff(logs[layers], axis=1), 0).sum(axis=1)
+        return 0.5 + shares[layers, np.arange(5)].sum(axis=1) + kinds[choices[:, 5], choices[:, 6]] - 0.01 * steps
 
     def costs(choices: np.ndarray) -> Cost:
         sizes = np.pad(widths[choices[:, :5]], ((0, 0), (1, 1)), constant_values=((0, 0), (32, 2))).astype(np.int64)
