@@ -24,7 +24,7 @@ class Bananas(Searcher):
     candidate, given the mean and standard deviation of its normal score: "thompson" draws once from that distribution,
     "ei" is the expected improvement, "ucb" the mean plus `exploration` standard deviations, "greedy" the mean; the
     `batch` largest values win. `candidates`: "random" architectures, "mutation"s of the ten best so far, or "mixed", half of
-    each. Of a pool with no more than `pool_size` left all are candidates.
+    each. Where no more than `pool_size` of a pool are left, all are candidates.
 
     The registry's `bananas-paper` is as paper 000 and its authors' code have it, `bananas-published` as White et al.
     """
@@ -140,9 +140,9 @@ def acquire(
         return mean + exploration * std
     if name == "greedy":
         return mean.copy()
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
     std = np.maximum(std, 1e-12)
     z = (mean - best) / std
-    value: np.ndarray = std * (z * norm.cdf(z) + norm.pdf(z))
+    value: np.ndarray = std * (z * ndtr(z) + np.exp(-0.5 * z**2) / (2 * np.pi) ** 0.5)
     return value

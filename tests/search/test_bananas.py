@@ -7,7 +7,7 @@ from nasbench_evs import search, spaces
 from nasbench_evs.benchmark import landscapes
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.search import searcher_class
-from nasbench_evs.search.bananas import Bananas, choose
+from nasbench_evs.search.bananas import CANDIDATES, Bananas, choose
 from nasbench_evs.surrogate.predictors import Prediction, Predictor, predictor
 
 SPACE = spaces.SeqNASSpace()
@@ -156,8 +156,11 @@ def test_candidates_are_new_and_different():
     assert len(found) > 600
     assert not found & searcher._asked
     assert len(searcher._asked) == 30  # being a candidate is not being asked for
-    near = (searcher._candidates()[:, None] != np.array(searcher.told[0])).sum(axis=2).min(axis=1)
-    assert 0.3 < (near <= 2).mean() < 0.8  # half are mutations
+    near = {}
+    for searcher.candidates in CANDIDATES:
+        distances = (searcher._candidates()[:, None] != searcher.told[0]).sum(axis=2).min(axis=1)
+        near[searcher.candidates] = (distances <= 1).mean()
+    assert near["mutation"] > 2 * near["mixed"] > 4 * near["random"]
 
 
 def test_of_a_small_pool_all_that_is_left_are_candidates():

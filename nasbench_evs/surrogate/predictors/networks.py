@@ -109,7 +109,7 @@ class MLP(Network):
 class DeepMLP(MLP):
     """The ensemble of BANANAS as published (White et al. 2021): ten layers of 20, absolute error; trained as the others here."""
 
-    steps = 400
+    steps = 200
     learning_rate = 1e-2
     width, layers = 20, 10
 
