@@ -13,16 +13,18 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nasbench_evs import datasets, search, spaces, tables
-    from nasbench_evs.benchmark import Score, Scores, benchmarks, from_frame, from_function, load
+    from nasbench_evs.benchmark import Benchmark, Score, Scores, from_frame, from_function
+    from nasbench_evs.benchmark.load import benchmarks, load
     from nasbench_evs.errors import NasbenchError
 
 __all__ = [
-    "NasbenchError", "Score", "Scores", "__version__", "benchmarks", "datasets", "from_frame", "from_function", "load", "search",
-    "spaces", "tables",
+    "Benchmark", "NasbenchError", "Score", "Scores", "__version__", "benchmarks", "datasets", "from_frame", "from_function",
+    "load", "search", "spaces", "tables",
 ]  # fmt: skip
 
 # Loaded when first used, so that `import nasbench_evs` costs nothing.
 _HOMES = {
+    "Benchmark": "nasbench_evs.benchmark",
     "NasbenchError": "nasbench_evs.errors",
     "Score": "nasbench_evs.benchmark",
     "Scores": "nasbench_evs.benchmark",

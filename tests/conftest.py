@@ -11,6 +11,8 @@ from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace, VectorShape, shape_to_dict
 from nasbench_evs.tables import Header, Table
 
+pytest.register_assert_rewrite("nasbench_evs.testing")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 IN_CI = os.environ.get("NASBENCH_EVS_CI") == "1"
 

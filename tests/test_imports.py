@@ -23,6 +23,7 @@ LAYERS = [
     ("generators",),
     ("analysis",),
     ("cli",),
+    ("testing",),
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ("torch", "catboost", "matplotlib", "pandas", "scipy", "sklearn", "rich", "h5py", "numpy")

@@ -20,10 +20,11 @@ import numpy as np
 
 from nasbench_evs.errors import InvalidQuery, NasbenchError, NotRecorded, OutputError, one_line
 from nasbench_evs.search import Result
-from nasbench_evs.search.checks import number
-from nasbench_evs.search.objective import COSTS, Objective
-from nasbench_evs.search.registry import SEARCHERS, make
+from nasbench_evs.search.checks import check_float
+from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.registry import check_name, make
 from nasbench_evs.search.run import run_with
+from nasbench_evs.spaces import Cost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +103,7 @@ def read_experiment(path: Path) -> Experiment:
 
 
 _KEYS = ("title", "question", "against", "seeds", "budget", "workers", "noise", "searchers", "searcher", "benchmark")
-_GROUND_KEYS = ("name", "space", "source", "label", "budget", *COSTS)
+_GROUND_KEYS = ("name", "space", "source", "label", "budget", *Cost._fields)
 
 
 def _parse(values: dict[str, Any], stem: str) -> Experiment:
@@ -113,8 +114,7 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         name = _text(rest.pop("name", None), "a [[searcher]]'s name")
         searchers.append(Contender(str(rest.pop("label", name)), name, rest))
     for each in searchers:
-        if each.name not in SEARCHERS:
-            raise InvalidQuery(f"searcher {each.name!r}: expected one of {', '.join(SEARCHERS)}")
+        check_name(each.name)
     benchmarks = []
     for entry in _list(values, "benchmark"):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
@@ -122,7 +122,11 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         _known(entry, _GROUND_KEYS, f"benchmark {entry['name']}")
         source = _text(entry.get("source", "auto"), f"benchmark {entry['name']}: source")
         space = None if "space" not in entry else _text(entry["space"], f"benchmark {entry['name']}: space")
-        limits = {cost: number(f"benchmark {entry['name']}: {cost}", entry[cost], 0) for cost in COSTS if cost in entry}
+        limits = {
+            cost: check_float(f"benchmark {entry['name']}: {cost}", entry[cost], 0)
+            for cost in Cost._fields
+            if cost in entry
+        }
         priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
         label = " ".join([entry["name"], *([space] if space not in (None, "seqnas") else []), source, *priced])
         budget = _whole(entry if "budget" in entry else values, "budget", 150)
@@ -266,11 +270,10 @@ def best_known(ground: Ground, runs: list[Run], split: str) -> float:
     bench = ground.load()
     sign = bench.metric.sign
     found = [value for each in runs for value in (*getattr(each, split), *getattr(each, f"recommended_{split}"))]
-    recorded = getattr(bench, "recorded", bench)
-    pool = getattr(recorded, "pool", None)
-    if pool is not None:
-        fits = Objective(bench, constraint=ground.limits).domain.feasible(pool)
-        found += _scores(bench, pool[fits], split).tolist()
+    recorded = bench.recorded_choices
+    if len(recorded):
+        fits = Domain.on(bench, ground.limits).feasible(recorded)
+        found += _scores(bench, recorded[fits], split).tolist()
     return float(sign * np.nanmax(sign * np.array(found))) if np.isfinite(found).any() else float("nan")
 
 
@@ -324,10 +327,11 @@ def read_runs(experiment: Experiment, folder: Path) -> list[Run]:
 
 def _check(ground: Ground, experiment: Experiment) -> None:
     """Make each searcher: that shows whether its hyper-parameters, the constraint and the benchmark go together."""
-    objective = Objective(ground.load(), constraint=ground.limits)
+    bench = ground.load()
+    domain = Domain.on(bench, ground.limits)
     for each in experiment.searchers:
         try:
-            make(each.name, objective.domain, seed=0, epochs=objective.epochs, parameters=each.parameters)
+            make(each.name, domain, seed=0, epochs=bench.epochs, parameters=each.parameters)
         except NasbenchError as error:
             raise type(error)(f"{each.label} on {ground.label}: {error}") from None
 

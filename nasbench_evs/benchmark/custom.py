@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_evs.benchmark.base import Benchmark
-from nasbench_evs.benchmark.score import Question, Score, Scores
+from nasbench_evs.benchmark.score import Question, Score
 from nasbench_evs.benchmark.tabular import TableBenchmark
 from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded
 from nasbench_evs.metrics import Metric, own_metric
-from nasbench_evs.spaces import Architecture, Cost, SearchSpace
+from nasbench_evs.spaces import Architecture, SearchSpace
 from nasbench_evs.tables import Header, Table
 
 if TYPE_CHECKING:
@@ -151,10 +151,6 @@ class FunctionBenchmark(Benchmark):
     def __repr__(self) -> str:
         return f"<benchmark {self.dataset}: {self.space.name}, {self.metric.name} of a function>"
 
-    @property
-    def epochs(self) -> int:
-        return 0
-
     def _query(self, architecture: Architecture, question: Question) -> Score:
         if question.split != "valid" or question.epoch is not None or question.distilled:
             raise NotRecorded(f"{self.dataset} is a function: it has validation scores only, no epochs and no teachers")
@@ -174,26 +170,16 @@ class FunctionBenchmark(Benchmark):
                 )
             self._known[key] = float(value) if math.isfinite(value) else math.nan, taken
         value, taken = self._known[key]
-        nan = math.nan
-        return Score(value, nan, nan, *self.metric[:2], "valid", None, "function", 1, taken)
+        return Score.of(value, self.metric, question, source="function", seconds=taken)
 
-    def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
-        answers = [self._query(architecture, question) for architecture in self.space.architectures(choices)]
-        n = len(answers)
-        nan = np.full(n, np.nan)
-        return Scores(
-            np.array([answer.value for answer in answers], float), nan, nan, *self.metric[:2], "valid", None,
-            np.full(n, "function"), np.ones(n, np.int64), np.array([answer.seconds for answer in answers], float),
-        )  # fmt: skip
+    def observed_seed(self, architecture: Architecture, seed: int) -> int | None:
+        return seed if self._takes_seed else None
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         self.space.stack([architecture])  # says what is wrong with it
         if self._takes_seed:
             raise NotRecorded("a function records no seeds: every seed can be asked for, with query(arch, seed=...)")
         return ()
-
-    def cost_many(self, architectures: Any) -> Cost:
-        raise NotRecorded(f"the costs of architectures on {self.dataset} are unknown: a function gives scores only")
 
 
 def from_function(

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nasbench_evs.benchmark.base import Architectures, Benchmark
-from nasbench_evs.benchmark.score import Question, Score, Scores
+from nasbench_evs.benchmark.score import Best, Question, Score, Scores
 from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark
 from nasbench_evs.metrics import own_metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
+from nasbench_evs.surrogate.ensemble import blocks
 from nasbench_evs.surrogate.noise import standard_normal
 
 _BLOCK = 1 << 16  # architectures that are enumerated together
@@ -41,20 +42,14 @@ class Landscape:
     limit: Mapping[str, float] | None = None
 
 
-class Optimum(NamedTuple):
-    """The best architecture and its true value."""
-
-    architecture: Architecture
-    value: float
-
-
 class LandscapeBenchmark(Benchmark):
     """Answers by a formula: the true value without a seed, the value of a noisy training with one; larger is better.
 
-    Validation and test split have the same true value and noise of their own. There are no epochs and no seconds.
+    Validation and test split have the same true value, and noise of their own: a search is judged by the true value in every
+    regime, and the optimum is exact. There are no epochs and no seconds.
     """
 
-    instant = True
+    lookup = True
 
     def __init__(self, name: str) -> None:
         self.landscape = landscape = _make(name)
@@ -68,30 +63,31 @@ class LandscapeBenchmark(Benchmark):
     def __reduce__(self) -> tuple[object, ...]:
         return LandscapeBenchmark, (self.name,)
 
-    @property
-    def epochs(self) -> int:
-        return 0
+    def best_within(self, limit: Mapping[str, float] | None) -> Best:
+        """The best of the architectures that keep a constraint, such as `{"params": 40_000}`; InvalidQuery if none does."""
+        choices, values = self._everything
+        for name, most in (limit or {}).items():
+            values = np.where(self.costs(choices, name) <= most, values, -np.inf)
+        at = int(values.argmax())
+        if values[at] == -np.inf:
+            raise InvalidQuery(f"no architecture of {self.dataset} keeps {dict(limit or {})}: allow more")
+        return Best(self.space.unrank(at), float(values[at]))
 
     @cached_property
-    def optimum(self) -> Optimum:
-        """The best of all architectures, by enumeration: the first in rank among equals."""
-        return self.best_within(None)
+    def _everything(self) -> tuple[np.ndarray, np.ndarray]:
+        """All architectures in order of rank, choice indices, and their true values."""
+        choices = self.space.unrank_many(np.arange(self.space.size, dtype=np.uint64))
+        return choices, np.concatenate([self.landscape.values(choices[part]) for part in blocks(len(choices), _BLOCK)])
 
-    def best_within(self, limit: Mapping[str, float] | None) -> Optimum:
-        """The best of the architectures that keep a constraint, such as `{"params": 40_000}`; InvalidQuery if none does."""
-        best = Optimum(self.space.unrank(0), -np.inf)
-        for start in range(0, self.space.size, _BLOCK):
-            ranks = np.arange(start, min(start + _BLOCK, self.space.size), dtype=np.uint64)
-            choices = self.space.unrank_many(ranks)
-            values = self.landscape.values(choices)
-            for name, most in (limit or {}).items():
-                values = np.where(self.costs(choices, name) <= most, values, -np.inf)
-            at = int(values.argmax())
-            if values[at] > best.value:
-                best = Optimum(self.space.unrank(int(ranks[at])), float(values[at]))
-        if best.value == -np.inf:
-            raise InvalidQuery(f"no architecture of {self.dataset} keeps {dict(limit or {})}: allow more")
-        return best
+    def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
+        return self.landscape.values(choices)
+
+    def _recorded_values(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
+        return self._everything
+
+    @property
+    def _exhaustive(self) -> bool:
+        return True
 
     def _query(self, architecture: Architecture, question: Question) -> Score:
         scores = self._query_many(self.space.stack([architecture]), question)
@@ -110,9 +106,15 @@ class LandscapeBenchmark(Benchmark):
             stream = f"{self.dataset}/{question.split}"
             value = value + noise * standard_normal(stream, self.space.rank_many(choices), question.seed)
         return Scores(
-            value, np.zeros(n), noise, *self.metric[:2], question.split, None,
+            value, np.full(n, np.nan), np.zeros(n), noise, *self.metric[:2], question.split, None,
             np.full(n, "formula"), np.zeros(n, np.int64), np.full(n, np.nan),
         )  # fmt: skip
+
+    def _observe_many(self, choices: np.ndarray, question: Question) -> Scores:
+        return self._query_many(choices, question)
+
+    def observed_seed(self, architecture: Architecture, seed: int) -> int:
+        return seed
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         raise NotRecorded("a formula records no seeds: every seed can be asked for, with query(arch, seed=...)")
@@ -128,8 +130,8 @@ def load(name: str) -> LandscapeBenchmark:
 
     >>> from nasbench_evs.benchmark import landscapes
     >>> bench = landscapes.load("nk-1")
-    >>> bench.space.size, round(bench.optimum.value, 3)
-    (262144, 0.774)
+    >>> bench.space.size, round(bench.optimum().value, 3)
+    (262144, 0.833)
     """
     return LandscapeBenchmark(name)
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nasbench_evs.benchmark.base import Architectures, Benchmark, check_view
-from nasbench_evs.benchmark.score import Question, Score, Scores
+from nasbench_evs.benchmark.score import Question, Score
 from nasbench_evs.benchmark.tabular import TableBenchmark
 from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
@@ -22,8 +20,6 @@ class TrainingBenchmark(Benchmark):
 
     `query(arch)` trains with seed 0, `query(arch, seed=s)` with that seed. Each training is kept for later queries.
     """
-
-    live = True  # every seed can be asked for, whatever `seeds` lists
 
     def __init__(self, header: Header, device: str = "cpu", space: SearchSpace | None = None) -> None:
         """`space` may be a view of the header's."""
@@ -74,18 +70,6 @@ class TrainingBenchmark(Benchmark):
             ._replace(source="train")
         )
 
-    def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
-        answers = [self._query(architecture, question) for architecture in self.space.architectures(choices)]
-        columns = {
-            name: np.array([getattr(answer, name) for answer in answers], kind)
-            for name, kind in (
-                ("value", float), ("std", float), ("noise_std", float), ("source", "U5"), ("trainings", np.int64),
-                ("seconds", float),
-            )
-        }  # fmt: skip
-        name, direction = self.metric[:2]
-        return Scores(metric=name, direction=direction, split=question.split, epoch=question.epoch, **columns)
-
     def _training(self, architecture: Architecture, seed: int) -> TableBenchmark:
         key = (architecture.key, seed)
         if key not in self._trained:
@@ -94,6 +78,9 @@ class TrainingBenchmark(Benchmark):
             table = self._retrainer.train(whole.architectures(choices)[0], seed)
             self._trained[key] = TableBenchmark(table.view(self.space))
         return self._trained[key]
+
+    def observed_seed(self, architecture: Architecture, seed: int) -> int:
+        return seed  # every seed can be asked for, whatever was trained so far
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         """The seeds trained so far."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
 if TYPE_CHECKING:
     from nasbench_evs.surrogate import Surrogate
 
+_Answer = TypeVar("_Answer")
+
 
 class SurrogateBenchmark(Benchmark):
     """Answers from a surrogate only: predictions for every architecture of the space.
@@ -23,7 +27,7 @@ class SurrogateBenchmark(Benchmark):
     same seed on any machine and in any batch. `space` may be a view of the surrogate's.
     """
 
-    instant = True
+    lookup = True
 
     def __init__(self, surrogate: Surrogate, space: SearchSpace | None = None) -> None:
         self.surrogate = surrogate
@@ -57,6 +61,7 @@ class SurrogateBenchmark(Benchmark):
         n = len(choices)
         return Scores(
             value,
+            np.full(n, np.nan),
             prediction.knowledge_std,
             prediction.noise_std,
             self.metric.name,
@@ -77,6 +82,12 @@ class SurrogateBenchmark(Benchmark):
             noise[rows] = self.surrogate.noise(choices[rows], question.split, int(seed), distilled=question.distilled)
         return Scores(**{**means._asdict(), "value": means.value + means.noise_std * noise})
 
+    def _observe_many(self, choices: np.ndarray, question: Question) -> Scores:
+        return self._query_many(choices, question)
+
+    def observed_seed(self, architecture: Architecture, seed: int) -> int:
+        return seed
+
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         raise NotRecorded("a surrogate records no seeds: every seed can be asked for, with query(arch, seed=...)")
 
@@ -90,7 +101,7 @@ class SurrogateBenchmark(Benchmark):
 class AutoBenchmark(Benchmark):
     """Recorded architectures from the table, all others from the surrogate; every answer says which."""
 
-    instant = True
+    lookup = True
 
     def __init__(self, table: TableBenchmark, surrogate: SurrogateBenchmark) -> None:
         self.recorded = table
@@ -121,19 +132,56 @@ class AutoBenchmark(Benchmark):
         return self.predicted._query(architecture, question)
 
     def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
-        recorded = self.recorded.holds(choices, question.distilled)
-        if recorded.all() or not recorded.any():
-            source: Benchmark = self.recorded if recorded.any() else self.predicted
-            return source._query_many(choices, question)
-        left = self.recorded._query_many(choices[recorded], question)
-        right = self.predicted._query_many(choices[~recorded], question)
-        fields = left._asdict()
-        for name, b in right._asdict().items():
-            if isinstance(b, np.ndarray):
-                merged = np.empty(len(choices), np.result_type(fields[name], b))
-                merged[recorded], merged[~recorded] = fields[name], b
-                fields[name] = merged
-        return Scores(**fields)
+        def ask(bench: Benchmark, rows: np.ndarray) -> Scores:
+            return bench._query_many(choices[rows], question)
+
+        return Scores.join(self._each(choices, question.distilled, ask))
+
+    def _observe_many(self, choices: np.ndarray, question: Question) -> Scores:
+        def ask(bench: Benchmark, rows: np.ndarray) -> Scores:
+            return bench._observe_many(choices[rows], question)
+
+        return Scores.join(self._each(choices, False, ask))
+
+    def observed_seed(self, architecture: Architecture, seed: int) -> int | None:
+        if self.recorded.holds_one(architecture, False):
+            return self.recorded.observed_seed(architecture, seed)
+        return seed
+
+    def _each(
+        self, choices: np.ndarray, distilled: bool, ask: Callable[[Benchmark, np.ndarray], _Answer]
+    ) -> list[tuple[np.ndarray, _Answer]]:
+        """What table and surrogate answer, each with the mask of the rows (N,) that it is asked for."""
+        held = self.recorded.holds(choices, distilled)
+        sources: list[tuple[np.ndarray, Benchmark]] = [(held, self.recorded), (~held, self.predicted)]
+        parts = [(rows, ask(bench, rows)) for rows, bench in sources if rows.any()]
+        return parts or [(held, ask(self.predicted, held))]
+
+    @property
+    def recorded_choices(self) -> np.ndarray:
+        return self.recorded.recorded_choices
+
+    def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
+        if self._exhaustive:
+            return self.recorded._true_values(choices, regime, seed)
+        if regime != "clean":
+            raise self._no_judge(regime)  # of what is only predicted: no other training can judge that
+        values = np.empty(len(choices))
+        for rows, part in self._each(
+            choices, False, lambda bench, rows: bench._true_values(choices[rows], regime, seed)
+        ):
+            values[rows] = part
+        return values
+
+    def _recorded_values(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
+        if regime != "clean" and not self._exhaustive:
+            raise self._no_judge(regime)
+        return self.recorded._recorded_values(regime)
+
+    @cached_property
+    def _exhaustive(self) -> bool:
+        pool = self.recorded.pool
+        return len(pool) == self.space.size and bool(self.recorded.holds(pool, False).all())
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         self.space.stack([architecture])  # says what is wrong with it

@@ -1,13 +1,16 @@
-"""An answer, and a checked question."""
+"""Answers, and a checked question."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.metrics import Metric
+from nasbench_evs.spaces import Architecture
 from nasbench_evs.tables.table import SPLITS
 
 
@@ -15,19 +18,22 @@ class Score(NamedTuple):
     """An answer to one query.
 
     value      the score: of one training, or the mean over trainings of the architecture
-    std        how far `value` may be from the mean over all seeds: standard error over the recorded seeds (NaN for
-               one), or what the surrogate does not know
+    standard_error    of a mean over recorded trainings: how far it may be from the mean over all seeds; NaN for a single
+               training and for a prediction
+    epistemic_std     of a prediction: how far it may be from the mean over all seeds, because the surrogate does not know
+               better; NaN for what was recorded
     noise_std  how far one training is from that mean: standard deviation between seeds (NaN for one), or as predicted
     metric, direction, split    which score, "max" or "min", "valid" or "test"
     epoch      the epoch whose curve the score was read from; None: the score of each training, see Benchmark
-    source     "table", "surrogate" or "train"
+    source     "table", "surrogate", "train" or "function"
     trainings  how many trainings `value` averages; 0 from a surrogate
     seconds    of training up to `epoch`, or of the whole training; mean over trainings; NaN if not recorded. CPU seconds, the
                evaluation of the validation split included, where they are recorded, else wall seconds of training alone
     """
 
     value: float
-    std: float
+    standard_error: float
+    epistemic_std: float
     noise_std: float
     metric: str
     direction: str
@@ -37,10 +43,20 @@ class Score(NamedTuple):
     trainings: int
     seconds: float
 
+    @classmethod
+    def of(cls, value: float, metric: Metric, question: Question, *, source: str, seconds: float = math.nan) -> Score:
+        """The score of a single training, which says nothing of how far others are from it."""
+        value, unknown = float(value), math.nan
+        count = int(not math.isnan(value))
+        return cls(
+            value, unknown, unknown, unknown, *metric[:2], question.split, question.epoch, source, count, seconds
+        )
+
 
 class _Columns(NamedTuple):
     value: np.ndarray
-    std: np.ndarray
+    standard_error: np.ndarray
+    epistemic_std: np.ndarray
     noise_std: np.ndarray
     metric: str
     direction: str
@@ -63,6 +79,64 @@ class Scores(_Columns):
     def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]
         return cls(*iterable)  # a named tuple's own, which `_replace` calls, takes len() for the number of fields
 
+    @classmethod
+    def stack(cls, answers: Sequence[Score], metric: Metric, question: Question) -> Scores:
+        """Single answers to one question, side by side."""
+
+        def column(name: str, kind: type) -> np.ndarray:
+            return np.array([getattr(answer, name) for answer in answers], kind)
+
+        return cls(
+            column("value", float),
+            column("standard_error", float),
+            column("epistemic_std", float),
+            column("noise_std", float),
+            metric.name,
+            metric.direction,
+            question.split,
+            question.epoch,
+            column("source", str),
+            column("trainings", np.int64),
+            column("seconds", float),
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[tuple[np.ndarray, Scores]]) -> Scores:
+        """Answers to one question that came in parts, each with the rows (mask or positions) that it answers for."""
+        first = parts[0][1]
+        if len(parts) == 1 and parts[0][0].dtype == bool:
+            return first
+        n = sum(len(part) for _, part in parts)
+        columns: list[Any] = list(first)
+        for i, column in enumerate(first):
+            if isinstance(column, np.ndarray):
+                columns[i] = np.empty(n, np.result_type(*(part[i] for _, part in parts)))
+                for rows, part in parts:
+                    columns[i][rows] = part[i]
+        return cls(*columns)
+
+
+class Observation(NamedTuple):
+    """One training as a search sees it: its validation score in the benchmark's metric, and the seconds it took."""
+
+    value: float
+    seconds: float
+
+
+class Best(NamedTuple):
+    """An architecture and the value that it is named for."""
+
+    architecture: Architecture
+    value: float
+
+
+class Optimum(NamedTuple):
+    """What regret is measured against. `how` it is known: "exact" or "best known" (see `Benchmark.optimum`)."""
+
+    architecture: Architecture
+    value: float
+    how: str
+
 
 class Question(NamedTuple):
     """Which of an architecture's scores is asked for: the arguments of a query, checked."""
@@ -74,6 +148,7 @@ class Question(NamedTuple):
 
 
 def check_question(split: str, epoch: int | None, seed: int | None, distilled: bool) -> Question:
+    """The arguments of a query; InvalidQuery names the one that has no meaning."""
     if split not in SPLITS:
         raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
     if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, int | np.integer)):
@@ -86,6 +161,7 @@ def check_question(split: str, epoch: int | None, seed: int | None, distilled: b
 
 
 def check_seeds(seeds: Any, n: int) -> np.ndarray:
+    """A seed for each of n architectures, (n,); InvalidQuery if they are none."""
     try:
         found = np.asarray(seeds) if len(seeds) else np.empty(0, np.int64)
     except (TypeError, ValueError):

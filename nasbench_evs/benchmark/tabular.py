@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasbench_evs.benchmark.answers import Answers
 from nasbench_evs.benchmark.base import Architectures, Benchmark
 from nasbench_evs.benchmark.score import Question, Score, Scores
 from nasbench_evs.errors import NotRecorded
@@ -19,46 +19,6 @@ from nasbench_evs.tables.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-_KEPT_BYTES = 1 << 28  # of answers and of what records say, which a table keeps for the next query
-
-
-class _Answers(NamedTuple):
-    """What a table says about each distinct architecture, for one (split, epoch, distilled)."""
-
-    value: np.ndarray
-    std: np.ndarray
-    noise_std: np.ndarray
-    trainings: np.ndarray  # with a score; 0 if no training of it matches
-    seconds: np.ndarray
-    matching: np.ndarray  # trainings that were asked for, scored or not
-    rows: np.ndarray  # all of the above side by side, shape (M, 6): one architecture is one stretch of memory
-
-
-class _Trainings(NamedTuple):
-    """What every record says, for one (split, epoch): NaN where it has no score, or no seconds."""
-
-    value: np.ndarray
-    seconds: np.ndarray
-
-
-class _Kept:
-    """Tuples of arrays by key, of at most so many bytes together; the oldest go first, the newest stays in any case."""
-
-    def __init__(self, most: int) -> None:
-        self.most, self.bytes = most, 0
-        self.sets: dict[Hashable, Any] = {}
-
-    def keep(self, key: Hashable, arrays: Any) -> None:
-        """Keep a set of arrays under a key that has none."""
-        self.sets[key] = arrays
-        self.bytes += self._bytes(arrays)
-        while self.bytes > self.most and len(self.sets) > 1:
-            self.bytes -= self._bytes(self.sets.pop(next(iter(self.sets))))
-
-    @staticmethod
-    def _bytes(arrays: Iterable[np.ndarray]) -> int:
-        return sum(array.nbytes for array in arrays)
-
 
 class TableBenchmark(Benchmark):
     """Answers from recorded trainings only.
@@ -67,7 +27,7 @@ class TableBenchmark(Benchmark):
     epoch: then it counts with the best that it reached. An architecture none of whose trainings has a score gets NaN.
     """
 
-    instant = True
+    lookup = True
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -86,25 +46,32 @@ class TableBenchmark(Benchmark):
         return TableBenchmark(self.table.view(space))
 
     @cached_property
-    def _starts(self) -> np.ndarray:
-        """The first record of every distinct architecture (records are sorted by rank)."""
-        rank = self.table["rank"]
-        return np.flatnonzero(np.concatenate([[True], rank[1:] != rank[:-1]]))
+    def _answers(self) -> Answers:
+        return Answers(self.table)
+
+    @property
+    def common_seeds(self) -> int:
+        """k: every architecture that was trained without teachers has the seeds 0 ... k - 1."""
+        return self._answers.common_seeds
 
     @cached_property
     def _ranks(self) -> np.ndarray:
-        return self.table["rank"][self._starts]
+        return self.table["rank"][self._answers.starts]
 
     @cached_property
     def _position(self) -> dict[bytes, int]:
         """Architecture key -> position among the distinct architectures."""
-        keys = np.ascontiguousarray(self.table["choices"][self._starts])
+        keys = np.ascontiguousarray(self.table["choices"][self._answers.starts])
         return dict(zip(keys.view(f"V{keys.shape[1]}")[:, 0].tolist(), range(len(keys)), strict=True))
 
     @property
-    def pool(self) -> np.ndarray:
+    def pool(self) -> np.ndarray:  # type: ignore[override]
         """The recorded architectures, each once, as choice indices of shape (M, C), in order of rank."""
-        return self.table["choices"][self._starts]
+        return self.table["choices"][self._answers.starts]
+
+    @property
+    def recorded_choices(self) -> np.ndarray:
+        return self.pool
 
     def _query(self, architecture: Architecture, question: Question) -> Score:
         position = self._find(architecture)
@@ -115,28 +82,29 @@ class TableBenchmark(Benchmark):
             for row in range(rows.start, rows.stop):
                 if self.table["seed"][row] == seed and (self.table["distilled"][row] == 1) == distilled:
                     if epoch is None:
-                        trained, at = self._trainings(split, None), row
+                        trained, at = self._answers.trainings(split, None), row
                     else:  # there are many epochs: those of all records are not worth reading
-                        trained, at = self._read(split, epoch, slice(row, row + 1)), 0
+                        trained, at = self._answers.read(split, epoch, slice(row, row + 1)), 0
                     value, taken = float(trained.value[at]), float(trained.seconds[at])
-                    count, unknown = int(not math.isnan(value)), math.nan
-                    return Score(value, unknown, unknown, name, direction, split, epoch, "table", count, taken)
+                    return Score.of(value, self.metric, question, source="table", seconds=taken)
             raise self._no_such_training(architecture, question)
-        value, std, noise_std, trainings, seconds, matching = self._means(question).rows[position].tolist()
+        value, error, noise_std, trainings, seconds, matching = self._answers.means(question).rows[position].tolist()
         if not matching:
             raise self._no_such_training(architecture, question)
-        return Score(value, std, noise_std, name, direction, split, epoch, "table", int(trainings), seconds)
+        unknown = math.nan
+        return Score(value, error, unknown, noise_std, name, direction, split, epoch, "table", int(trainings), seconds)
 
     def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
         if question.seed is not None:
             return self._query_each(choices, question, np.full(len(choices), question.seed))
-        answers, position = self._means(question), self._positions(choices)
+        answers, position = self._answers.means(question), self._positions(choices)
         matching = answers.matching[position] > 0
         if not matching.all():
             raise self._no_such_training(self.space.architectures(choices[~matching][:1])[0], question)
         return Scores(
             answers.value[position],
-            answers.std[position],
+            answers.standard_error[position],
+            np.full(len(choices), np.nan),
             answers.noise_std[position],
             self.metric.name,
             self.metric.direction,
@@ -149,9 +117,9 @@ class TableBenchmark(Benchmark):
 
     def _query_each(self, choices: np.ndarray, question: Question, seeds: np.ndarray) -> Scores:
         split, epoch, _, distilled = question
-        trained, first = self._trainings(split, epoch), self._starts[self._positions(choices)]
+        trained, first = self._answers.trainings(split, epoch), self._answers.starts[self._positions(choices)]
         found = np.full(len(choices), -1)
-        for offset in range(self._most_trainings if len(choices) else 0):
+        for offset in range(self._answers.most_trainings if len(choices) else 0):
             row = np.minimum(first + offset, len(self.table) - 1)
             same = (self.table["seed"][row] == seeds) & ((self.table["distilled"][row] == 1) == distilled)
             same &= self.table["rank"][row] == self.table["rank"][first]
@@ -162,7 +130,7 @@ class TableBenchmark(Benchmark):
             raise self._no_such_training(self.space.architectures(choices[wrong : wrong + 1])[0], asked)
         value, unknown = trained.value[found], np.full(len(choices), np.nan)
         return Scores(
-            value, unknown, unknown, *self.metric[:2], split, epoch, np.full(len(choices), "table"),
+            value, unknown, unknown, unknown, *self.metric[:2], split, epoch, np.full(len(choices), "table"),
             (~np.isnan(value)).astype(np.int64), trained.seconds[found],
         )  # fmt: skip
 
@@ -170,11 +138,63 @@ class TableBenchmark(Benchmark):
         """`seeds` of many architectures: all of them in one array, (M,), and how many each has, (N,)."""
         position = self._positions(self._choices(architectures))
         known = (self.table["seed"] != MISSING) & (self.table["distilled"] != 1)
-        counts = np.add.reduceat(known, self._starts, dtype=np.int64)
+        counts = np.add.reduceat(known, self._answers.starts, dtype=np.int64)
         first = (np.cumsum(counts) - counts)[position]
         counts = counts[position]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         return self.table["seed"][known][np.repeat(first, counts) + within], counts
+
+    def _observe_many(self, choices: np.ndarray, question: Question) -> Scores:
+        drawn = self._drawn_seeds(choices, question.seed or 0)
+        seeded = drawn != MISSING
+        parts = []
+        if seeded.any() or not len(choices):
+            parts.append((seeded, self._query_each(choices[seeded], question, drawn[seeded])))
+        if not seeded.all():
+            parts.append((~seeded, self._query_many(choices[~seeded], question._replace(seed=None))))
+        return Scores.join(parts)
+
+    def observed_seed(self, architecture: Architecture, seed: int) -> int | None:
+        seeds = self.seeds(architecture)
+        return seeds[(seed + architecture.rank) % len(seeds)] if seeds else None
+
+    def _drawn_seeds(self, choices: np.ndarray, seed: int) -> np.ndarray:
+        """`observed_seed` of every row, (N,); MISSING where no seeds are recorded."""
+        seeds, counts = self.seeds_many(choices)
+        drawn = np.full(len(choices), MISSING, np.int64)
+        seeded = counts > 0
+        if seeded.any():
+            first, counts = (np.cumsum(counts) - counts)[seeded], counts[seeded]
+            turn = np.array([seed % max(1, count) for count in range(counts.max() + 1)])[counts]
+            rank = self.space.rank_many(choices[seeded]) % counts.astype(np.uint64)
+            drawn[seeded] = seeds[first + (rank.astype(np.int64) + turn) % counts]
+        return drawn
+
+    def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
+        question = Question("valid" if regime != "transfer" else "test", None, None, False)
+        means = self._query_many(choices, question).value  # which says what is not recorded
+        scores = self._judges(regime)[self._positions(choices)]
+        if regime == "clean":
+            return np.where(np.isnan(scores).any(axis=1), np.nan, means)
+        others = np.arange(scores.shape[1]) != self._drawn_seeds(choices, seed)[:, None]
+        values = np.where(others, scores, 0.0).sum(axis=1) / others.sum(axis=1)
+        return np.where(np.isnan(scores).any(axis=1), np.nan, values)
+
+    def _recorded_values(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
+        choices = self.pool[self._answers.matching[0] > 0]
+        if regime == "clean":
+            return choices, self._true_values(choices, regime, 0)
+        return choices, self._judges(regime)[self._answers.matching[0] > 0].mean(axis=1)
+
+    def _judges(self, regime: str) -> np.ndarray:
+        """`Answers.common_scores` that the regime looks at; NotRecorded if there are too few seeds to judge by."""
+        if regime != "clean" and self.common_seeds < 2:
+            raise self._no_judge(regime)
+        return self._answers.common_scores("test" if regime == "transfer" else "valid")
+
+    @property
+    def _exhaustive(self) -> bool:
+        return True
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         rows = self._rows(self._find(architecture))
@@ -198,18 +218,12 @@ class TableBenchmark(Benchmark):
     def holds(self, choices: np.ndarray, distilled: bool) -> np.ndarray:
         """Which of these architectures have a training with (or without) teachers: bool (N,)."""
         position, recorded = self.locate(choices)
-        return recorded & (self._matching[int(distilled)][position] > 0)
+        return recorded & (self._answers.matching[int(distilled)][position] > 0)
 
     def holds_one(self, architecture: Architecture, distilled: bool) -> bool:
         """`holds` of one architecture, fast."""
         position = self._position.get(architecture.key) if isinstance(architecture, Architecture) else None
-        return position is not None and bool(self._matching[distilled][position])
-
-    @cached_property
-    def _matching(self) -> tuple[np.ndarray, np.ndarray]:
-        """Trainings of each architecture without teachers, and with."""
-        taught = self.table["distilled"] == 1
-        return tuple(np.add.reduceat(kind, self._starts, dtype=np.int64) for kind in (~taught, taught))  # type: ignore[return-value]
+        return position is not None and bool(self._answers.matching[distilled][position])
 
     def records(self, architecture: Architecture) -> pd.DataFrame:
         """Every recorded training of the architecture, curves included, as `Table.to_frame` gives it."""
@@ -226,7 +240,7 @@ class TableBenchmark(Benchmark):
         if self.table.header.shape is not None:
             return super()._costs(choices, name)
         position, recorded = self.locate(choices)
-        found = self.table[name][self._starts[position]]
+        found = self.table[name][self._answers.starts[position]]
         unknown = ~recorded | (found == MISSING)
         if unknown.any():
             first = self.space.architectures(choices[unknown][:1])[0]
@@ -236,8 +250,8 @@ class TableBenchmark(Benchmark):
         return found
 
     def _rows(self, position: int) -> slice:
-        end = self._starts[position + 1] if position + 1 < len(self._starts) else len(self.table)
-        return slice(int(self._starts[position]), int(end))
+        end = self._answers.starts[position + 1] if position + 1 < len(self._answers.starts) else len(self.table)
+        return slice(int(self._answers.starts[position]), int(end))
 
     def _find(self, architecture: Architecture) -> int:
         try:
@@ -269,73 +283,6 @@ class TableBenchmark(Benchmark):
             f"seed {seed} of {architecture} on {self.dataset} ({kind} teachers) is not recorded: {known}"
         )
 
-    @cached_property
-    def _kept(self) -> _Kept:
-        """Answers by question, what records say by (split, epoch)."""
-        return _Kept(_KEPT_BYTES)
-
-    @cached_property
-    def _most_trainings(self) -> int:
-        """Of one architecture."""
-        return int(np.diff(np.append(self._starts, len(self.table))).max())
-
     def __getstate__(self) -> dict[str, object]:
         # What was computed from the table does not travel with it.
         return {name: self.__dict__[name] for name in ("table", "space", "dataset", "metric")}
-
-    def _means(self, question: Question) -> _Answers:
-        """Answers without a seed, for all architectures, kept for the next query."""
-        answers: _Answers | None = self._kept.sets.get(question)
-        if answers is None:
-            answers = self._answers(question)
-            self._kept.keep(question, answers)
-        return answers
-
-    def _trainings(self, split: str, epoch: int | None) -> _Trainings:
-        """What every record says, kept for the next query."""
-        said: _Trainings | None = self._kept.sets.get((split, epoch))
-        if said is None:
-            said = self._read(split, epoch, slice(0, len(self.table)))
-            self._kept.keep((split, epoch), said)
-        return said
-
-    def _read(self, split: str, epoch: int | None, rows: slice) -> _Trainings:
-        table = self.table
-        if epoch is not None:
-            if table.header.curves == "best":
-                raise NotRecorded(f"the table of {self.dataset} holds the best epoch only: leave epoch out")
-            if not 1 <= epoch <= table.epochs:
-                raise NotRecorded(f"epoch {epoch} is not recorded: expected 1 to {table.epochs}")
-        if split == "test" and not self._has_test_scores:
-            raise NotRecorded(f"the table of {self.dataset} has no test scores: use split='valid'")
-        if split == "test" and epoch is not None and "test_curve" not in table.columns:
-            raise NotRecorded(
-                f"the table of {self.dataset} has no test scores of single epochs: leave epoch out, or use split='valid'"
-            )
-        return _Trainings(table.scores(split, epoch, rows), table.seconds(epoch, rows))
-
-    def _answers(self, question: Question) -> _Answers:
-        """What the records say about each architecture."""
-        value, seconds = self._trainings(question.split, question.epoch)
-        wanted = (self.table["distilled"] == 1) == question.distilled
-        scored = wanted & ~np.isnan(value)
-        starts = self._starts
-        owner = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(value))))
-        matching = np.add.reduceat(wanted, starts, dtype=np.int64)
-        trainings = np.add.reduceat(scored, starts, dtype=np.int64)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.add.reduceat(np.where(scored, value, 0.0), starts) / trainings
-            deviation = np.where(scored, value - mean[owner], 0.0) ** 2
-            noise_std = np.sqrt(np.add.reduceat(deviation, starts) / (trainings - 1))
-            noise_std[trainings < 2] = np.nan
-            timed = wanted & ~np.isnan(seconds)  # a training that failed took its time too
-            mean_seconds = np.add.reduceat(np.where(timed, seconds, 0.0), starts) / np.add.reduceat(
-                timed, starts, dtype=np.int64
-            )
-            columns = (mean, noise_std / np.sqrt(trainings), noise_std, trainings, mean_seconds, matching)
-        return _Answers(*columns, rows=np.stack(columns, axis=1))
-
-    @cached_property
-    def _has_test_scores(self) -> bool:
-        unknown = np.isnan(self.table.scores("test")).all() and not np.isnan(self.table.scores("valid")).all()
-        return not bool(unknown)

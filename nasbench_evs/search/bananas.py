@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbench_evs.search.checks import number, one_of, whole
+from nasbench_evs.search.checks import check_float, check_int, one_of
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher, share_of
 from nasbench_evs.spaces import SearchSpace
@@ -47,14 +47,14 @@ class Bananas(Searcher):
         if initial is None:
             initial = share_of(budget, 5, low=10, high=50)
             initial = initial if budget is None else max(2, min(initial, (budget - 1) // 2))
-        self.initial = whole("initial", initial, 2)
-        self.batch = whole("batch", batch, 1)
-        self.pool_size = whole("pool_size", pool_size, 1)
+        self.initial = check_int("initial", initial, 2)
+        self.batch = check_int("batch", batch, 1)
+        self.pool_size = check_int("pool_size", pool_size, 1)
         self.predictor = one_of("predictor", predictor, PREDICTORS)
         self._made(self.seed)  # a library that is missing is said now, not after the first evaluations
         self.acquisition = one_of("acquisition", acquisition, ACQUISITIONS)
         self.candidates = one_of("candidates", candidates, CANDIDATES)
-        self.exploration = number("exploration", exploration, 0)
+        self.exploration = check_float("exploration", exploration, 0)
         self._started = 0
         self._queue: list[np.ndarray] = []
 

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from nasbench_evs.search.checks import whole
+from nasbench_evs.search.checks import check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher, share_of
 from nasbench_evs.spaces import SearchSpace
@@ -30,10 +30,10 @@ class Evolution(Searcher):
         super().__init__(space, seed)
         if population is None:
             population = share_of(budget, 5, low=5, high=50)
-        self.population = whole("population", population, 1)
+        self.population = check_int("population", population, 1)
         if tournament is None:
             tournament = max(2, self.population // 5)
-        self.tournament = whole("tournament", tournament, 1)
+        self.tournament = check_int("tournament", tournament, 1)
         self._alive: deque[tuple[float, np.ndarray]] = deque(maxlen=self.population)
         self._started = 0
 

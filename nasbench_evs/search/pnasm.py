@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbench_evs.search.checks import one_of, truth, whole
+from nasbench_evs.search.checks import check_bool, check_int, one_of
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.reinforce import Reinforce
 from nasbench_evs.spaces import SearchSpace
@@ -67,15 +67,15 @@ class PNASM(Reinforce):
         baseline: float = 0.9,
     ) -> None:
         super().__init__(
-            space, seed, batch=whole("n", n, 1), learning_rate=learning_rate, entropy=entropy, baseline=baseline
+            space, seed, batch=check_int("n", n, 1), learning_rate=learning_rate, entropy=entropy, baseline=baseline
         )
-        self.initial = whole("initial", initial, 2)
-        self.k = whole("k", k, 0, self.batch)
-        self.adaptive = truth("adaptive", adaptive)
+        self.initial = check_int("initial", initial, 2)
+        self.k = check_int("k", k, 0, self.batch)
+        self.adaptive = check_bool("adaptive", adaptive)
         self.predictor = one_of("predictor", predictor, PREDICTORS)
         self._made(self.seed)  # a library that is missing is said now, not after the first evaluations
-        self.predicted = whole("predicted", predicted, 1)
-        self.passes = whole("passes", passes, 1)
+        self.predicted = check_int("predicted", predicted, 1)
+        self.passes = check_int("passes", passes, 1)
         self.bounds: list[Bound] = []
         self._fitted: Predictor | None = None
         self._divergence = 0.0

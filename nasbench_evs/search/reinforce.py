@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbench_evs.search.checks import number, whole
+from nasbench_evs.search.checks import check_float, check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import SearchSpace
@@ -29,13 +29,13 @@ class Reinforce(Searcher):
         from nasbench_evs.search.controller import Controller
 
         super().__init__(space, seed)
-        self.batch = whole("batch", batch, 1)
+        self.batch = check_int("batch", batch, 1)
         self.controller = Controller(
             self.space,
             self.seed,
-            learning_rate=number("learning_rate", learning_rate, 0),
-            entropy=number("entropy", entropy, 0),
-            baseline=number("baseline", baseline, 0, 1),
+            learning_rate=check_float("learning_rate", learning_rate, 0),
+            entropy=check_float("entropy", entropy, 0),
+            baseline=check_float("baseline", baseline, 0, 1),
         )
         self._learnt = 0  # results the controller has seen
 

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import numpy as np
 
 from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.search.checks import number, one_of, whole
+from nasbench_evs.search.checks import check_float, check_int, one_of
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import Architecture, SearchSpace
@@ -105,9 +105,9 @@ class Factorised(Searcher):
         self.domain = self.domain.relaxed  # it samples what breaks the constraint too, and learns from that
         self._skip = None  # it keeps no count of a pool: what was asked for is answered from `_cache`
         self.limit_name, self.limit = next(iter(self.domain.limits.items()))
-        self.controller = FactorisedController(self.space, number("learning_rate", learning_rate, 0))
-        self.steps = whole("steps", steps, 1)
-        self.patience = whole("patience", patience, 1)
+        self.controller = FactorisedController(self.space, check_float("learning_rate", learning_rate, 0))
+        self.steps = check_int("steps", steps, 1)
+        self.patience = check_int("patience", patience, 1)
         self.choose = one_of("choose", choose, ("params", "score"))
         self._cache: dict[bytes, float] = {}
         self._done = 0
@@ -212,7 +212,7 @@ class TabNAS(Factorised):
         choose: str = "params",
     ) -> None:
         super().__init__(space, seed, learning_rate=learning_rate, steps=steps, patience=patience, choose=choose)
-        self.samples = whole("samples", samples, 0)
+        self.samples = check_int("samples", samples, 0)
         self._feasible: np.ndarray | None = None
         pool = self.domain.pool
         if self.samples == 0 and pool is not None:
@@ -257,7 +257,7 @@ class _Shaped(Factorised):
         choose: str = "params",
     ) -> None:
         super().__init__(space, seed, learning_rate=learning_rate, steps=steps, patience=patience, choose=choose)
-        self.beta = number("beta", self.usual_beta if beta is None else beta, high=0)
+        self.beta = check_float("beta", self.usual_beta if beta is None else beta, high=0)
         if len(self.domain.limits) > 1:
             raise InvalidQuery(
                 f"{type(self).__name__} prices one cost: expected one constraint, got {len(self.domain.limits)}"

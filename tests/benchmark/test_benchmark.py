@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import nasbench_evs as nb
-from nasbench_evs.benchmark import AutoBenchmark, SurrogateBenchmark, TableBenchmark, tabular
+from nasbench_evs.benchmark import AutoBenchmark, SurrogateBenchmark, TableBenchmark, answers
 from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError, UnknownBenchmark
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import Cost
 from nasbench_evs.surrogate import Surrogate
 from nasbench_evs.tables import Table, merge, write
+from nasbench_evs.testing.benchmark import BenchmarkContract
 from tests.conftest import SHAPE, make_header, make_table, with_protocol
-from tests.contracts import BenchmarkContract
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +88,11 @@ class TestRepeats:
         best = np.float32([0.9, 0.8, 1.0]).astype(float)
         assert score.value == pytest.approx(best.mean())
         assert score.noise_std == pytest.approx(best.std(ddof=1))
-        assert score.std == pytest.approx(best.std(ddof=1) / np.sqrt(3))
+        assert score.standard_error == pytest.approx(best.std(ddof=1) / np.sqrt(3))
         assert (score.trainings, score.epoch, score.seconds, score.source) == (3, None, 1.0, "table")
         single = bench.query(bench.space.unrank(0))
         assert single.trainings == 1
-        assert np.isnan(single.std)
+        assert np.isnan([score.epistemic_std, single.standard_error, single.epistemic_std]).all()
         assert np.isnan(single.noise_std)
 
     def test_one_epoch(self, bench):
@@ -182,16 +182,17 @@ def test_what_is_kept_for_the_next_query_is_limited_by_its_size(monkeypatch):
     def size(kept):
         return sum(array.nbytes for arrays in kept.sets.values() for array in arrays)
 
-    everything = size(bench._kept)
-    assert everything == bench._kept.bytes < tabular._KEPT_BYTES
+    everything = size(bench._answers.kept)
+    assert everything == bench._answers.kept.bytes < answers.KEPT_BYTES
     for most in (everything // 10, 1):
-        monkeypatch.setattr(tabular, "_KEPT_BYTES", most)
+        monkeypatch.setattr(answers, "KEPT_BYTES", most)
         little = TableBenchmark(table)
         for split, epoch in asked * 2:
             found = little.query_many(bench.pool, split=split, epoch=epoch)
             assert np.array_equal(found.value, expected[split, epoch])
-            assert size(little._kept) == little._kept.bytes
-            assert little._kept.bytes <= most or len(little._kept.sets) == 1
+            kept = little._answers.kept
+            assert size(kept) == kept.bytes
+            assert kept.bytes <= most or len(kept.sets) == 1
 
 
 def test_smaller_is_better_for_losses():

@@ -26,7 +26,10 @@ class TestLandscapes(BenchmarkContract):
         assert 1e4 <= bench.space.size <= 1e6
 
     def test_the_optimum_is_the_best_of_all(self, bench):
-        best = bench.optimum
+        best = bench.optimum()
+        assert best.how == "exact"
+        assert [each.value for each in bench.top(3)][0] == best.value
+        assert bench.regret([best.architecture], "noisy")[0] == 0
         assert bench.query(best.architecture).value == pytest.approx(best.value)
         assert bench.query_many(bench.space.sample_many(20_000, seed=1)).value.max() <= best.value
 
@@ -67,7 +70,7 @@ def test_most_neighbors_on_a_plateau_are_equal():
 
 def test_the_deceptive_optimum_is_alone():
     bench = load("deceptive")
-    best = bench.optimum
+    best = bench.optimum()
     assert best.value == 1
     around = bench.query_many(bench.space.neighbors(best.architecture)).value
     assert (around < 0.9).all()
@@ -84,7 +87,7 @@ def test_outliers_fail_badly():
 def test_the_constraint_binds():
     bench = load("constrained")
     best = bench.best_within(bench.limit)
-    assert best.value < bench.optimum.value - 0.02
+    assert best.value < bench.optimum().value - 0.02
     assert 0.8 * bench.limit["params"] < bench.cost(best.architecture).params <= bench.limit["params"]
     feasible = bench.costs(bench.space.sample_many(2000, seed=0), "params") <= bench.limit["params"]
     assert 0.05 < feasible.mean() < 0.5

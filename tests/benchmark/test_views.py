@@ -15,8 +15,8 @@ from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace,
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace, SequenceShape, shape_to_dict
 from nasbench_evs.spaces.subspaces import subspace, subspace_ranks
 from nasbench_evs.surrogate import Surrogate
+from nasbench_evs.testing.benchmark import BenchmarkContract
 from tests.conftest import make_header, make_table
-from tests.contracts import BenchmarkContract
 
 WHOLE = SeqNASSpace()
 VIEW = subspace("seqnas-s", WHOLE)

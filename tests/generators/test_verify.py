@@ -20,9 +20,9 @@ from nasbench_evs.generators.verify import TOLERANCE, verify_sample
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.tables import Table, merge, read, verify, write
 from nasbench_evs.tables.format import FINAL
+from nasbench_evs.testing.benchmark import BenchmarkContract
 from nasbench_evs.training.machine import code_commit
 from tests.conftest import with_protocol
-from tests.contracts import BenchmarkContract
 from tests.generators.conftest import SMALL
 
 

@@ -11,7 +11,7 @@ from nasbench_evs import search, spaces
 from nasbench_evs.errors import InvalidQuery, PredictorError
 from nasbench_evs.search import SEARCHERS, Domain, searcher_class
 from nasbench_evs.search.bananas import ACQUISITIONS, acquire
-from tests.contracts import SearcherContract
+from nasbench_evs.testing.searcher import SearcherContract
 
 # What makes the warm-ups short enough for 40 evaluations.
 SHORT = {
