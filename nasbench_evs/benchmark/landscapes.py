@@ -79,6 +79,11 @@ class LandscapeBenchmark(Benchmark):
         choices = self.space.unrank_many(np.arange(self.space.size, dtype=np.uint64))
         return choices, np.concatenate([self.landscape.values(choices[part]) for part in blocks(len(choices), _BLOCK)])
 
+    @property
+    def recorded_choices(self) -> np.ndarray:
+        """All of the space: the value of every architecture is known."""
+        return self._everything[0]
+
     def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
         return self.landscape.values(choices)
 
@@ -107,7 +112,7 @@ class LandscapeBenchmark(Benchmark):
             value = value + noise * standard_normal(stream, self.space.rank_many(choices), question.seed)
         return Scores(
             value, np.full(n, np.nan), np.zeros(n), noise, *self.metric[:2], question.split, None,
-            np.full(n, "formula"), np.zeros(n, np.int64), np.full(n, np.nan),
+            np.full(n, "function"), np.zeros(n, np.int64), np.full(n, np.nan),
         )  # fmt: skip
 
     def _observe_many(self, choices: np.ndarray, question: Question) -> Scores:
