@@ -10,6 +10,7 @@ import numpy as np
 
 from nasbench_evs import locations
 from nasbench_evs.benchmark.base import Benchmark
+from nasbench_evs.benchmark.landscapes import LandscapeBenchmark
 from nasbench_evs.benchmark.live import TrainingBenchmark
 from nasbench_evs.benchmark.predicted import AutoBenchmark, SurrogateBenchmark
 from nasbench_evs.benchmark.tabular import TableBenchmark
@@ -32,10 +33,15 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     what there is of the whole. `source`: "table" answers only for what was trained, "surrogate" predicts every architecture,
     "auto" takes the table where it can and the surrogate elsewhere (the table alone if none is fitted, the surrogate alone if
     nothing of a part is recorded). Works offline; needs no PyTorch. "train" trains what is asked for, on `device`, by the
-    table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset.
+    table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset. "landscape:NAME" is a made landscape
+    (`benchmark.landscapes`), without `space` and `source`.
     """
     if source not in SOURCES:
         raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
+    if isinstance(name, str) and name.startswith("landscape:"):
+        if space is not None or source != "auto":
+            raise InvalidQuery(f"{name} is a formula: it has one space and one source, leave both out")
+        return LandscapeBenchmark(name.removeprefix("landscape:"))
     path = find_table(name, space)
     bench = _open(path, source, device)
     return bench.view(subspace(space, bench.space)) if space in SUBSPACES else bench

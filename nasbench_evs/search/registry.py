@@ -28,7 +28,31 @@ SEARCHERS: dict[str, Entry] = {
     "local": Entry("nasbench_evs.search.local:LocalSearch"),
     "reinforce": Entry("nasbench_evs.search.reinforce:Reinforce"),
     "bananas": Entry("nasbench_evs.search.bananas:Bananas"),
-    "bananas-mlp": Entry("nasbench_evs.search.bananas:Bananas", {"predictor": "mlp", "candidates": "mutation"}),
+    "bananas-mlp": Entry("nasbench_evs.search.bananas:Bananas", {"predictor": "mlp", "batch": 10}),
+    # Paper 000, algorithm 1, with the settings of its authors' code.
+    "bananas-paper": Entry(
+        "nasbench_evs.search.bananas:Bananas",
+        {
+            "predictor": "virtual-ensembles",
+            "initial": 100,
+            "batch": 15,
+            "pool_size": 100,
+            "candidates": "random",
+            "acquisition": "thompson",
+        },
+    ),
+    # White et al. 2021.
+    "bananas-published": Entry(
+        "nasbench_evs.search.bananas:Bananas",
+        {
+            "predictor": "deep-mlp",
+            "initial": 10,
+            "batch": 10,
+            "pool_size": 100,
+            "candidates": "mutation",
+            "acquisition": "thompson",
+        },
+    ),
     "pnasm": Entry("nasbench_evs.search.pnasm:PNASM"),
     "pnasm-a": Entry("nasbench_evs.search.pnasm:PNASM", {"adaptive": True}),
     "tabnas": Entry("nasbench_evs.search.tabnas:TabNAS"),
@@ -119,10 +143,14 @@ def make(
     seed: int,
     epochs: int,
     parameters: Mapping[str, Any],
+    budget: int | None = None,
 ) -> Searcher | Foreign:
-    """A searcher by name or class, or one that is made already; InvalidQuery names what does not fit."""
+    """A searcher by name or class, or one that is made already; InvalidQuery names what does not fit.
+
+    `budget`, the number of evaluations, is passed on to what takes it; None: it is not known.
+    """
     if isinstance(searcher, str | type):
-        made = _made(searcher, domain, seed=seed, epochs=epochs, parameters=parameters)
+        made = _made(searcher, domain, seed=seed, epochs=epochs, parameters=parameters, budget=budget)
     elif parameters:
         raise InvalidQuery(
             f"{', '.join(parameters)}: parameters go with a name or a class; this searcher is made already"
@@ -134,7 +162,15 @@ def make(
     return made if isinstance(made, Searcher) else Foreign(made)
 
 
-def _made(searcher: str | type, domain: Domain, *, seed: int, epochs: int, parameters: Mapping[str, Any]) -> AskTell:
+def _made(
+    searcher: str | type,
+    domain: Domain,
+    *,
+    seed: int,
+    epochs: int,
+    parameters: Mapping[str, Any],
+    budget: int | None,
+) -> AskTell:
     cls: Any = searcher
     defaults: Mapping[str, Any] = {}
     if isinstance(searcher, str):
@@ -143,9 +179,11 @@ def _made(searcher: str | type, domain: Domain, *, seed: int, epochs: int, param
     if not issubclass(cls, AskTell) or inspect.isabstract(cls):
         raise InvalidQuery(f"{label(searcher)} is no searcher: expected a class with ask and tell")
     accepted = inspect.signature(cls).parameters
-    for name in ("space", "seed"):
+    for name in ("space", "seed", "budget"):
         if name in parameters:
             raise InvalidQuery(f"{name} is no hyper-parameter: it comes from the benchmark and the search")
+    if "budget" in accepted:
+        parameters["budget"] = budget
     if "epochs" in accepted and "epochs" not in parameters:
         if not epochs:
             raise InvalidQuery(f"{label(searcher)} needs scores by epoch, which this benchmark does not have")
@@ -155,7 +193,7 @@ def _made(searcher: str | type, domain: Domain, *, seed: int, epochs: int, param
     anything = any(each.kind is each.VAR_KEYWORD for each in accepted.values())
     unknown = [] if anything else [name for name in parameters if name not in accepted]
     if unknown:
-        known = [name for name in accepted if name not in ("space", "seed", "epochs")]
+        known = [name for name in accepted if name not in ("space", "seed", "epochs", "budget")]
         raise InvalidQuery(
             f"{label(searcher)} has no parameter {unknown[0]!r}: expected some of {', '.join(known) or 'none'}"
         )

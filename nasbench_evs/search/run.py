@@ -154,7 +154,7 @@ def run_with(
     seed, noise = check_int("seed", seed, 0), check_bool("noise", noise)
     domain = Domain.on(bench, constraint)
     spent = time.perf_counter()
-    made = make(searcher, domain, seed=seed, epochs=bench.epochs, parameters=parameters)
+    made = make(searcher, domain, seed=seed, epochs=bench.epochs, parameters=parameters, budget=budget)
     loop = _Loop(made, bench, domain, seed=seed, noise=noise, most=most, limit=limit, workers=workers)
     loop.own += time.perf_counter() - spent
     loop.run()

@@ -16,6 +16,13 @@ from nasbench_evs.spaces import Architecture, SearchSpace
 _ATTEMPTS = 100  # proposals that gave nothing new before a random architecture is taken instead
 _RANDOM_ATTEMPTS = 20_000  # random architectures without a new one before a domain of unknown size counts as exhausted
 _BATCH = 500
+_USUAL = 150  # evaluations that defaults are for where nobody says how many there will be
+
+
+def share_of(budget: int | None, divisor: int, *, low: int, high: int) -> int:
+    """A default that follows the budget of evaluations: budget / divisor within [low, high]; of 150 where it is unknown."""
+    budget = _USUAL if budget is None else check_int("budget", budget, 1)
+    return min(max(budget // divisor, low), high)
 
 
 class Searcher(ABC):
@@ -25,9 +32,10 @@ class Searcher(ABC):
     and draws from its own generator. Scores: larger is better; NaN is an evaluation that failed. Results may be told in
     any order, late, or for architectures that were not asked for. No architecture is asked for twice.
 
-    A subclass says what to ask for in `_propose`, and learns in `_learn`. One that says `non_adaptive = True` promises that what
-    it is told changes nothing of what it asks for, and that asking for many is asking for one after another, so that `run` may
-    ask for many at once; its subclasses must say so themselves.
+    A subclass that has an argument `budget` is told by `run` how many evaluations it will have (None: that is not known), for
+    defaults that follow it. A subclass says what to ask for in `_propose`, and learns in `_learn`. One that says
+    `non_adaptive = True` promises that what it is told changes nothing of what it asks for, and that asking for many is asking
+    for one after another, so that `run` may ask for many at once; its subclasses must say so themselves.
     """
 
     non_adaptive: ClassVar[bool] = False

@@ -19,6 +19,8 @@ SHORT = {
     "local": {"initial": 3},
     "bananas": {"initial": 20, "batch": 10, "pool_size": 20},
     "bananas-mlp": {"initial": 25, "batch": 10, "pool_size": 20},
+    "bananas-paper": {"initial": 20, "batch": 10, "pool_size": 20},
+    "bananas-published": {"initial": 25, "batch": 10, "pool_size": 20},
     "pnasm": {"initial": 20, "n": 8, "k": 3},
     "pnasm-a": {"initial": 20, "n": 8, "k": 3},
 }
