@@ -120,7 +120,7 @@ def run(
     >>> from nasbench_evs import search
     >>> result = search.run("random", nb.load("digits"), budget=20, seed=0)
     >>> len(result.trials), str(result.best.architecture)
-    (20, '384-64-32')
+    (20, '240-256-64')
     """
     return run_with(
         searcher, bench, budget=budget, seconds=seconds, seed=seed, workers=workers, constraint=constraint, noise=noise,
