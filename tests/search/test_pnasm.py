@@ -89,6 +89,7 @@ def test_the_policy_moves_after_its_initialisation(mix):
     assert np.median(shifts) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_few_heavy_outliers_do_no_harm():
     """One of twenty scores is a failure by orders of magnitude: the policy is about as good as without."""
 

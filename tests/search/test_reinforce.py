@@ -61,6 +61,19 @@ def test_it_learns_from_the_probabilities_that_it_drew_with():
     assert searcher.controller.log_probabilities(*draws) == pytest.approx([0.0], abs=1e-9)
 
 
+def test_a_few_heavy_outliers_do_no_harm():
+    """One of twenty scores is a failure by orders of magnitude: the policy is about as good as without."""
+
+    def late(outliers):
+        rng = np.random.default_rng(0)
+        asked = drive(Reinforce(SPACE, 0), 300, lambda each: -1e6 if outliers and rng.random() < 0.05 else score(each))
+        return np.mean([score(each) for each in asked[:50]]), np.mean([score(each) for each in asked[-50:]])
+
+    (start, clean), (_, dirty) = late(False), late(True)
+    assert clean > start + 0.03
+    assert dirty - start > 0.6 * (clean - start)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("cls", "parameters"), [(Reinforce, {}), (PNASM, {"initial": 30})])
 def test_a_controller_on_a_pool_of_500_beats_random_search(cls, parameters):
