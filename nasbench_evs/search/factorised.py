@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from nasbench_evs.spaces import SearchSpace
 
@@ -50,12 +51,12 @@ class FactorisedController:
         value: np.ndarray = np.append(self.log_odds, 0.0)[places].sum(axis=1)
         return value
 
-    def indicators(self, choices: np.ndarray) -> np.ndarray:
-        """Which options each architecture takes: 1.0 or 0.0, (N, options)."""
-        taken = np.zeros((len(choices), len(self.logits)))
-        rows, columns = np.nonzero(choices >= 0)
-        taken[rows, self._starts[columns] + choices[rows, columns]] = 1.0
-        return taken
+    def indicators(self, choices: np.ndarray) -> csr_matrix:
+        """Which options each architecture takes: 1.0 or 0.0, (N, options), sparse."""
+        active = choices >= 0
+        options = (choices + self._starts)[active]
+        ends = np.concatenate([[0], np.cumsum(active.sum(axis=1))])
+        return csr_matrix((np.ones(len(options)), options, ends), shape=(len(choices), len(self.logits)))
 
     def slope(self, taken: np.ndarray) -> np.ndarray:
         """The gradient by the logits of sum_o taken[o] log p(o), where p(o) is option o's probability, (options,)."""

@@ -16,6 +16,7 @@ _WEIGHTS = 0.1  # initial ones are uniform in +- this
 _TEMPERATURE = 5.0
 _TANH = 2.5
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # Adam's
+_UNTHREADED = 200_000  # multiplications in one product of matrices that OpenBLAS does in one thread
 
 
 class Cache(NamedTuple):
@@ -65,7 +66,7 @@ class LSTMNetwork:
         """Tokens (N, T) to logits (N, T, options)."""
         w, (n, length) = self._parts, tokens.shape
         tokens = np.ascontiguousarray(tokens.T)
-        entering = (w["embedding"] @ w["input0"] + w["bias0"])[tokens]
+        entering = (_multiply(w["embedding"], w["input0"]) + w["bias0"])[tokens]
         layers = []
         for layer in (0, 1):
             gates = np.empty((length, n, 4 * _UNITS))
@@ -100,8 +101,8 @@ class LSTMNetwork:
                 inner = inner @ w["input1"].T
         entered = np.zeros((len(w["embedding"]), 4 * _UNITS))  # by what each token brings to the gates
         np.add.at(entered, cache.tokens.ravel(), inner.reshape(-1, 4 * _UNITS))
-        g["input0"][:] = w["embedding"].T @ entered
-        g["embedding"][:] = entered @ w["input0"].T
+        g["input0"][:] = _multiply(w["embedding"].T, entered)
+        g["embedding"][:] = _multiply(entered, w["input0"].T)
         return gradient
 
     def steps(self, n: int) -> Steps:
@@ -114,7 +115,7 @@ class Steps:
 
     def __init__(self, weights: dict[str, np.ndarray], n: int) -> None:
         self._w = weights
-        self._entering = weights["embedding"] @ weights["input0"] + weights["bias0"]
+        self._entering = _multiply(weights["embedding"], weights["input0"]) + weights["bias0"]
         self._logits = weights["output"] @ weights["logits"] / _TEMPERATURE
         self._bias = (weights["output_bias"] @ weights["logits"] + weights["logits_bias"]) / _TEMPERATURE
         self._hidden, self._cell = np.zeros((2, 2, n, _UNITS))
@@ -195,5 +196,11 @@ def _through_time(kept: dict[str, np.ndarray], slope: np.ndarray, recurrent: np.
 
 def _product(inputs: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     """The gradient of a matrix, from its inputs (T, N, a) and the slopes by its outputs (T, N, b)."""
-    result: np.ndarray = inputs.reshape(-1, inputs.shape[-1]).T @ slopes.reshape(-1, slopes.shape[-1])
+    result: np.ndarray = (inputs.transpose(0, 2, 1) @ slopes).sum(0)
     return result
+
+
+def _multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b, in parts for which BLAS starts no threads: on busy cores these wait for each other longer than all takes."""
+    rows = max(1, _UNTHREADED // b.size)
+    return np.concatenate([a[start : start + rows] @ b for start in range(0, len(a), rows)])

@@ -41,7 +41,8 @@ class _Batch:
 class PNASM(Reinforce):
     """Mixed batches: `k` of `n` samples of the controller are evaluated, the others are scored by the predictor.
 
-    `initial` architectures of the untrained controller are evaluated first; predictor and controller learn from them. How
+    `initial` architectures of the untrained controller are evaluated first (100 in the paper, which leaves little of a budget of
+    150); predictor and controller learn from them. How
     often the controller goes through them the paper does not say: `passes` times, in shuffled batches of 20; more use up
     the entropy that the search is to live on. Its updates then begin with a fresh Adam. Rewards are normal
     scores of ranks. With several workers as many batches are under way as keep all of them
@@ -54,9 +55,8 @@ class PNASM(Reinforce):
     collected (`mix = "new"`), or any of all so far ("all"). The divergence of equation 12 is that of the distributions
     over architectures (`divergence = "architecture"`), or that of a decision's options, the mean over the decisions ("decision").
 
-    `predictor` is a name of
-    `surrogate.predictors` (the paper takes what orders its space best: SemiNAS on one, XGBoost on the other; here "seminas" and
-    "single-xgboost", which need the extras train and predictors).
+    `predictor` is a name of `surrogate.predictors` (the paper takes what orders its space best: SemiNAS on one, XGBoost on the
+    other; here "seminas" and "single-xgboost", which need the extras train and predictors).
     `bounds` holds the terms of theorem 1, one for each iteration.
     """
 
@@ -65,7 +65,7 @@ class PNASM(Reinforce):
         space: SearchSpace | Domain,
         seed: int = 0,
         *,
-        initial: int = 100,
+        initial: int = 30,
         n: int = 20,
         k: int = 5,
         adaptive: bool = False,
@@ -197,15 +197,12 @@ class PNASM(Reinforce):
 
     def _update(self, rows: np.ndarray, scores: np.ndarray, error: float) -> None:
         draws = self._draws(rows)
-        before = self.controller.update(draws, normal_scores(scores, self._among(scores)))
+        before = self.controller.update(draws, normal_scores(scores, scores))
         # KL(before | after) from samples of `before` (of a policy some updates older, with several workers).
         shifts = self.controller.divergence(before, draws)
         shift = float(shifts.mean())
         self._alpha = shift if self.divergence == "architecture" else float((shifts / before.active.sum(1)).mean())
         self.bounds.append(Bound(error, shift))
-
-    def _among(self, scores: np.ndarray) -> np.ndarray:
-        return scores
 
     def _refit(self) -> None:
         self._fitted = self._made(int(self.rng.integers(2**31))).fit(*self.known)
