@@ -41,12 +41,11 @@ class _Batch:
 class PNASM(Reinforce):
     """Mixed batches: `k` of `n` samples of the controller are evaluated, the others are scored by the predictor.
 
-    `initial` architectures of the untrained controller are evaluated first (100 in the paper, which leaves little of a budget of
-    150); predictor and controller learn from them. How
-    often the controller goes through them the paper does not say: `passes` times, in shuffled batches of 20; more use up
-    the entropy that the search is to live on. Its updates then begin with a fresh Adam. Rewards are normal
-    scores of ranks. With several workers as many batches are under way as keep all of them
-    busy: their samples are of somewhat older policies than the one that learns from them.
+    `initial` architectures of the untrained controller are evaluated first (100 in the paper, which leaves little of a budget
+    of 150); predictor and controller learn from them. How often the controller goes through them the paper does not say:
+    `passes` times, in shuffled batches of 20; many use up the entropy that the search is to live on. Adam then begins anew.
+    Rewards are the normal scores of ranks within a batch. With several workers as many batches are under way as keep all of
+    them busy: their samples are of somewhat older policies than the one that learns from them.
     `k = 0` is the ablation without truth: after `predicted` samples that only the predictor scored, the architectures it
     likes best are evaluated, best first. `k = n` is the one without predictions. With `adaptive` (PNASM-A) the number
     evaluated is n times the divergence between the last two policies (equation 12).
@@ -197,7 +196,9 @@ class PNASM(Reinforce):
 
     def _update(self, rows: np.ndarray, scores: np.ndarray, error: float) -> None:
         draws = self._draws(rows)
-        before = self.controller.update(draws, normal_scores(scores, scores))
+        # Within the batch; of one alone, among the true scores, which says something.
+        among = scores if len(scores) > 1 else self.known[1]
+        before = self.controller.update(draws, normal_scores(scores, among))
         # KL(before | after) from samples of `before` (of a policy some updates older, with several workers).
         shifts = self.controller.divergence(before, draws)
         shift = float(shifts.mean())

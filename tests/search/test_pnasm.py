@@ -89,6 +89,12 @@ def test_the_policy_moves_after_its_initialisation(mix):
     assert np.median(shifts) > 1e-3
 
 
+def test_batches_of_one_teach_too():
+    searcher = PNASM(SPACE, 0, initial=20, n=1, k=0, predicted=10)
+    drive(searcher, 21)
+    assert np.median([bound.policy_shift for bound in searcher.bounds]) > 1e-5
+
+
 @pytest.mark.slow
 def test_a_few_heavy_outliers_do_no_harm():
     """One of twenty scores is a failure by orders of magnitude: the policy is about as good as without."""
