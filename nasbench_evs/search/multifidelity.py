@@ -141,7 +141,8 @@ class BOHB(Hyperband):
 
     `random_fraction` of them are random; otherwise the best of `samples` draws by the ratio of the densities of the best
     `top` share and of the rest. The densities are products of kernels for categories (Aitchison & Aitken); inactive is a
-    category.
+    category. To draw, the paper multiplies all bandwidths by 3; HpBandSter, its authors' code, those of continuous
+    parameters only. Here all are categories, and drawn with the bandwidths that they have.
     """
 
     def __init__(
