@@ -51,8 +51,9 @@ class PNASM(Reinforce):
     evaluated is n times the divergence between the last two policies (equation 12).
 
     Two lines of the paper can be read in two ways. Algorithm 2, line 9, selects k true and n - k predicted pairs: those just
-    collected (`mix = "new"`), or any of all so far ("all"). The divergence of equation 12 is that of the distributions
-    over architectures (`divergence = "architecture"`), or that of a decision's options, the mean over the decisions ("decision").
+    collected (`mix = "new"`, the default: the policy moves more), or any of all so far ("all"). The divergence of equation 12
+    is that of the distributions over architectures (`divergence = "architecture"`, the default: KL of policies is of these),
+    or that of a decision's options, the mean over the decisions ("decision").
 
     `predictor` is a name of `surrogate.predictors` (the paper takes what orders its space best: SemiNAS on one, XGBoost on the
     other; here "seminas" and "single-xgboost", which need the extras train and predictors).

@@ -29,7 +29,8 @@ class Factorised(Searcher):
     What the benchmark did not record is rejected, as what breaks the constraint is by `TabNAS`: where the set that is left is
     known, samples are drawn from it directly. Samples that were evaluated before teach the controller again at no cost, so
     no architecture is asked for twice. A search ends (`ask` gives nothing) after `patience` samples in a row without a new
-    architecture, or `steps` updates.
+    architecture, or `steps` updates. `learning_rate` is the upper end of the paper's range (appendix E.2), which is for the
+    thousands of updates that shared weights allow; for a few hundred evaluations 0.05 is better.
     `recommend` returns the best within the constraint that it was told; with `choose = "params"` (paper 003, algorithm 3) it
     draws 500 samples and returns, of those within the constraint, the ones with most parameters, the more probable one of
     two that are equal.
