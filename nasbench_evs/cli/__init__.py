@@ -31,7 +31,7 @@ def main() -> None:
         # A scheduler's SIGTERM ends the command like Ctrl-C does: temporary files are removed.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="nasbench-evs", standalone_mode=False)
         sys.stdout.flush()  # so that a full disk is noticed here
     except NasbenchError as error:
         _fail(str(error), 1)

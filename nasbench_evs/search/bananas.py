@@ -46,7 +46,6 @@ class Bananas(Searcher):
         super().__init__(space, seed)
         if initial is None:
             initial = share_of(budget, 5, low=10, high=50)
-            initial = initial if budget is None else max(2, min(initial, (budget - 1) // 2))
         self.initial = check_int("initial", initial, 2)
         self.batch = check_int("batch", batch, 1)
         self.pool_size = check_int("pool_size", pool_size, 1)

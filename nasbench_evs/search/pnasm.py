@@ -12,6 +12,7 @@ from nasbench_evs.search.checks import check_bool, check_int, one_of
 from nasbench_evs.search.controller import normal_scores
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.reinforce import Reinforce
+from nasbench_evs.search.searcher import share_of
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.predictors import PREDICTORS, Predictor, predictor
 
@@ -41,11 +42,13 @@ class _Batch:
 class PNASM(Reinforce):
     """Mixed batches: `k` of `n` samples of the controller are evaluated, the others are scored by the predictor.
 
-    `initial` architectures of the untrained controller are evaluated first (100 in the paper, which leaves little of a budget
-    of 150); predictor and controller learn from them. How often the controller goes through them the paper does not say:
-    `passes` times, in shuffled batches of 20; many use up the entropy that the search is to live on. Adam then begins anew.
-    Rewards are the normal scores of ranks within a batch. With several workers as many batches are under way as keep all of
-    them busy: their samples are of somewhat older policies than the one that learns from them.
+    `initial` architectures of the untrained controller are evaluated first (a fifth of the budget unless told, from 10 to 100;
+    100 in the paper, which leaves little of a budget of 150); predictor and controller learn from them. How often the
+    controller goes through them the paper does not say: `passes` times, in shuffled batches of 20; many use up the entropy
+    that the search is to live on. Adam then begins anew. Rewards are the normal scores of ranks within a batch. With several
+    workers as many batches are under way as keep all of them busy: their samples are of somewhat older policies than the one
+    that learns from them.
+
     `k = 0` is the ablation without truth: after `predicted` samples that only the predictor scored, the architectures it
     likes best are evaluated, best first. `k = n` is the one without predictions. With `adaptive` (PNASM-A) the number
     evaluated is n times the divergence between the last two policies (equation 12).
@@ -65,7 +68,7 @@ class PNASM(Reinforce):
         space: SearchSpace | Domain,
         seed: int = 0,
         *,
-        initial: int = 30,
+        initial: int | None = None,
         n: int = 20,
         k: int = 5,
         adaptive: bool = False,
@@ -77,11 +80,12 @@ class PNASM(Reinforce):
         learning_rate: float = 0.01,
         entropy: float = 1e-4,
         baseline: float = 0.9,
+        budget: int | None = None,
     ) -> None:
         super().__init__(
             space, seed, batch=check_int("n", n, 1), learning_rate=learning_rate, entropy=entropy, baseline=baseline
         )
-        self.initial = check_int("initial", initial, 2)
+        self.initial = share_of(budget, 5, low=10, high=100) if initial is None else check_int("initial", initial, 2)
         self.k = check_int("k", k, 0, self.batch)
         self.adaptive = check_bool("adaptive", adaptive)
         self.mix = one_of("mix", mix, MIXES)

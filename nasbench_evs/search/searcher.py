@@ -20,9 +20,12 @@ _USUAL = 150  # evaluations that defaults are for where nobody says how many the
 
 
 def share_of(budget: int | None, divisor: int, *, low: int, high: int) -> int:
-    """A default that follows the budget of evaluations: budget / divisor within [low, high]; of 150 where it is unknown."""
+    """A default that follows the budget of evaluations: budget / divisor within [low, high], and less than half of it.
+
+    At least 2; of 150 where the budget is unknown.
+    """
     budget = _USUAL if budget is None else check_int("budget", budget, 1)
-    return min(max(budget // divisor, low), high)
+    return max(2, min(max(budget // divisor, low), high, (budget - 1) // 2))
 
 
 class Searcher(ABC):

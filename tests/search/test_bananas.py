@@ -59,7 +59,7 @@ def test_on_smooth_landscapes_it_is_better_than_evolution_and_that_than_random(n
 
 @pytest.mark.parametrize(
     ("budget", "initial", "population"),
-    [(3, 2, 5), (25, 10, 5), (50, 10, 10), (150, 30, 30), (1000, 50, 50), (None, 30, 30)],
+    [(3, 2, 2), (25, 10, 5), (50, 10, 10), (150, 30, 30), (1000, 50, 50), (None, 30, 30)],
 )
 def test_defaults_follow_the_budget(budget, initial, population):
     assert Bananas(SPACE, budget=budget).initial == initial
