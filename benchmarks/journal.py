@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from nasbench_evs import tables
-from nasbench_evs.generators.journal import NAME, Journal
+from nasbench_evs.training.journal import NAME, Journal
 from nasbench_evs.training.record import Job, records_of, table_of
 
 RECORDED = (1000, 10_000)
@@ -42,7 +42,7 @@ def measure(table, recorded, folder):
             commits.append(seconds(lambda i=i: journal.claim([i + 1]))[0])
             commits.append(seconds(lambda i=i: journal.finish(i + 1, records[i % len(records)]))[0])
     opening, entries = seconds(lambda: _open(folder, jobs))
-    ended = [(entry.job, entry.record) for entry in entries if entry.state == "finished"]
+    ended = {entry.job: entry.record for entry in entries if entry.record is not None}
     writing, _ = seconds(lambda: tables.write(table_of(table.header, ended), folder / "table.h5"))
     return {
         "recorded": recorded,

@@ -1,4 +1,4 @@
-"""The seqnas network as PyTorch's own layers say it: what the faster parts of `nasbench_evs.models.seqnas` must equal.
+"""The seqnas network as PyTorch's own layers say it: what the faster parts of `nasbench_evs.models` must equal.
 
 It serves two purposes: tests hold the faster network against it, and `benchmarks/training.py` measures how much faster
 that is. The parameters have the same names.
@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nasbench_evs.models import gru, seqnas
-from nasbench_evs.models.dropout import Dropout
+from nasbench_evs.models import gru, layers, seqnas
+from nasbench_evs.models.layers import Dropout
 from nasbench_evs.spaces import Architecture, SequenceShape
 
 
@@ -36,7 +36,7 @@ def _make_plain(module: nn.Module) -> None:
 class NormedConvolution(nn.Module):
     """Batch norm over the valid events, then the grouped convolution."""
 
-    def __init__(self, fast: seqnas.NormedConvolution) -> None:
+    def __init__(self, fast: layers.NormedConvolution) -> None:
         super().__init__()
         self.norm, self.convolution = fast.norm, fast.convolution
 
@@ -124,7 +124,7 @@ class Head(nn.Module):
 
 
 PLAIN = {
-    seqnas.NormedConvolution: NormedConvolution,
+    layers.NormedConvolution: NormedConvolution,
     seqnas.Convolution: Convolution,
     gru.GRU: GRU,
     seqnas.CrossAttention: CrossAttention,

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import nasbench_evs as nb
 from nasbench_evs import search
-from nasbench_evs.analysis.experiment import Contender, Experiment, Ground, run_experiment
+from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherConfig
+from nasbench_evs.analysis.experiment import run_experiment
 
 SEARCHERS = (
     "random",
@@ -55,12 +56,12 @@ def main():
         with ProcessPoolExecutor(cores) as pool:
             rates = list(pool.map(random_search, [source] * cores))
         print(f"| evaluations of random search a second, {source}, {cores} processes | {sum(rates):,.0f} | 100,000 |")
-    grounds = [
-        Ground(f"{name} {source}", name, None, source, {}, BUDGET)
+    benchmarks = [
+        BenchmarkConfig(f"{name} {source}", name, None, source, {}, BUDGET)
         for name in BENCHMARKS
         for source in ("surrogate", "table")
     ]
-    experiment = Experiment("speed", [Contender(name, name, {}) for name in SEARCHERS], grounds, seeds)
+    experiment = Experiment("speed", [SearcherConfig(name, name, {}) for name in SEARCHERS], benchmarks, seeds)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         runs = run_experiment(experiment, Path(folder))
@@ -68,7 +69,7 @@ def main():
     own = {name: statistics.mean(run.own_seconds for run in runs if run.searcher == name) for name in SEARCHERS}
     print(f"| BANANAS with {BUDGET} evaluations, own seconds | {own['bananas']:.1f} | 10 |")
     print(
-        f"| {len(SEARCHERS)} searchers x {len(grounds)} benchmarks x {BUDGET} evaluations, {seeds} seeds | "
+        f"| {len(SEARCHERS)} searchers x {len(benchmarks)} benchmarks x {BUDGET} evaluations, {seeds} seeds | "
         f"{seconds / 60:.1f} min, 20 seeds {20 * seconds / seeds / 60:.0f} min | 20 seeds 30 min |"
     )
     print("\n| searcher | own seconds of a search |\n| --- | --- |")

@@ -24,7 +24,7 @@ from nasbench_evs.locations import shipped
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.surrogate import Surrogate
-from nasbench_evs.tables import Header, Table, write
+from nasbench_evs.tables import Header, Table, build, write
 from nasbench_evs.training.machine import cpu_name
 
 RECORDS, EPOCHS, MILLION = 100_000, 30, 1_000_000
@@ -62,7 +62,7 @@ def large_table() -> Table:
     }
     header = Header(space, "made", "made by benchmarks/speed.py", {"epochs": EPOCHS}, metric("roc_auc"))
     choices = space.unrank_many(ranks)
-    return Table.build(header, choices=choices, seed=0, sampler="random", distilled=0, epochs_run=EPOCHS, **curves)
+    return build(header, choices=choices, seed=0, sampler="random", distilled=0, epochs_run=EPOCHS, **curves)
 
 
 def measure() -> list[tuple[str, str, str]]:

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.stats import kendalltau, norm, rankdata
 
 from nasbench_evs.surrogate.ensemble import Ensemble, fit_catboost
+from nasbench_evs.surrogate.evaluate import Records
 from nasbench_evs.surrogate.held_out import split_architectures
-from nasbench_evs.surrogate.judge import Records
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, Uncertainty, repeated_variance
 from nasbench_evs.tables import read
 
@@ -32,7 +32,7 @@ class Fold:
 
 
 def ours(fold):
-    """Ensemble of shallow trees on AVec, counts and costs; spread of its members."""
+    """Ensemble of shallow trees on AVec, counts and costs; standard deviation between its members."""
     return Ensemble.fit(fold.x, fold.y, fold.groups, 0).predict(fold.test)
 
 
@@ -66,8 +66,8 @@ def virtual(fold):
     parts = model.virtual_ensembles_predict(
         fold.test[:, : fold.bits], prediction_type="TotalUncertainty", virtual_ensembles_count=10
     )
-    mean, knowledge, noise = np.asarray(parts).T
-    return mean * fold.scale + fold.mean, np.sqrt(np.maximum(noise + knowledge, 0)) * fold.scale
+    mean, epistemic, noise = np.asarray(parts).T
+    return mean * fold.scale + fold.mean, np.sqrt(np.maximum(noise + epistemic, 0)) * fold.scale
 
 
 def pooled(fold):
@@ -77,8 +77,8 @@ def pooled(fold):
     y = np.concatenate([y for _, y, _ in tables])
     groups = np.concatenate([groups.astype(object) * 100 + i for i, (_, _, groups) in enumerate(tables)])
     groups = np.unique(groups, return_inverse=True)[1]
-    mean, spread = Ensemble.fit(x, y, groups, 0).predict(_of_table(fold.test, 0, len(tables)))
-    return mean * fold.scale + fold.mean, spread * fold.scale
+    mean, epistemic = Ensemble.fit(x, y, groups, 0).predict(_of_table(fold.test, 0, len(tables)))
+    return mean * fold.scale + fold.mean, epistemic * fold.scale
 
 
 def _of_table(x, index, count):
@@ -111,8 +111,8 @@ def main():
             taus, mean, std = [], np.empty(len(mine)), np.full(len(mine), np.nan)
             for i in range(FOLDS):
                 test = fold == i
-                mean[test], spread = variant(Fold(mine, ~test, space.avec_bits, others))
-                std[test] = np.nan if spread is None else spread
+                mean[test], epistemic = variant(Fold(mine, ~test, space.avec_bits, others))
+                std[test] = np.nan if epistemic is None else epistemic
                 taus.append(kendalltau(mean[test], mine.values[test]).statistic)
             cells.append(f"{np.mean(taus):.3f}")
             if not np.isnan(std).any():

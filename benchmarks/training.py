@@ -19,10 +19,11 @@ from torch.nn import functional as F
 
 from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.metrics import score
+from nasbench_evs.models.batch import PaddedBatch
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.protocol import Protocol
-from nasbench_evs.training.trainer import train
+from nasbench_evs.training.train import train
 
 WIDTHS = {"physionet2012": {"channels": 2}}
 
@@ -34,8 +35,8 @@ class Plain(torch.nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, categorical, numerical, time, lengths):
-        return self.network(categorical.long(), numerical, time, lengths)
+    def forward(self, batch):
+        return self.network(PaddedBatch(batch.categorical.long(), batch.numerical, batch.time, batch.lengths))
 
 
 def plain_training(architecture, seed, protocol, inputs):
@@ -45,9 +46,9 @@ def plain_training(architecture, seed, protocol, inputs):
     network = Plain(SeqNASNetwork(architecture, inputs.shape, protocol.dropout))
     rows = inputs.rows["train"]
     batches = max(1, round(len(rows) / protocol.batch_size))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=protocol.learning_rate, weight_decay=protocol.weight_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=protocol.learning_rate, weight_decay=protocol.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, protocol.learning_rate, total_steps=batches * protocol.epochs, cycle_momentum=False
+        optimizer, protocol.learning_rate, total_steps=batches * protocol.epochs, cycle_momentum=False
     )
     labels = inputs.labels
     counts = torch.bincount(labels[torch.from_numpy(rows)])
@@ -57,18 +58,18 @@ def plain_training(architecture, seed, protocol, inputs):
     for _ in range(protocol.epochs):
         network.train()
         for batch in np.array_split(generator.permutation(rows), batches):
-            optimiser.zero_grad()
-            loss = F.cross_entropy(network(*padded(inputs, batch)), labels[torch.from_numpy(batch)], weights)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(network(padded(inputs, batch)), labels[torch.from_numpy(batch)], weights)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), protocol.clip)
-            optimiser.step()
+            optimizer.step()
             schedule.step()
         network.eval()
         with torch.inference_mode():
             for split in ("valid", "test"):
                 members = inputs.rows[split]
                 parts = np.array_split(members, max(1, round(len(members) / protocol.batch_size)))
-                logits = torch.cat([network(*padded(inputs, part)) for part in parts])
+                logits = torch.cat([network(padded(inputs, part)) for part in parts])
                 value = score(inputs.schema.metric.name, labels.numpy()[members], logits.double().softmax(-1).numpy())
                 if split == "valid":
                     best = max(best, value)
@@ -77,9 +78,10 @@ def plain_training(architecture, seed, protocol, inputs):
 
 def padded(inputs, rows):
     """A batch padded to the dataset's maximal length."""
-    categorical, numerical, times, lengths = inputs.arguments(rows)
-    more = inputs.shape.length - times.shape[1]
-    return F.pad(categorical, (0, 0, 0, more)), F.pad(numerical, (0, 0, 0, more)), F.pad(times, (0, more)), lengths
+    batch = inputs.batch(rows)
+    more = inputs.shape.length - batch.time.shape[1]
+    categorical, numerical = (F.pad(fields, (0, 0, 0, more)) for fields in (batch.categorical, batch.numerical))
+    return PaddedBatch(categorical, numerical, F.pad(batch.time, (0, more)), batch.lengths)
 
 
 def our_training(architecture, seed, protocol, inputs):

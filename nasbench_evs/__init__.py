@@ -9,27 +9,28 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from nasbench_evs.version import __version__
 
 if TYPE_CHECKING:
     from nasbench_evs import datasets, search, spaces, tables
-    from nasbench_evs.benchmark import Score, Scores, benchmarks, load
-    from nasbench_evs.custom import from_frame, from_function
+    from nasbench_evs.benchmark import Benchmark, Score, Scores, from_frame, from_function
+    from nasbench_evs.benchmark.load import benchmarks, load
     from nasbench_evs.errors import NasbenchError
 
 __all__ = [
-    "NasbenchError", "Score", "Scores", "__version__", "benchmarks", "datasets", "from_frame", "from_function", "load", "search",
-    "spaces", "tables",
+    "Benchmark", "NasbenchError", "Score", "Scores", "__version__", "benchmarks", "datasets", "from_frame", "from_function",
+    "load", "search", "spaces", "tables",
 ]  # fmt: skip
 
 # Loaded when first used, so that `import nasbench_evs` costs nothing.
 _HOMES = {
+    "Benchmark": "nasbench_evs.benchmark",
     "NasbenchError": "nasbench_evs.errors",
     "Score": "nasbench_evs.benchmark",
     "Scores": "nasbench_evs.benchmark",
     "benchmarks": "nasbench_evs.benchmark",
-    "from_frame": "nasbench_evs.custom",
-    "from_function": "nasbench_evs.custom",
+    "from_frame": "nasbench_evs.benchmark",
+    "from_function": "nasbench_evs.benchmark",
     "load": "nasbench_evs.benchmark",
 }
 

@@ -5,13 +5,13 @@ In a checkout, `datasets/` and `surrogate/` stand beside the package; a wheel ca
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent
 
 
 def shipped(folder: str) -> Path:
     """The folder of shipped content of that name ("datasets" or "surrogate"); it need not exist."""
-    inside = _PACKAGE / "shipped" / folder
-    return inside if inside.is_dir() else _PACKAGE.parent / folder
+    inside = PACKAGE / "shipped" / folder
+    return inside if inside.is_dir() else PACKAGE.parent / folder
 
 
 def shipped_tables() -> dict[tuple[str, str], Path]:

@@ -9,7 +9,11 @@ import pytest
 
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace, VectorShape, shape_to_dict
-from nasbench_evs.tables import Header, Table
+from nasbench_evs.tables import Header, Table, build
+
+pytest.register_assert_rewrite("nasbench_evs.testing")
+
+pytest.register_assert_rewrite("nasbench_evs.testing")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 IN_CI = os.environ.get("NASBENCH_EVS_CI") == "1"
@@ -54,7 +58,7 @@ def make_table(ranks, seeds=0, *, scores=None, header=None, epochs=3, **columns)
         scores = 0.5 + (base[:, None] + np.arange(epochs)) / 100
     made = {"sampler": "random", "distilled": 0, "epochs_run": epochs, "test_curve": np.asarray(scores) - 0.01}
     made["train_seconds"] = np.full(np.shape(scores), 0.5)
-    return Table.build(
+    return build(
         header,
         choices=header.space.unrank_many(ranks),
         seed=seeds,
@@ -86,7 +90,7 @@ def make_end_table(ranks, seeds=0, *, space=None, epochs=3, failing=(), protocol
         "final_eval_seconds": np.where(ran < epochs, np.nan, 6.0),
         "machines": [{"cpu": "one", "family": "25", "model": "1", "instruction_set": "avx2"}], "hardware": 0,
     }  # fmt: skip
-    return Table.build(header, choices=header.space.unrank_many(ranks), seed=seeds, **{**made, **columns})
+    return build(header, choices=header.space.unrank_many(ranks), seed=seeds, **{**made, **columns})
 
 
 @pytest.fixture
@@ -116,7 +120,7 @@ def seqnas_table() -> Table:
     truth = 0.7 + 0.02 * (choices[:, 3] > 0) + 0.01 * choices[:, -1]
     scores = truth[:, None] + generator.normal(0, 0.004, (len(choices), 2))
     header = make_header(space, protocol={"epochs": 2})
-    return Table.build(
+    return build(
         header,
         choices=choices,
         seed=0,

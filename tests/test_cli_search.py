@@ -49,7 +49,7 @@ def test_a_search_that_finds_nothing_feasible_is_a_row_too():
         (("evolution", "age", "--set", "population=many"), "population = 'many': expected an integer", 1),
         (("random", "age", "--constraint", "params=few"), "--constraint params=few: expected a number", 1),
         (("random", "age", "--constraint", "params=100"), "cost", 1),
-        (("tabnas", "bpic2012"), "--constraint params=40000", 1),
+        (("tunas-abs", "bpic2012"), "--constraint params=40000", 1),
         (("asha", "age"), "asha needs scores by epoch", 1),
         (("random", "age", "--seconds", "10"), "no training seconds", 1),
         (("random", "age", "--seeds", "0"), "--seeds 0", 1),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from nasbench_evs.benchmark import list_benchmarks
 from nasbench_evs.datasets.sources import SOURCES
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.surrogate.card import page, summary
+from nasbench_evs.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 

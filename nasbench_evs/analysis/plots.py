@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.analysis.statistics import Regrets, cliques
+from nasbench_evs.analysis.regrets import Regrets
+from nasbench_evs.analysis.statistics import ci_half_width, cliques
 from nasbench_evs.files import replacing
 
 # Okabe and Ito's colours, with dashes and markers of their own: each line is known by any one of the three.
@@ -58,10 +59,8 @@ def anytime(regrets: Regrets, folder: Path, over: str = "spent") -> list[Path]:
             middle = values[:, known].mean(axis=0)
             axis.plot(points[known], middle, **style(i), label=searcher, markevery=0.13, markersize=3.5, linewidth=1.3)
             if len(values) > 1:
-                margin = _t(len(values)) * values[:, known].std(axis=0, ddof=1) / math.sqrt(len(values))
-                axis.fill_between(
-                    points[known], middle - margin, middle + margin, color=style(i)["color"], alpha=0.1, lw=0
-                )
+                half = ci_half_width(values[:, known])
+                axis.fill_between(points[known], middle - half, middle + half, color=style(i)["color"], alpha=0.1, lw=0)
         axis.set_title(name, fontsize=9)
         axis.set_xscale("log" if over == "seconds" else "linear")
         axis.set_yscale("log")
@@ -118,8 +117,8 @@ def lines(
     """One panel of named lines: x, y and half the width of y's interval."""
     pyplot = _pyplot()
     figure, axis = pyplot.subplots(figsize=(5.5, 3.6), layout="constrained")
-    for i, (name, (x, y, margin)) in enumerate(series.items()):
-        axis.errorbar(x, y, yerr=margin, **style(i), label=name, markersize=4, linewidth=1.2, capsize=2)
+    for i, (name, (x, y, half_width)) in enumerate(series.items()):
+        axis.errorbar(x, y, yerr=half_width, **style(i), label=name, markersize=4, linewidth=1.2, capsize=2)
     axis.set_xlabel(xlabel, fontsize=8)
     axis.set_ylabel(ylabel, fontsize=8)
     axis.set_title(title, fontsize=9)
@@ -131,7 +130,7 @@ def lines(
 
 def _points(regrets: Regrets, name: str, over: str) -> np.ndarray:
     if over == "spent":
-        return np.arange(1, regrets.ground(name).budget + 1, dtype=float)
+        return np.arange(1, regrets.config(name).budget + 1, dtype=float)
     ends = [max(run.seconds) for run in regrets.runs.values() if run.benchmark == name and run.seconds]
     return np.geomspace(max(1e-3, min(ends) / 200), float(np.median(ends)), 80)
 
@@ -140,12 +139,6 @@ def _timed(regrets: Regrets, name: str) -> bool:
     return all(
         run.seconds and not math.isnan(run.seconds[-1]) for run in regrets.runs.values() if run.benchmark == name
     )
-
-
-def _t(n: int) -> float:
-    from scipy import stats
-
-    return float(stats.t.ppf(0.975, n - 1))
 
 
 def _pyplot() -> Any:

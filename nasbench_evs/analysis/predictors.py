@@ -17,7 +17,7 @@ import numpy as np
 from nasbench_evs.errors import InvalidQuery, OutputError
 from nasbench_evs.files import replacing
 from nasbench_evs.surrogate.predictors import PREDICTORS, predictor
-from nasbench_evs.tables.noise import DRAWN
+from nasbench_evs.tables.noise import RANDOM_SAMPLERS
 from nasbench_evs.tables.table import Table
 
 SIZES = (25, 50, 100, 200, 400)
@@ -91,7 +91,7 @@ def _means(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Architectures, choices (M, C), and the means of their validation scores, larger is better."""
     values = table.scores("valid")
     scored = ~np.isnan(values) & (table["distilled"] != 1)
-    drawn = scored & np.isin(table["sampler"], DRAWN)
+    drawn = scored & np.isin(table["sampler"], RANDOM_SAMPLERS)
     rows = np.flatnonzero(drawn if drawn.any() else scored)
     _, first, owner = np.unique(table["rank"][rows], return_index=True, return_inverse=True)
     counts = np.bincount(owner)
@@ -162,7 +162,7 @@ def page(results: Sequence[Result], command: str) -> str:
         "Kendall's tau between predicted and recorded validation scores of architectures that the predictor did not see, "
         "against the number it was fitted to; mean ± standard error over seeds. The best mean of a column is bold, and so "
         "is what differs from it by less than twice the standard error of the paired difference. A record is one noisy "
-        "training: what a perfect predictor would reach is in the surrogate's card.",
+        "training: its noise ceiling, tau of the best possible predictor, is in the surrogate's card.",
         "",
         f"    {command}",
     ]

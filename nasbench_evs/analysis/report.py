@@ -13,18 +13,10 @@ from typing import get_type_hints
 import numpy as np
 
 from nasbench_evs.analysis import plots
-from nasbench_evs.analysis.experiment import Experiment, Run, tidy
-from nasbench_evs.analysis.statistics import (
-    SIGNIFICANT,
-    Fidelity,
-    Regrets,
-    friedman,
-    mean,
-    mean_ranks,
-    pairwise,
-    search_fidelity,
-    wins,
-)
+from nasbench_evs.analysis.config import Experiment
+from nasbench_evs.analysis.regrets import Fidelity, Regrets, search_fidelity, wins
+from nasbench_evs.analysis.runs import Run, tidy
+from nasbench_evs.analysis.statistics import SIGNIFICANT, friedman, mean, mean_ranks, pairwise
 from nasbench_evs.errors import InvalidQuery, OutputError, one_line
 from nasbench_evs.files import replacing
 from nasbench_evs.surrogate.card import tau_interval
@@ -70,7 +62,7 @@ def _summary(regrets: Regrets) -> str:
         ["benchmark", "searcher", "split", "best_known", "evaluations", "seeds", "regret", "margin", "own_seconds"]
     )
     for benchmark in regrets.benchmarks:
-        budget = regrets.ground(benchmark).budget
+        budget = regrets.config(benchmark).budget
         marks = np.array(sorted({math.ceil(budget * share) for share in (0.2, 0.4, 0.6, 0.8, 1.0)}), float)
         for searcher in regrets.searchers:
             values = regrets.curve(benchmark, searcher, marks)
@@ -79,7 +71,7 @@ def _summary(regrets: Regrets) -> str:
                 at = mean(column)
                 writer.writerow(
                     [benchmark, searcher, regrets.split[benchmark], f"{regrets.best[benchmark]:.6f}", int(mark),
-                     int((~np.isnan(column)).sum()), f"{at.value:.6f}", f"{at.margin:.6f}", f"{own:.3f}"]
+                     int((~np.isnan(column)).sum()), f"{at.value:.6f}", f"{at.ci_half_width:.6f}", f"{own:.3f}"]
                 )  # fmt: skip
     return buffer.getvalue()
 
@@ -106,10 +98,10 @@ def _page(regrets: Regrets, table: np.ndarray, fidelity: Sequence[Fidelity], com
     for benchmark in regrets.benchmarks:
         finals = [regrets.final(benchmark, searcher) for searcher in names]
         lines.append(
-            f"| {benchmark} | {regrets.split[benchmark]} | {regrets.best[benchmark]:.4f} | {regrets.ground(benchmark).budget} | "
+            f"| {benchmark} | {regrets.split[benchmark]} | {regrets.best[benchmark]:.4f} | {regrets.config(benchmark).budget} | "
             f"{' | '.join(map(_cell, finals))} |"
         )
-    if any(regrets.ground(benchmark).limits for benchmark in regrets.benchmarks):
+    if any(regrets.config(benchmark).limits for benchmark in regrets.benchmarks):
         lines += ["", *_recommendations(regrets)]
     if len(names) > 1:
         lines += ["", *_comparison(regrets, table)]
@@ -132,7 +124,7 @@ def _against(regrets: Regrets, folder: Path) -> None:
     for benchmark in regrets.benchmarks:
         ends = [mean(regrets.final(benchmark, each.label)) for each in varied]
         values = np.array([each.parameters[name] for each in varied], float)
-        series[benchmark] = (values, np.array([e.value for e in ends]), np.array([e.margin for e in ends]))
+        series[benchmark] = (values, np.array([e.value for e in ends]), np.array([e.ci_half_width for e in ends]))
     plots.lines(series, folder / _AGAINST, xlabel=name, ylabel="regret at the end")
 
 
@@ -244,11 +236,13 @@ def _seed_by_seed(regrets: Regrets, first: int) -> list[str]:
 
 
 def _cell(values: np.ndarray) -> str:
-    """Mean ± margin over the seeds with a value, and in brackets how many have none."""
-    value, margin = mean(values)
+    """Mean ± half the width of its interval over the seeds with a value, and in brackets how many have none."""
+    value, half_width = mean(values)
     if math.isnan(value):
         return "none"
     lost = int(np.isnan(values).sum())
     return (
-        f"{value:.4f}" + ("" if math.isnan(margin) else f" ± {margin:.4f}") + (f" ({lost} found none)" if lost else "")
+        f"{value:.4f}"
+        + ("" if math.isnan(half_width) else f" ± {half_width:.4f}")
+        + (f" ({lost} found none)" if lost else "")
     )

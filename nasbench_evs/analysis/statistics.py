@@ -1,169 +1,41 @@
-"""What runs of an experiment show: regret over evaluations and time, ranks, and tests of differences."""
+"""Means with intervals, ranks, and tests of differences."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from itertools import combinations
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-
-from nasbench_evs.analysis.experiment import Experiment, Ground, Run, best_known
-from nasbench_evs.benchmark import find_table
-from nasbench_evs.spaces.subspaces import SUBSPACES
 
 SIGNIFICANT = 0.05
 _RESAMPLED = 1000  # times, for an interval
 
 
 class Mean(NamedTuple):
-    """A mean over seeds and half the width of its 95 % interval (Student's t; NaN for one seed)."""
+    """A mean over seeds and half the width of its 95 % interval (see `ci_half_width`)."""
 
     value: float
-    margin: float
+    ci_half_width: float
 
 
 def mean(values: Sequence[float] | np.ndarray) -> Mean:
-    """Mean and margin of what is not NaN."""
-    from scipy import stats
-
+    """Mean and interval of what is not NaN."""
     known = np.array(values, float)
     known = known[~np.isnan(known)]
-    if not len(known):
-        return Mean(math.nan, math.nan)
-    if len(known) == 1:
-        return Mean(float(known[0]), math.nan)
-    margin = stats.t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / math.sqrt(len(known))
-    return Mean(float(known.mean()), float(margin))
+    return Mean(float(known.mean()) if len(known) else math.nan, float(ci_half_width(known)))
 
 
-class Regrets:
-    """The regrets of an experiment: how far the incumbent's score is below the best known one, on the test split.
+def ci_half_width(values: np.ndarray) -> np.ndarray:
+    """Half the width of the 95 % interval (Student's t) of the means over the first axis; NaN for fewer than two values."""
+    from scipy import stats
 
-    Where a benchmark has no test scores, on the validation split. `split[benchmark]` says which; `best[benchmark]` is the best
-    known score: of what is recorded within the constraint, and of all that any run met. Only seeds that every searcher has
-    ended on every benchmark count, so that all are compared on the same.
-    """
-
-    def __init__(self, experiment: Experiment, runs: Sequence[Run]) -> None:
-        self.experiment = experiment
-        self.searchers = [each.label for each in experiment.searchers]
-        self.benchmarks = [each.label for each in experiment.benchmarks]
-        cells = {(each.benchmark, each.searcher, each.seed): each for each in runs}
-        self.seeds = [
-            seed
-            for seed in range(experiment.seeds)
-            if all((b, s, seed) in cells for b in self.benchmarks for s in self.searchers)
-        ]
-        # In an order of their own: means must not depend on which run ended first.
-        self.runs = {key: cells[key] for key in sorted(cells) if key[2] in self.seeds}
-        self.split: dict[str, str] = {}
-        self.best: dict[str, float] = {}
-        for ground in experiment.benchmarks:
-            own = [each for each in self.runs.values() if each.benchmark == ground.label]
-            has_test = any(not math.isnan(value) for each in own for value in each.test[-1:])
-            self.split[ground.label] = split = "test" if has_test else "valid"
-            self.best[ground.label] = round(best_known(ground, own, split), 6) if own else math.nan
-
-    def ground(self, benchmark: str) -> Ground:
-        return self.experiment.benchmarks[self.benchmarks.index(benchmark)]
-
-    def final(self, benchmark: str, searcher: str) -> np.ndarray:
-        """The regret at the end of each seed's run, (seeds,); NaN where nothing feasible was found."""
-        return np.array([self._regret(benchmark, searcher, seed)[-1] for seed in self.seeds])
-
-    def finals(self, benchmark: str) -> np.ndarray:
-        """`final` of every searcher, (searchers, seeds); a run that found nothing feasible counts as the worst seen there."""
-        found = np.array([self.final(benchmark, searcher) for searcher in self.searchers])
-        return np.where(np.isnan(found), np.nanmax(found) if np.isfinite(found).any() else 0.0, found)
-
-    def recommended(self, benchmark: str, searcher: str) -> np.ndarray:
-        """The regret of the best (by validation) of the up to three architectures each run recommends, (seeds,)."""
-        sign = self.ground(benchmark).load().metric.sign
-        found = []
-        for seed in self.seeds:
-            run = self.runs[benchmark, searcher, seed]
-            values = np.array(getattr(run, f"recommended_{self.split[benchmark]}"), float)
-            valid = sign * np.array(run.recommended_valid, float)
-            found.append(
-                sign * (self.best[benchmark] - values[np.nanargmax(valid)]) if np.isfinite(valid).any() else math.nan
-            )
-        return np.array(found)
-
-    def curve(self, benchmark: str, searcher: str, points: np.ndarray, over: str = "spent") -> np.ndarray:
-        """Regrets (seeds, points) when so much was spent: evaluations, or `over="seconds"`; NaN before the first result."""
-        rows = []
-        for seed in self.seeds:
-            run = self.runs[benchmark, searcher, seed]
-            at = np.searchsorted(np.array(getattr(run, over), float), points + 1e-6, "right") - 1
-            regret = self._regret(benchmark, searcher, seed)
-            rows.append(np.where(at >= 0, regret[np.maximum(at, 0)], np.nan))
-        return np.array(rows)
-
-    def _regret(self, benchmark: str, searcher: str, seed: int) -> np.ndarray:
-        sign = self.ground(benchmark).load().metric.sign
-        values = np.array(getattr(self.runs[benchmark, searcher, seed], self.split[benchmark]), float)
-        if not len(values):
-            return np.array([math.nan])
-        return sign * (self.best[benchmark] - values)
-
-    def own_seconds(self, searcher: str, benchmark: str | None = None) -> float:
-        """Real seconds of the searcher's own work per run, mean over all runs or those on one benchmark."""
-        runs = [run for run in self.runs.values() if run.searcher == searcher and benchmark in (None, run.benchmark)]
-        return float(np.mean([run.own_seconds for run in runs]))
-
-    def table(self) -> np.ndarray:
-        """Mean final regrets, (benchmarks, searchers), of `finals`."""
-        # Rounded, so that equal ones tie in whatever order they were added.
-        return np.array([self.finals(benchmark).mean(axis=1).round(9) for benchmark in self.benchmarks])
-
-
-class Fidelity(NamedTuple):
-    """Whether searchers rank alike on a dataset's surrogate and among its recorded trainings.
-
-    `dataset` and `space` as in the experiment file (space "": the dataset's default). `tau` is Kendall's tau between their
-    mean final regrets, `low` and `high` its 95 % interval over resampled seeds; `agree` of `pairs` that differ significantly
-    on both (Wilcoxon over seeds, Holm) differ in the same direction.
-    """
-
-    dataset: str
-    space: str
-    searchers: int
-    seeds: int
-    tau: float
-    low: float
-    high: float
-    agree: int
-    pairs: int
-
-
-def search_fidelity(regrets: Regrets) -> list[Fidelity]:
-    """For every dataset of which the experiment has both the surrogate and the table, the whole space without a constraint.
-
-    Empty for searchers of which none can be ranked before another.
-    """
-    sources: dict[Path, dict[str, Ground]] = {}
-    for ground in regrets.experiment.benchmarks:
-        if not ground.limits and ground.space not in SUBSPACES:
-            sources.setdefault(find_table(ground.name, ground.space), {})[ground.source] = ground
-    found = []
-    for grounds in sources.values():
-        if not {"surrogate", "table"} <= set(grounds):
-            continue
-        pair = regrets.finals(grounds["surrogate"].label), regrets.finals(grounds["table"].label)
-        tau, low, high = rank_agreement(*pair)
-        if math.isnan(tau):
-            continue
-        tests = [pairwise(each.T) for each in pair]
-        both = [two for two in tests[0] if tests[0][two] < SIGNIFICANT and tests[1][two] < SIGNIFICANT]
-        signs = [[np.sign(each[a].mean() - each[b].mean()) for a, b in both] for each in pair]
-        agree = sum(x == y for x, y in zip(*signs, strict=True))
-        ground = grounds["surrogate"]
-        searchers, seeds = pair[0].shape
-        found.append(Fidelity(ground.name, ground.space or "", searchers, seeds, tau, low, high, agree, len(both)))
-    return found
+    count = len(values)
+    if count < 2:
+        return np.full(values.shape[1:], math.nan)
+    return np.asarray(stats.t.ppf(0.975, count - 1) * values.std(axis=0, ddof=1) / math.sqrt(count))
 
 
 def rank_agreement(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
@@ -197,6 +69,7 @@ def friedman(table: np.ndarray) -> float:
 
 def holm(p: np.ndarray) -> np.ndarray:
     """P-values adjusted for their number by Holm's step-down method."""
+    # scipy has no Holm (false_discovery_control bounds another error), and statsmodels is large for these five lines.
     order = np.argsort(p)
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty_like(p)
@@ -209,11 +82,12 @@ def pairwise(table: np.ndarray) -> dict[tuple[int, int], float]:
     pairs = list(combinations(range(table.shape[1]), 2))
     if not pairs:
         return {}
-    p = np.array([_wilcoxon(table[:, a], table[:, b]) for a, b in pairs])
+    p = np.array([wilcoxon_p(table[:, a], table[:, b]) for a, b in pairs])
     return dict(zip(pairs, holm(p).tolist(), strict=True))
 
 
-def _wilcoxon(a: np.ndarray, b: np.ndarray) -> float:
+def wilcoxon_p(a: np.ndarray, b: np.ndarray) -> float:
+    """The p-value of Wilcoxon's signed-rank test, two-sided, that paired values do not differ; 1 where none does."""
     from scipy.stats import wilcoxon
 
     if np.allclose(a, b, rtol=0, atol=1e-12):
@@ -224,17 +98,40 @@ def _wilcoxon(a: np.ndarray, b: np.ndarray) -> float:
     return float(wilcoxon(a, b, zero_method="zsplit", method="exact" if exact else "approx").pvalue)
 
 
-def wins(regrets: Regrets) -> np.ndarray:
-    """On how many benchmarks the row's searcher beats the column's: Wilcoxon over seeds, Holm over the benchmark's pairs."""
-    n = len(regrets.searchers)
-    found = np.zeros((n, n), int)
-    for benchmark in regrets.benchmarks:
-        finals = regrets.finals(benchmark)
-        for (a, b), p in pairwise(finals.T).items():
-            if p < SIGNIFICANT and len(regrets.seeds) > 1:
-                better, worse = (a, b) if finals[a].mean() < finals[b].mean() else (b, a)
-                found[better, worse] += 1
-    return found
+def effect_size(a: np.ndarray, b: np.ndarray) -> float:
+    """The mean of paired differences in their standard deviations (Cohen's d); infinite where all differ by the same."""
+    differences = a - b
+    mean, spread = float(differences.mean()), float(differences.std(ddof=1))
+    if spread == 0:
+        return math.copysign(math.inf, mean) if mean else 0.0
+    return mean / spread
+
+
+@cache
+def detectable_effect(pairs: int, *, tests: int = 1, power: float = 0.8) -> float:
+    """The smallest true `effect_size` that Wilcoxon's test over so many pairs finds with that power.
+
+    Two-sided at SIGNIFICANT / `tests`, Holm's strictest step where so many tests are made together. The power is that of
+    the paired t-test (noncentral t), to which Wilcoxon's has the efficiency 3 / pi for normal differences; from twenty pairs
+    on it is right to .03. Infinite where no p-value of so few pairs is significant.
+    """
+    from scipy import optimize, stats
+
+    level = SIGNIFICANT / tests
+    if pairs < 2 or 2.0 ** (1 - pairs) >= level:
+        return math.inf
+    count = pairs * 3 / math.pi
+    critical = stats.t.ppf(1 - level / 2, count - 1)
+    # The noncentral t as a normal over a chi: scipy's own is NaN far from its center.
+    spread = np.sqrt(stats.chi2.ppf((np.arange(2000) + 0.5) / 2000, count - 1) / (count - 1))
+
+    def missing(effect: float) -> float:
+        shift = effect * math.sqrt(count)
+        tails = stats.norm.cdf(shift - critical * spread) + stats.norm.cdf(-shift - critical * spread)
+        return float(tails.mean()) - power
+
+    # No power is reached without an effect, and any with one far above the critical value.
+    return float(optimize.brentq(missing, 0.0, (2 * critical + 10) / math.sqrt(count)))
 
 
 def cliques(ranks: np.ndarray, p: dict[tuple[int, int], float]) -> list[tuple[int, int]]:

@@ -12,13 +12,13 @@ from nasbench_evs.analysis.gate import gate_section
 from nasbench_evs.errors import NotRecorded
 from nasbench_evs.files import replacing
 from nasbench_evs.tables import Table
-from nasbench_evs.tables.noise import DRAWN, seed_noise, split_agreement
+from nasbench_evs.tables.noise import RANDOM_SAMPLERS, seed_noise, split_agreement
 
 _DARK, _MIDDLE, _LIGHT = "#1b6ca8", "#5e4c7e", "#f4a259"
 _NOT_SHOWN = ("shape", "trainer", "teachers", "teach_after", "teacher_weight")
 
 
-class Taught(NamedTuple):
+class DistillationEffect(NamedTuple):
     """Knowledge distillation against plain training of the same architectures with the same seeds (paper 000, table 3).
 
     `plain` and `distilled` are mean scores over architectures of the mean over seeds; `difference` is their difference
@@ -35,10 +35,10 @@ class Taught(NamedTuple):
     best_distilled: float
 
 
-def distillation(table: Table, split: str) -> Taught | None:
+def distillation(table: Table, split: str) -> DistillationEffect | None:
     """The comparison over random architectures trained both ways; None if fewer than two were."""
     score = table.scores(split)
-    usable = ~np.isnan(score) & np.isin(table["sampler"], DRAWN)
+    usable = ~np.isnan(score) & np.isin(table["sampler"], RANDOM_SAMPLERS)
     taught = {(int(r), int(s)): v for r, s, v in _rows(table, score, usable & (table["distilled"] == 1))}
     plain = {(int(r), int(s)): v for r, s, v in _rows(table, score, usable & (table["distilled"] == 0))}
     both = sorted(set(taught) & set(plain))
@@ -51,7 +51,7 @@ def distillation(table: Table, split: str) -> Taught | None:
 
     a, b = means(plain), means(taught)
     sign = table.header.metric.sign
-    return Taught(
+    return DistillationEffect(
         len(ranks),
         len({seed for _, seed in both}),
         float(a.mean()),

@@ -54,9 +54,8 @@ def page(bench: TableBenchmark, seeds: int) -> str:
     ]
     for architecture in sorted(bench.space.architectures(bench.pool), key=lambda a: bench.query(a).value):
         score, params = bench.query(architecture), bench.cost(architecture).params
-        lines.append(
-            f"| {architecture} | {params} | {'yes' if params <= LIMIT else 'no'} | {score.value:.4f} ± {score.std:.4f} |"
-        )
+        loss = f"{score.value:.4f} ± {score.standard_error:.4f}"
+        lines.append(f"| {architecture} | {params} | {'yes' if params <= LIMIT else 'no'} | {loss} |")
     lines += [
         "",
         f"The most probable network after {STEPS:,} updates with Adam at {LEARNING_RATE}, {seeds} seeds (`python -m "

@@ -10,7 +10,6 @@ import sys
 
 import click
 
-import nasbench_evs
 from nasbench_evs.cli.benchmarks import list_command, query
 from nasbench_evs.cli.data import data
 from nasbench_evs.cli.generate import baselines_command, generate_command, pilot_command
@@ -18,6 +17,7 @@ from nasbench_evs.cli.search import experiment_command, search_command
 from nasbench_evs.cli.surrogates import surrogate
 from nasbench_evs.cli.tables import import_release_command, table
 from nasbench_evs.errors import NasbenchError
+from nasbench_evs.version import __version__
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
         # A scheduler's SIGTERM ends the command like Ctrl-C does: temporary files are removed.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="nasbench-evs", standalone_mode=False)
         sys.stdout.flush()  # so that a full disk is noticed here
     except NasbenchError as error:
         _fail(str(error), 1)
@@ -64,7 +64,7 @@ def _fail(message: str, code: int) -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
-@click.version_option(nasbench_evs.__version__, prog_name="nasbench-evs")
+@click.version_option(__version__, prog_name="nasbench-evs")
 def cli() -> None:
     """Query, make and check the nasbench-evs benchmarks.
 

@@ -125,13 +125,11 @@ def _architectures_in(file: str, bench: Benchmark) -> list[Any]:
 def _random(bench: Benchmark, n: int, seed: int | None) -> np.ndarray:
     import numpy as np
 
-    from nasbench_evs.benchmark import TableBenchmark
-
     if not 1 <= n <= _MOST:
         raise InvalidQuery(f"--random {n}: expected 1 or more, at most {_MOST:,}")
-    if not isinstance(bench, TableBenchmark):
-        return bench.space.sample_many(n, seed)
     pool = bench.pool
+    if pool is None:
+        return bench.space.sample_many(n, seed)
     if n > len(pool):
         raise InvalidQuery(f"--random {n}: the table holds {len(pool)} architectures, and no surrogate predicts others")
     return pool[np.random.default_rng(seed).choice(len(pool), n, replace=False)]

@@ -17,7 +17,7 @@ from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
 from nasbench_evs.errors import InvalidQuery, OutputError, RecipeError
 
 if TYPE_CHECKING:
-    from nasbench_evs.generators.generate import Progress
+    from nasbench_evs.generators.driver import Progress
 
 _LINE_EVERY = 60.0  # seconds between two lines of progress where there is no terminal
 
@@ -53,8 +53,8 @@ def generate_command(
       nasbench-evs generate recipe.toml --out runs/all --workers 32 --executor ray --device cuda --per-device 4
     """
     from nasbench_evs.generators.generate import generate
-    from nasbench_evs.generators.recipe import Recipe
     from nasbench_evs.tables import read as read_table
+    from nasbench_evs.training.recipe import Recipe
 
     part = re.fullmatch(r"(\d{1,6})/(\d{1,6})", shard)
     if not part:
@@ -94,9 +94,10 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
     Example:
       nasbench-evs pilot generators/tafeng-churn.toml --out runs/tafeng-churn --workers 2
     """
+    from nasbench_evs.analysis.gate import pilot_section
     from nasbench_evs.generators.candidates import candidate
-    from nasbench_evs.generators.pilot import lines, pilot
-    from nasbench_evs.generators.recipe import Recipe
+    from nasbench_evs.generators.pilot import pilot
+    from nasbench_evs.training.recipe import Recipe
 
     read = Recipe.read(recipe)
     if others:
@@ -114,7 +115,7 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
             stage=lambda what: print(f"{what} ...", file=sys.stderr, flush=True),
             report=screen.show,
         )
-    print(json.dumps(figures, indent=1) if form == "json" else "\n".join(lines(figures)))
+    print(json.dumps(figures, indent=1) if form == "json" else "\n".join(pilot_section(figures)))
 
 
 @click.command("baselines")
@@ -145,7 +146,7 @@ def baselines_command(
     from nasbench_evs.datasets.store import open_dataset
     from nasbench_evs.files import replacing
     from nasbench_evs.generators.baselines import NETWORKS, tune
-    from nasbench_evs.generators.recipe import Recipe
+    from nasbench_evs.training.recipe import Recipe
 
     if out is not None and out.exists() and not force:
         raise OutputError(f"{out} exists already: choose another --out, or overwrite it with --force")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,9 +52,12 @@ def search_command(
 ) -> None:
     """Run a search algorithm on a benchmark: one line for each seed, with the best architecture it saw.
 
+    SEARCHER is a name, or where a class of your own is: module:Class, also in the current folder.
+
     \b
-    Example:
+    Examples:
       nasbench-evs search bananas credit-default --budget 150 --seeds 3
+      nasbench-evs search mine:Climber credit-default --set radius=2
     """
     from nasbench_evs.benchmark import load
     from nasbench_evs.files import replacing
@@ -62,6 +66,8 @@ def search_command(
 
     if seeds < 1:
         raise InvalidQuery(f"--seeds {seeds}: expected 1 or more")
+    if ":" in searcher:
+        sys.path.insert(0, os.getcwd())
     searcher_class(searcher)
     if out is not None and out.exists() and not force:
         raise OutputError(f"{out} exists already: choose another --out, or overwrite with --force")
@@ -140,8 +146,10 @@ def experiment_command(file: Path, out: Path | None, processes: int | None, repo
     Example:
       nasbench-evs experiment analysis/comparison.toml
     """
-    from nasbench_evs.analysis.experiment import read_experiment, read_runs, run_experiment
+    from nasbench_evs.analysis.config import read_experiment
+    from nasbench_evs.analysis.experiment import run_experiment
     from nasbench_evs.analysis.report import PAGE, write_report
+    from nasbench_evs.analysis.runs import read_runs
 
     if processes is not None and processes < 1:
         raise InvalidQuery(f"--processes {processes}: expected 1 or more")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nasbench_evs.cli.output import FORCE, TABLE, with_progress
 from nasbench_evs.errors import InvalidQuery, OutputError, SurrogateError, UnknownBenchmark
 
+if TYPE_CHECKING:
+    from nasbench_evs.tables import Table
+
 
 @click.group()
 def surrogate() -> None:
-    """Fit surrogates to tables, and judge them."""
+    """Fit surrogates to tables, and evaluate them."""
 
 
 @surrogate.command("fit")
@@ -45,43 +50,52 @@ def fit_command(table: Path, out: Path | None, seed: int, force: bool) -> None:
     print(json.dumps(fitted.card["metrics"], indent=1))
 
 
-@surrogate.command("card")
+@surrogate.command("out-of-fold")
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+def out_of_fold_command(tables: tuple[Path, ...]) -> None:
+    """Add to the surrogates of tables what models predict of recorded architectures that they did not see.
+
+    surrogate fit writes the same; this is for surrogates without it. Their models and cards stay as they are.
+
+    \b
+    Example:
+      nasbench-evs surrogate out-of-fold datasets/*/*.h5
+    """
+    from nasbench_evs.surrogate.fit import add_out_of_fold
+
+    for path, folder, table in _fitted(tables):
+        with_progress(f"{path}: holding out", partial(add_out_of_fold, folder, table))
+        print(f"written to {folder}", file=sys.stderr)
+
+
+@surrogate.command("evaluate")
 @click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--repeats", type=int, default=3, help="How many times folds are drawn.  [default: 3]")
 @click.option("--folds", type=int, default=5, help="Folds over architectures.  [default: 5]")
 @click.option("--seed", type=int, default=0, help="Seed of the folds.  [default: 0]")
-def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) -> None:
+def evaluate_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) -> None:
     """Say how far to trust the surrogates of tables: card.json and card.md beside their models.
 
     Minutes for each table: it is fitted again and again, without what it is then tested on.
 
     \b
     Example:
-      nasbench-evs surrogate card datasets/*/*.h5
+      nasbench-evs surrogate evaluate datasets/*/*.h5
     """
-    from nasbench_evs import locations
-    from nasbench_evs.surrogate import Surrogate
     from nasbench_evs.surrogate.card import SUMMARY, read_card, summary, write_card
-    from nasbench_evs.surrogate.judge import judge
-    from nasbench_evs.tables import read
+    from nasbench_evs.surrogate.evaluate import evaluate
 
     for name, value, low in (("--repeats", repeats, 1), ("--folds", folds, 2), ("--seed", seed, 0)):
         if value < low:
             raise InvalidQuery(f"{name} {value}: expected {low} or more")
-    opened = []
-    for path in tables:
-        table, folder = read(path), locations.surrogate_of(path)
-        if not folder.is_dir():
-            raise UnknownBenchmark(f"no surrogate is fitted for {path}: run nasbench-evs surrogate fit {path}")
-        Surrogate.load(folder).check_belongs_to(table.reference_sha256, path)
-        opened.append((path, folder, table))
+    opened = _fitted(tables)
     print("\n".join(SUMMARY), flush=True)
     for path, folder, table in opened:
 
         def report(what: str, path: Path = path) -> None:
             print(f"{path}: {what}", file=sys.stderr, flush=True)
 
-        splits = judge(table, repeats=repeats, folds=folds, seed=seed, progress=report)
+        splits = evaluate(table, repeats=repeats, folds=folds, seed=seed, progress=report)
         header = table.header
         card = {
             "dataset": header.dataset,
@@ -98,13 +112,29 @@ def card_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: int) 
         print(f"written to {folder}", file=sys.stderr)
 
 
+def _fitted(tables: tuple[Path, ...]) -> list[tuple[Path, Path, Table]]:
+    """Each path with the folder of its surrogate and its table; an error if any has no surrogate, or another table's."""
+    from nasbench_evs import locations
+    from nasbench_evs.surrogate import Surrogate
+    from nasbench_evs.tables import read
+
+    opened = []
+    for path in tables:
+        table, folder = read(path), locations.surrogate_of(path)
+        if not folder.is_dir():
+            raise UnknownBenchmark(f"no surrogate is fitted for {path}: run nasbench-evs surrogate fit {path}")
+        Surrogate.load(folder).check_belongs_to(table.reference_sha256, path)
+        opened.append((path, folder, table))
+    return opened
+
+
 @surrogate.command("fidelity")
 @click.argument("experiment", type=click.Path(path_type=Path))
 def fidelity_command(experiment: Path) -> None:
     """Say in the cards whether searchers rank on a surrogate as on recorded trainings.
 
     EXPERIMENT is the folder that nasbench-evs experiment wrote, for searchers on both sources of a dataset. The cards must be
-    there: see surrogate card.
+    there: see surrogate evaluate.
 
     \b
     Example:
@@ -122,10 +152,12 @@ def fidelity_command(experiment: Path) -> None:
         folder = locations.surrogate_of(path)
         card = read_card(folder)
         if card is None:
-            raise UnknownBenchmark(f"the surrogate of {path} has no card yet: run nasbench-evs surrogate card {path}")
+            raise UnknownBenchmark(
+                f"the surrogate of {path} has no card yet: run nasbench-evs surrogate evaluate {path}"
+            )
         if card.get("table_sha256") != read_reference_sha256(path):
             raise SurrogateError(
-                f"the card of the surrogate of {path} is about another table: run nasbench-evs surrogate card {path}"
+                f"the card of the surrogate of {path} is about another table: run nasbench-evs surrogate evaluate {path}"
             )
         figures = {key: value for key, value in found._asdict().items() if key not in ("dataset", "space")}
         cards.append((folder, {**card, "searches": {"experiment": experiment.as_posix(), **figures}}))

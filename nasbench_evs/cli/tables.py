@@ -138,7 +138,7 @@ def verify_command(table: Path, sample: int, sample_seed: int, device: str, here
 def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str, here: bool) -> None:
     from nasbench_evs.generators.verify import verified_line, verify_sample
     from nasbench_evs.tables import write
-    from nasbench_evs.training.machine import machine
+    from nasbench_evs.training.machine import Machine
 
     checks = with_progress(
         "training", lambda report: verify_sample(table, sample, seed=seed, device=device, here=here, report=report)
@@ -155,7 +155,7 @@ def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str
         wrong = sum(not check.passed for check in checks)
         raise TableFormatError(f"{path}: {wrong} of {len(checks)} records do not come out again")
     if here:
-        write(table.stating(verified_line(checks, machine(device))), path, force=True)
+        write(table.stating(verified_line(checks, Machine.here(device))), path, force=True)
 
 
 @table.command("card")
@@ -174,6 +174,7 @@ def card_command(table: Path, out: Path) -> None:
     from nasbench_evs.analysis.table_card import write_table_card
     from nasbench_evs.datasets import store
     from nasbench_evs.datasets.boosting import boosting
+    from nasbench_evs.models import networks
     from nasbench_evs.tables import read
 
     opened = read(table)
@@ -184,7 +185,9 @@ def card_command(table: Path, out: Path) -> None:
         if dataset.fingerprint == header.fingerprint:
             subset, train = (header.protocol.get(name) for name in ("subset", "train"))
             found = boosting(dataset.subset(subset) if subset else dataset, train=train)
-    baselines = _baselines(table.parent / "baselines.json", header) if header.space.name == "seqnas" else []
+    spec = networks.find(header.space.name)
+    sequences = spec is not None and spec.inputs == "sequences"  # which the baselines read
+    baselines = _baselines(table.parent / "baselines.json", header) if sequences else []
     pilot = _pilot(table.with_suffix(".pilot.json"), header)
     write_table_card(opened, table.stem, out, found, baselines, pilot)
     print(f"written to {out / table.stem}.md", file=sys.stderr)

@@ -15,14 +15,15 @@ from torch import nn
 
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.errors import InvalidQuery, TrainingError
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.models import build
+from nasbench_evs.models.networks import by_label
 from nasbench_evs.models.recurrent import KINDS, POOLS, RecurrentNetwork
 from nasbench_evs.spaces import SeqNASSpace, SequenceShape
 from nasbench_evs.training.inputs import Inputs, prepare_inputs
-from nasbench_evs.training.machine import machine
+from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.protocol import Protocol
-from nasbench_evs.training.trainer import Training, train_network
+from nasbench_evs.training.recipe import Recipe
+from nasbench_evs.training.train import Training, train_network
 
 if TYPE_CHECKING:
     import optuna
@@ -57,9 +58,9 @@ def tune(
         raise InvalidQuery(f"unknown network {network!r}: expected one of {', '.join(NETWORKS)}")
     if trials < 1 or seeds < 2:
         raise InvalidQuery(f"{trials} trials, {seeds} seeds: expected at least 1 trial and 2 seeds")
-    if recipe.space != "seqnas":
+    if by_label(recipe.space).inputs != "sequences":
         raise InvalidQuery(
-            f"the baselines read event sequences: expected a recipe of the space seqnas, not {recipe.space}"
+            f"the baselines read event sequences: expected a recipe of a space that does, such as seqnas, not {recipe.space}"
         )
     space = recipe.search_space(dataset)
     metric = dataset.schema.metric
@@ -117,7 +118,7 @@ def tune(
         "pool": pool,
         "valid_curves": curves[trials:],
         "protocol": asdict(best),
-        "machine": machine(device),
+        "machine": Machine.here(device).to_dict(),
     }
 
 

@@ -15,11 +15,13 @@ import numpy as np
 
 from nasbench_evs.errors import RecipeError
 from nasbench_evs.files import replacing
-from nasbench_evs.generators.generate import Progress, generate
-from nasbench_evs.generators.pilot import ARCHITECTURES, cpu_seconds
-from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.generators.driver import Progress
+from nasbench_evs.generators.generate import generate
+from nasbench_evs.generators.pilot import ARCHITECTURES
+from nasbench_evs.generators.verdict import cpu_seconds
 from nasbench_evs.tables import Table, read
 from nasbench_evs.tables.reliability import agreement
+from nasbench_evs.training.recipe import Recipe
 
 OTHERS = 24  # that follow the pilot's in the plan's order
 SEEDS = 2

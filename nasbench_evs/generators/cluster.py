@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nasbench_evs.errors import NasbenchError, RecipeError, TrainingError, one_line
-from nasbench_evs.generators.executor import Executor, Hand, Heard
-from nasbench_evs.generators.worker import Order, Setting, Worker
+from nasbench_evs.generators.executor import Executor, Handle, Received
+from nasbench_evs.generators.messages import Answer, Died, Fatal, Ready, TrainingRequest, WorkerConfig
+from nasbench_evs.generators.worker import Worker
 
 try:
     import ray
@@ -30,33 +31,35 @@ _KINDS = ("cpu", "cuda", "xpu")
 class _Actor:
     """A worker where Ray has put it. It begins to prepare when it is asked, so that it can say what went wrong, and where."""
 
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
 
-    def ready(self) -> dict[str, Any]:
+    def ready(self) -> Ready | Fatal:
         try:
-            self._worker = Worker(self._setting)
+            self._worker = Worker(self._config)
         except NasbenchError as error:
-            return self._placed({"error": str(error), "fatal": True})
-        return {"machine": self._worker.machine}
+            return _placed(Fatal(str(error)))
+        return Ready(self._worker.machine)
 
-    def answer(self, order: Order) -> dict[str, Any]:
-        return self._placed(self._worker.answer(order))
+    def answer(self, request: TrainingRequest) -> Answer:
+        answer = self._worker.answer(request)
+        return _placed(answer) if isinstance(answer, Fatal) else answer
 
     def live(self) -> None:
-        """Never returns: that it fails is how the death of a worker without orders is heard."""
+        """Never returns: that it fails is how the death of a worker without requests is heard."""
         threading.Event().wait()
 
-    def _placed(self, answer: dict[str, Any]) -> dict[str, Any]:
-        return {**answer, "error": f"{answer['error']} (on {socket.gethostname()})"} if answer.get("fatal") else answer
+
+def _placed(fatal: Fatal) -> Fatal:
+    return Fatal(f"{fatal.reason} (on {socket.gethostname()})")
 
 
 @dataclass(eq=False, kw_only=True)
-class _Member(Hand):
+class _ActorHandle(Handle):
     actor: Any
 
 
-class RayExecutor(Executor[_Member]):
+class RayExecutor(Executor[_ActorHandle]):
     """An actor for each worker: one CPU, and on GPUs the `per_device`-th part of one.
 
     Every node needs this library, the prepared dataset and, for teachers, the run's folder. `address` is that of a running
@@ -64,12 +67,12 @@ class RayExecutor(Executor[_Member]):
     if there is none, RecipeError if it has no such devices.
     """
 
-    def __init__(self, setting: Setting, address: str | None, per_device: int) -> None:
-        if setting.device not in _KINDS:
-            raise RecipeError(f"device {setting.device!r}: Ray says which one, expected one of {', '.join(_KINDS)}")
+    def __init__(self, config: WorkerConfig, address: str | None, per_device: int) -> None:
+        if config.device not in _KINDS:
+            raise RecipeError(f"device {config.device!r}: Ray says which one, expected one of {', '.join(_KINDS)}")
         super().__init__()
-        self._setting = setting
-        self._expected: dict[Any, _Member] = {}  # answers, and ends of lives, that will come
+        self._config = config
+        self._expected: dict[Any, _ActorHandle] = {}  # answers, and ends of lives, that will come
         self._ours = not ray.is_initialized()  # or the caller's connection
         try:
             if self._ours:
@@ -81,48 +84,48 @@ class RayExecutor(Executor[_Member]):
                 f"no Ray cluster{f' at {address}' if address else ''}: {_cause(error)}; start one with ray start --head, give "
                 f"its --address, and set RAY_AUTH_MODE=token if it asks for a token"
             ) from None
-        gpus = 0.0 if setting.device == "cpu" else 1 / per_device
+        gpus = 0.0 if config.device == "cpu" else 1 / per_device
         if gpus > gpus_there:  # Ray would wait for one, and say nothing
             self.close()
             raise RecipeError("the Ray cluster has no GPU yet: expected --device cpu, or a node with a GPU")
         self._actor = ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, max_restarts=0, max_concurrency=2)
 
-    def hire(self) -> None:
-        member = _Member(actor=self._actor.remote(self._setting))
-        self.team.append(member)
-        self._expected[member.actor.live.remote()] = member
-        self._expected[member.actor.ready.remote()] = member
+    def start(self) -> None:
+        handle = _ActorHandle(actor=self._actor.remote(self._config))
+        self.workers.append(handle)
+        self._expected[handle.actor.live.remote()] = handle
+        self._expected[handle.actor.ready.remote()] = handle
 
-    def send(self, hand: _Member, order: Order) -> None:
-        self._expected[hand.actor.answer.remote(order)] = hand
+    def send(self, handle: _ActorHandle, request: TrainingRequest) -> None:
+        self._expected[handle.actor.answer.remote(request)] = handle
 
-    def listen(self, seconds: float) -> list[Heard]:
+    def receive(self, seconds: float) -> list[Received[_ActorHandle]]:
         if not self._expected:
             time.sleep(seconds)
             return []
         ray.wait(list(self._expected), timeout=seconds)
         done, _ = ray.wait(list(self._expected), num_returns=len(self._expected), timeout=0)
-        heard: list[Heard] = []
-        deaths: dict[_Member, str] = {}
+        received: list[Received[_ActorHandle]] = []
+        deaths: dict[_ActorHandle, str] = {}
         for reference in done:
-            member = self._expected.pop(reference)
+            handle = self._expected.pop(reference)
             try:
-                heard.append(Heard(member, ray.get(reference)))
+                received.append(Received(handle, ray.get(reference)))
             except RayError as error:
-                deaths[member] = _cause(error)
-        for member, cause in deaths.items():  # after what it said before
-            self.team.remove(member)
-            self._expected = {reference: other for reference, other in self._expected.items() if other is not member}
+                deaths[handle] = _cause(error)
+        for handle, cause in deaths.items():  # after what it said before
+            self.workers.remove(handle)
+            self._expected = {reference: other for reference, other in self._expected.items() if other is not handle}
             with contextlib.suppress(RayError):
-                ray.kill(member.actor)
-            heard.append(Heard(member, {"death": cause}))
-        return heard
+                ray.kill(handle.actor)
+            received.append(Received(handle, Died(cause)))
+        return received
 
     def close(self) -> None:
-        for member in self.team:
+        for handle in self.workers:
             with contextlib.suppress(RayError):
-                ray.kill(member.actor)
-        self.team.clear()
+                ray.kill(handle.actor)
+        self.workers.clear()
         self._expected.clear()
         if self._ours:
             ray.shutdown()

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-import nasbench_evs
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
-from nasbench_evs.tables import Header, Table, write
+from nasbench_evs.tables import Header, Table, build, write
 from nasbench_evs.training.machine import cpu_name
+from nasbench_evs.version import __version__
 
 LAYERS = 3
 SHAPE = VectorShape(inputs=64, outputs=10)
@@ -114,9 +114,9 @@ def make_table(architectures: int, repeated: int, workers: int = 1) -> Table:
         protocol=PROTOCOL,
         metric=metric("accuracy"),
     )
-    versions = {"scikit-learn": sklearn.__version__, "numpy": np.__version__, "nasbench-evs": nasbench_evs.__version__}
+    versions = {"scikit-learn": sklearn.__version__, "numpy": np.__version__, "nasbench-evs": __version__}
     machine = {"cpu": cpu_name(), "gpu": "", "threads": 1, "versions": json.dumps(versions, sort_keys=True)}
-    return Table.build(
+    return build(
         header,
         choices=choices[rows],
         seed=[seed for _, seed in plan],

@@ -1,4 +1,4 @@
-"""Where workers live: the driver hires them, sends them orders and hears what they answer. Here, processes of this machine."""
+"""Where workers live: the driver starts them, sends them requests and gets their answers. Here, processes of this machine."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from nasbench_evs.errors import NasbenchError
-from nasbench_evs.generators.worker import Order, Setting, Worker
+from nasbench_evs.generators.messages import Died, Fatal, Message, Ready, TrainingRequest, WorkerConfig
+from nasbench_evs.generators.worker import Worker
+from nasbench_evs.training.machine import Machine
 
 
 @dataclass(eq=False)
-class Hand:
-    """A worker as the driver sees it; `machine` is what it said when it was ready, `job` what it was ordered to do."""
+class Handle:
+    """A worker as the driver sees it; `machine` is what it said when it was ready, `job` what it is to train."""
 
-    machine: dict[str, Any] | None = None
+    machine: Machine | None = None
     job: int | None = None
 
     @property
@@ -31,32 +33,36 @@ class Hand:
         return self.machine is not None
 
 
-class Heard(NamedTuple):
-    """`answer`: of `Worker.answer`, or the {"machine"} of a worker that is ready, or the {"death"} of one that is no more."""
-
-    hand: Hand
-    answer: dict[str, Any]
+H = TypeVar("H", bound=Handle)
 
 
-H = TypeVar("H", bound=Hand)
+@dataclass(frozen=True)
+class Received(Generic[H]):
+    """A message, and the worker that it is from or about."""
+
+    handle: H
+    message: Message
 
 
 class Executor(ABC, Generic[H]):
-    """Workers by one setting: the `team`, of those that were hired and whose death was not heard. Close it, and they are gone."""
+    """Workers by one configuration. Close it, and they are gone.
+
+    `workers` are those that were started and are not yet said to have died.
+    """
 
     def __init__(self) -> None:
-        self.team: list[H] = []
+        self.workers: list[H] = []
 
     @abstractmethod
-    def hire(self) -> None:
+    def start(self) -> None:
         """One more worker, which will say when it is ready."""
 
     @abstractmethod
-    def send(self, hand: H, order: Order) -> None:
-        """An order for a worker that is ready. That it died meanwhile is heard later."""
+    def send(self, handle: H, request: TrainingRequest) -> None:
+        """A request for a worker that is ready. That it died meanwhile is said later."""
 
     @abstractmethod
-    def listen(self, seconds: float) -> list[Heard]:
+    def receive(self, seconds: float) -> list[Received[H]]:
         """What workers say within that time, as soon as one says something."""
 
     @abstractmethod
@@ -65,7 +71,7 @@ class Executor(ABC, Generic[H]):
 
 
 @dataclass(eq=False, kw_only=True)
-class _Process(Hand):
+class _Process(Handle):
     device: str
     process: SpawnProcess
     pipe: Connection
@@ -74,66 +80,69 @@ class _Process(Hand):
 class LocalExecutor(Executor[_Process]):
     """A process for each worker; they share the devices evenly."""
 
-    def __init__(self, setting: Setting, devices: Sequence[str]) -> None:
+    def __init__(self, config: WorkerConfig, devices: Sequence[str]) -> None:
         super().__init__()
-        self._setting, self._devices = setting, devices
+        self._config, self._devices = config, devices
 
-    def hire(self) -> None:
+    def start(self) -> None:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        busy = [hand.device for hand in self.team]
+        busy = [handle.device for handle in self.workers]
         device = min(self._devices, key=busy.count)
-        process = context.Process(target=_work, args=(replace(self._setting, device=device), theirs), daemon=True)
-        with _deaf():
+        process = context.Process(target=_work, args=(replace(self._config, device=device), theirs), daemon=True)
+        with _ignoring_interrupts():
             process.start()
         theirs.close()
-        self.team.append(_Process(device=device, process=process, pipe=ours))
+        self.workers.append(_Process(device=device, process=process, pipe=ours))
 
-    def send(self, hand: _Process, order: Order) -> None:
+    def send(self, handle: _Process, request: TrainingRequest) -> None:
         with contextlib.suppress(OSError):
-            hand.pipe.send(order)
+            handle.pipe.send(request)
 
-    def listen(self, seconds: float) -> list[Heard]:
-        wait([*(hand.pipe for hand in self.team), *(hand.process.sentinel for hand in self.team)], timeout=seconds)
-        heard = []
-        for hand in list(self.team):
-            alive = hand.process.is_alive()  # asked first: what it said before it died counts
-            answer = None
+    def receive(self, seconds: float) -> list[Received[_Process]]:
+        wait(
+            [*(handle.pipe for handle in self.workers), *(handle.process.sentinel for handle in self.workers)],
+            timeout=seconds,
+        )
+        received = []
+        for handle in list(self.workers):
+            alive = handle.process.is_alive()  # asked first: what it said before it died counts
+            message: Message | None = None
             with contextlib.suppress(EOFError, OSError):
-                if hand.pipe.poll():
-                    answer = hand.pipe.recv()
-            if answer is None and not alive:
-                self.team.remove(hand)
-                hand.pipe.close()
-                answer = {"death": _exit(hand.process.exitcode)}
-            if answer is not None:
-                heard.append(Heard(hand, answer))
-        return heard
+                if handle.pipe.poll():
+                    message = handle.pipe.recv()
+            if message is None and not alive:
+                self.workers.remove(handle)
+                handle.pipe.close()
+                message = Died(_exit(handle.process.exitcode))
+            if message is not None:
+                received.append(Received(handle, message))
+        return received
 
     def close(self) -> None:
-        for hand in self.team:
-            hand.process.kill()
-            hand.process.join()
-            hand.pipe.close()
-        self.team.clear()
+        for handle in self.workers:
+            handle.process.kill()
+            handle.process.join()
+            handle.pipe.close()
+        self.workers.clear()
 
 
-def _work(setting: Setting, pipe: Connection) -> None:
-    """A worker's process: answer orders until the driver hangs up."""
+def _work(config: WorkerConfig, pipe: Connection) -> None:
+    """A worker's process: answer requests until the driver hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
     _die_with_parent()
     try:
-        worker = Worker(setting)
+        worker = Worker(config)
     except NasbenchError as error:
-        pipe.send({"error": str(error), "fatal": True})
+        pipe.send(Fatal(str(error)))
         return
-    pipe.send({"machine": worker.machine})
+    pipe.send(Ready(worker.machine))
     while True:
         try:
-            order: Order = pipe.recv()
+            request: TrainingRequest = pipe.recv()
         except EOFError:
             return
-        pipe.send(worker.answer(order))
+        pipe.send(worker.answer(request))
 
 
 def _die_with_parent() -> None:
@@ -156,7 +165,7 @@ def _exit(code: int | None) -> str:
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
+def _ignoring_interrupts() -> Iterator[None]:
     """What is started here never hears Ctrl-C: the driver decides what an interrupt means."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -6,44 +6,26 @@ Killed at any instant, it loses at most the trainings in flight; started again, 
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from nasbench_evs.datasets.store import open_dataset
-from nasbench_evs.errors import OutputError, RecipeError, TrainingError
-from nasbench_evs.generators.executor import Executor, Hand, LocalExecutor
-from nasbench_evs.generators.journal import ENDED, Entry, Journal
-from nasbench_evs.generators.journal import NAME as JOURNAL
-from nasbench_evs.generators.plan import Planner, Scored
-from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.errors import OutputError, RecipeError
+from nasbench_evs.generators.driver import Driver, Progress
+from nasbench_evs.generators.executor import Executor, LocalExecutor
+from nasbench_evs.generators.messages import WorkerConfig
+from nasbench_evs.generators.plan import Planner
 from nasbench_evs.generators.shard import header_of
-from nasbench_evs.generators.worker import Order, Setting
-from nasbench_evs.tables import Header, Table, write
+from nasbench_evs.tables import Header, Table
 from nasbench_evs.training.inputs import prepare_inputs, usable
+from nasbench_evs.training.journal import NAME as JOURNAL
+from nasbench_evs.training.journal import Journal
 from nasbench_evs.training.protocol import trainer_name
-from nasbench_evs.training.record import Job, records_of, score_of, table_of
+from nasbench_evs.training.recipe import Recipe
+from nasbench_evs.training.record import Job, Record, records_of
 
 EXECUTORS = ("local", "ray")
-SHARD_EVERY = 600.0  # seconds between two writings of an unfinished shard, which takes less than one
-_SAME_FAILURES = 5  # failed trainings, or workers, without a single success, after which something else is wrong
-
-
-class Progress(NamedTuple):
-    """How far a run is. `best` is NaN before the first score; `per_hour` counts this session's trainings."""
-
-    done: int
-    total: int
-    failed: int
-    best: float
-    per_hour: float
-    seconds_left: float
 
 
 def generate(
@@ -99,248 +81,41 @@ def generate(
         raise OutputError(
             f"{target} exists, but the journal of its run does not: choose another --out, or go on from it with --from"
         )
-    setting = Setting(
+    config = WorkerConfig(
         trainer_name(),
         recipe.dataset,
         dataset.fingerprint,
         recipe.subset,
         recipe.train,
-        recipe.protocol.to_dict(),
+        recipe.protocol,
         space,
         devices[0],
         out.absolute() / "logits",
     )
     with (
-        contextlib.closing(_executor(executor, setting, devices, address, per_device)) as hired,
+        contextlib.closing(_executor(executor, config, devices, address, per_device)) as started,
         Journal(out) as journal,
     ):
         entries = journal.start(identity, planner.first, records)
-        _Run(journal, planner, header, hired, target, report).go(entries, workers)
+        Driver(journal, planner, header, started, target, report).go(entries, workers)
     return target
 
 
-def _executor(name: str, setting: Setting, devices: list[str], address: str | None, per_device: int) -> Executor[Any]:
+def _executor(
+    name: str, config: WorkerConfig, devices: list[str], address: str | None, per_device: int
+) -> Executor[Any]:
     if name == "local":
-        return LocalExecutor(setting, devices)
+        return LocalExecutor(config, devices)
     from nasbench_evs.generators.cluster import RayExecutor
 
-    return RayExecutor(setting, address, per_device)
+    return RayExecutor(config, address, per_device)
 
 
-def _records(known: Table | None, header: Header) -> dict[Job, dict[str, Any]]:
+def _records(known: Table | None, header: Header) -> dict[Job, Record]:
     if known is None:
         return {}
     ours, theirs = header.identity, known.header.identity
     for name, value in ours.items():
         if theirs[name] != value:
             raise RecipeError(f"the table to go on from has another {name}: {theirs[name]}; the recipe has {value}")
-    return {job: record for job, record in records_of(known).items() if record["status"] != "failed"}
-
-
-class _Run:
-    """One session of a run: the driver. Only it writes the journal."""
-
-    def __init__(
-        self,
-        journal: Journal,
-        planner: Planner,
-        header: Header,
-        executor: Executor[Any],
-        target: Path,
-        report: Callable[[Progress], None],
-    ) -> None:
-        self.journal, self.planner, self.header = journal, planner, header
-        self.executor, self.target, self.report = executor, target, report
-        self.jobs: dict[int, Job] = {}
-        self.ended: dict[int, Entry] = {}
-        self.best = -np.inf
-        self.failed = 0
-        self.leading: dict[int, Scored] = {}  # the jobs that others depend on, in the order of planning
-        self.waiting: deque[int] = deque()
-        self.urgent: deque[int] = deque()  # what later jobs depend on
-        self.done_before = 0
-        self.trained = 0
-        self.failed_here: list[int] = []
-        self.stillborn = 0  # workers that died before they were ready, since the last record
-        self.stuck: RecipeError | None = None
-        self.started = time.monotonic()
-
-    def go(self, entries: Iterable[Entry], workers: int) -> None:
-        """Train what is left of these jobs, and what follows from them, and write the shard."""
-        for entry in entries:
-            self._take(entry)
-        self.planner.resume(self.jobs.values())
-        self.done_before = len(self.ended)
-        self._plan()
-        written = time.monotonic()
-        try:
-            with _interruptible():
-                while self.waiting or self.urgent or any(hand.job is not None for hand in self.executor.team):
-                    self._staff(workers)
-                    self._hand_out()
-                    self.report(self._progress())
-                    self._listen()
-                    if time.monotonic() - written > SHARD_EVERY:
-                        self._write(self.ended.values())
-                        written = time.monotonic()
-        except BaseException:
-            with contextlib.suppress(Exception):  # what stopped the run is the news
-                self._write(self.ended.values())
-            raise
-        finally:
-            self.executor.close()
-        self._seal()
-        self.report(self._progress())
-        if self.stuck is not None:
-            raise self.stuck
-
-    def _take(self, entry: Entry) -> None:
-        self.jobs[entry.id] = entry.job
-        if self.planner.leads(entry.job):
-            self.leading[entry.id] = Scored(entry.job, None)
-        if entry.state in ENDED:
-            self._ended(entry)
-        else:
-            self._queue(entry.id)
-
-    def _ended(self, entry: Entry) -> None:
-        self.ended[entry.id] = entry
-        self.failed += entry.state == "failed"
-        score = self._score(entry.record)
-        self.best = max(self.best, score) if not np.isnan(score) else self.best
-        if entry.id in self.leading:
-            self.leading[entry.id] = Scored(entry.job, score)
-
-    def _queue(self, job: int) -> None:
-        dependent = self.jobs[job].sampler == "bananas" or self.jobs[job].teachers
-        (self.urgent if dependent else self.waiting).append(job)
-
-    def _score(self, record: dict[str, Any]) -> float:
-        """The validation score, larger is better."""
-        return score_of(record, self.header) * self.header.metric.sign
-
-    def _plan(self) -> None:
-        """Name the jobs that follow from what is known by now."""
-        try:
-            while jobs := self.planner.following(list(self.leading.values())):  # what is known already may lead on
-                for entry in self.journal.add(jobs):
-                    self._take(entry)
-        except RecipeError as error:  # the rest of the plan is trained first
-            self.stuck = error
-
-    def _staff(self, workers: int) -> None:
-        """As many workers as there is work for, at most `workers`."""
-        team = self.executor.team
-        needed = min(workers, len(self.waiting) + len(self.urgent) + sum(hand.job is not None for hand in team))
-        while len(team) < needed:
-            self.executor.hire()
-
-    def _hand_out(self) -> None:
-        for hand in self.executor.team:
-            if not hand.ready or hand.job is not None:
-                continue
-            if not (self.urgent or self.waiting):
-                return
-            hand.job = (self.urgent or self.waiting).popleft()
-            job = self.jobs[hand.job]
-            self.journal.claim([hand.job])
-            order = Order(job.rank, job.seed, job.teachers, self.planner.teaches(job), self._lineage(job))
-            self.executor.send(hand, order)
-
-    def _lineage(self, job: Job) -> dict[int, tuple[int, ...]]:
-        """Who taught whom, for a job with teachers: a worker may have to train one of them again."""
-        return {each.job.rank: each.job.teachers for each in self.leading.values()} if job.teachers else {}
-
-    def _listen(self) -> None:
-        """Wait until some worker says something or dies."""
-        for hand, answer in self.executor.listen(1.0):
-            if "death" in answer:
-                self._mourn(hand, f"the worker died ({answer['death']})")
-            else:
-                self._hear(hand, answer)
-
-    def _mourn(self, hand: Hand, reason: str) -> None:
-        """Another will take its place when there is work, unless it is the place that kills."""
-        if hand.machine is None:
-            self.stillborn += 1
-            if not any(other.ready for other in self.executor.team) or self.stillborn >= _SAME_FAILURES:
-                raise TrainingError(f"{reason} before it trained anything: run it again, or with fewer workers")
-        elif hand.job is not None:
-            self._fail(hand.job, reason, hand.machine)
-
-    def _hear(self, hand: Hand, answer: dict[str, Any]) -> None:
-        if answer.get("fatal"):
-            raise TrainingError(answer["error"])
-        if hand.machine is None:
-            hand.machine = answer["machine"]
-            return
-        job, hand.job = hand.job, None
-        if job is None:
-            return
-        if "error" in answer:
-            self._fail(job, answer["error"], hand.machine)
-            return
-        self._ended(self.journal.finish(job, answer["record"]))
-        self.trained += 1
-        self.stillborn = 0
-        if job in self.leading:
-            self._plan()
-
-    def _fail(self, job: int, reason: str, machine: dict[str, Any]) -> None:
-        failed = self.journal.died(job, reason, {"curves": {}, "machine": machine})
-        if failed is None:
-            self._queue(job)
-            return
-        self._ended(failed)
-        self.failed_here.append(job)
-        everything = len(self.ended) == len(self.jobs)
-        if not self.trained and (len(self.failed_here) >= _SAME_FAILURES or everything):
-            self.journal.plan_again(self.failed_here)  # no architecture is to blame
-            for each in self.failed_here:
-                del self.ended[each]
-            raise TrainingError(f"every training fails: {reason}")
-        if job in self.leading:
-            self._plan()
-
-    def _seal(self) -> None:
-        """Write the shard from the journal, read and checked once more: it must hold all that this session knows."""
-        entries = self.journal.entries()
-        lost = len(self.ended) - sum(entry.state in ENDED for entry in entries)
-        if lost or len(entries) != len(self.jobs):
-            raise OutputError(
-                f"{self.journal.path} has lost {lost} records and {len(self.jobs) - len(entries)} jobs during this run: "
-                f"{self.target} is left as it was; run it again"
-            )
-        self._write(entries)
-
-    def _write(self, entries: Iterable[Entry]) -> None:
-        """Write the shard of those of these jobs that ended."""
-        ended = [entry for entry in entries if entry.state in ENDED]
-        if ended:
-            write(table_of(self.header, [(entry.job, entry.record) for entry in ended]), self.target, force=True)
-
-    def _progress(self) -> Progress:
-        done, total = len(self.ended), self.planner.total
-        hours = (time.monotonic() - self.started) / 3600
-        here = done - self.done_before
-        per_hour = here / hours if hours > 0 else 0.0
-        best = self.best * self.header.metric.sign if self.best > -np.inf else float("nan")
-        left = (total - done) / per_hour * 3600 if per_hour else float("nan")
-        return Progress(done, total, self.failed, best, per_hour, left)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM, which schedulers send before they kill, ends the run as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return {job: record for job, record in records_of(known).items() if record.status != "failed"}

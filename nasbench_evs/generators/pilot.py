@@ -14,28 +14,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nasbench_evs.datasets.boosting import FORMS, boosting
 from nasbench_evs.datasets.dataset import Dataset
-from nasbench_evs.datasets.split import blocks
 from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import OutputError, RecipeError, one_line
 from nasbench_evs.files import replacing
 from nasbench_evs.generators.baselines import tune
-from nasbench_evs.generators.generate import Progress, generate
+from nasbench_evs.generators.driver import Progress
+from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.plan import Planner
-from nasbench_evs.generators.recipe import Recipe
-from nasbench_evs.metrics import block_error, block_scores, score
-from nasbench_evs.tables import Table, read
-from nasbench_evs.tables.reliability import SEEDS, reliability, seed_rows
+from nasbench_evs.generators.verdict import against, constant_scores, cost, evaluate, twice_as_long
+from nasbench_evs.models.networks import by_label
+from nasbench_evs.tables import read
+from nasbench_evs.tables.reliability import SEEDS
+from nasbench_evs.training.recipe import Recipe
 
 ARCHITECTURES = 64
 LONGER = 16  # of them, trained once more with twice the steps
-MOST_AT_CHANCE = 2
-_CHANCE_ERRORS = 3.0  # standard errors from a constant's score within which a training is at chance
 _TRIALS = 10  # settings of the GRU
-_T95 = 2.262  # Student's t with BLOCKS - 1 degrees of freedom, two-sided 95 %
 
 
 def pilot(
@@ -47,7 +43,7 @@ def pilot(
     stage: Callable[[str], None] = lambda _: None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """The figures of the gate for a recipe, also written to `out`/pilot.json; see `judge` for the verdict.
+    """The figures of the gate for a recipe, also written to `out`/pilot.json; see `evaluate` for the verdict.
 
     `out` is a folder of this pilot's own: `pilot/table.h5` has its trainings, to go on from. Interrupted, the same call
     goes on. `stage` hears what begins, `report` how far it is. RecipeError, and the errors of `generate`.
@@ -80,116 +76,16 @@ def pilot(
         "train": recipe.train,
         "protocol": recipe.protocol.to_dict(),
         "order": recipe.plan.architectures or ("exhaustive" if recipe.plan.exhaustive else "random"),
-        **judge(table, _constant(dataset)),
-        "cost": _cost(table, trainings),
-        "twice the steps": _longer(table, twice),
+        **evaluate(table, constant_scores(dataset)),
+        "cost": cost(table, trainings),
+        "twice the steps": twice_as_long(table, twice),
         "baselines": rivals,
-        "order matters": {rival["name"]: _against(table, rival) for rival in rivals},
+        "order matters": {rival["name"]: against(table, rival) for rival in rivals},
         "machine": {name: values[0].decode() for name, values in table.hardware.items() if values.dtype.kind == "S"},
     }
     with replacing(out / "pilot.json", force=True) as scratch:
         scratch.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return figures
-
-
-def judge(table: Table, constant: Callable[[str], tuple[float, np.ndarray]] | None = None) -> dict[str, Any]:
-    """The verdict on a table's architectures that have SEEDS seeds (0, 1, 2), without teachers.
-
-    R (see `reliability`) in the top quarter, over all, and for transfer; `k`, the smallest of 2, 3, 4 with R_k >= .5 in the
-    top quarter, or None; how many trainings are at chance: diverged, failed, or within 3 block standard errors of what
-    `constant(split)` scores (None: only the first two count). `verdict` "pass": there is a k, the 10 % quantile of R_k is
-    above .2, at most MOST_AT_CHANCE are at chance; "fail": the 90 % quantile of R_4 is below .5, or more are at chance;
-    "else": the first 200 architectures decide.
-    """
-    sign = table.header.metric.sign
-    rows = seed_rows(table)
-    valid, test = table["valid_score"][rows].astype(np.float64), table["test_score"][rows].astype(np.float64)
-    top = reliability(valid, sign=sign)
-    k = next((k for k in (2, 3, 4) if top.r[k] >= 0.5), None)
-    chance = _at_chance(table, rows.ravel(), constant)
-    if chance > MOST_AT_CHANCE or top.quantiles[4][2] < 0.5:
-        verdict = "fail"
-    else:
-        verdict = "pass" if k is not None and top.quantiles[k][1] > 0.2 else "else"
-    return {
-        "architectures": len(rows),
-        "seeds": SEEDS,
-        "verdict": verdict,
-        "k": k,
-        "at chance": chance,
-        "trainings": rows.size,
-        "reliability": {
-            "top quarter": top.to_dict(),
-            "all": reliability(valid, sign=sign, share=1.0).to_dict(),
-            "transfer": reliability(valid, test, sign=sign).to_dict(),
-            "transfer, all": reliability(valid, test, sign=sign, share=1.0).to_dict(),
-        },
-        "scores": {
-            split: {"mean": float(np.nanmean(values)), "best": float(sign * np.nanmax(sign * _mean(values)))}
-            for split, values in (("valid", valid), ("test", test))
-        },
-    }
-
-
-def _mean(scores: np.ndarray) -> np.ndarray:
-    """Means over the last axis of those that are known, NaN where none is."""
-    return np.ma.masked_invalid(scores.astype(np.float64)).mean(axis=-1).filled(np.nan)
-
-
-def _constant(dataset: Dataset) -> Callable[[str], tuple[float, np.ndarray]]:
-    """What predicting the classes' shares for everybody scores on a split, and without each block."""
-
-    def scores(split: str) -> tuple[float, np.ndarray]:
-        rows = dataset.rows(split)
-        labels, metric = np.asarray(dataset.labels[rows], np.int64), dataset.schema.metric.name
-        shares = np.bincount(dataset.labels[dataset.rows("train")], minlength=len(dataset.schema.classes))
-        same = np.broadcast_to(shares / shares.sum(), (len(rows), len(shares)))
-        return score(metric, labels, same), block_scores(metric, labels, same, blocks(dataset.groups)[rows])
-
-    return scores
-
-
-def _at_chance(table: Table, rows: np.ndarray, constant: Callable[[str], tuple[float, np.ndarray]] | None) -> int:
-    failed = table["status"][rows] != b"ok"
-    if constant is None:
-        return int(failed.sum())
-    value, of_blocks = constant("valid")
-    sign = table.header.metric.sign
-    above = sign * (table["valid_score"][rows] - value)
-    error = block_error(table["valid_blocks"][rows] - of_blocks)
-    return int((failed | ~(above > _CHANCE_ERRORS * error)).sum())
-
-
-def cpu_seconds(table: Table) -> np.ndarray:
-    """CPU seconds of each training, evaluation included: float64 (N,)."""
-    return np.nansum(table["cpu_seconds"], axis=1, dtype=np.float64) + table["final_cpu_seconds"]
-
-
-def _cost(table: Table, trainings: int) -> dict[str, float]:
-    """CPU seconds of a training, evaluation included, and what so many would take."""
-    seconds = cpu_seconds(table)
-    return {
-        "cpu seconds, mean": float(np.nanmean(seconds)),
-        "cpu seconds, median": float(np.nanmedian(seconds)),
-        "trainings of the plan": trainings,
-        "core hours of the plan": float(np.nanmean(seconds) * trainings / 3600),
-    }
-
-
-def _longer(table: Table, twice: Table) -> dict[str, float]:
-    """How trainings with twice the steps order architectures, against the means of the protocol's."""
-    from scipy.stats import kendalltau
-
-    sign = table.header.metric.sign
-    ranks = twice["rank"]
-    found: dict[str, float] = {"architectures": len(ranks)}
-    for split in ("valid", "test"):
-        means = np.array([_mean(table[f"{split}_score"][table["rank"] == rank][None])[0] for rank in ranks])
-        after = twice[f"{split}_score"].astype(np.float64)
-        known = ~np.isnan(after) & ~np.isnan(means)
-        found[f"tau, {split}"] = float(kendalltau(means[known], after[known]).statistic)
-        found[f"median gain, {split}"] = float(np.nanmedian(sign * (after - means)))
-    return found
 
 
 def _baselines(
@@ -218,7 +114,7 @@ def _baselines(
             stage(name)
             result = boosting(dataset, form=form, train=recipe.train, threads=1)
             keep({"name": name, "train": recipe.train, **_rival(result["valid"], result["test"], result)})
-    if "gru" not in known and recipe.space == "seqnas":
+    if "gru" not in known and by_label(recipe.space).inputs == "sequences":
         stage(f"a GRU, {_TRIALS} settings")
         result = tune(recipe, dataset, "gru", trials=_TRIALS, device=device)
         keep({"name": "gru", "train": recipe.train, **_rival(result["valid_mean"], result["test_mean"], result)})
@@ -227,64 +123,3 @@ def _baselines(
 
 def _rival(valid: float, test: float, result: dict[str, Any]) -> dict[str, Any]:
     return {"valid": valid, "test": test, "valid_blocks": result["valid_blocks"], "test_blocks": result["test_blocks"]}
-
-
-def _against(table: Table, rival: dict[str, Any]) -> dict[str, Any]:
-    """The architecture with the best mean validation score against a baseline, on the test split.
-
-    `difference` is positive where the architecture is better, `interval` its 95 % (blocks of sequences), `verdict` "above"
-    or "below" where that leaves out 0.
-    """
-    sign = table.header.metric.sign
-    rows = seed_rows(table)
-    best = rows[np.nanargmax(sign * _mean(table["valid_score"][rows]))]
-    difference = float(sign * (_mean(table["test_score"][best][None])[0] - rival["test"]))
-    without = sign * (_mean(table["test_blocks"][best].T) - np.array(rival["test_blocks"]))
-    half = _T95 * float(block_error(without))
-    verdict = "above" if difference > half else "below" if difference < -half else "not told apart"
-    return {
-        "architecture": str(table.header.space.unrank(int(table["rank"][best[0]]))),
-        "difference": difference,
-        "interval": [difference - half, difference + half],
-        "verdict": verdict,
-    }
-
-
-def lines(figures: dict[str, Any]) -> list[str]:
-    """The figures as a person reads them."""
-
-    def r(name: str, k: int) -> str:
-        part = figures["reliability"][name]
-        low, _, _, high = part["quantiles"][f"R_{k}"]
-        return f"R_{k} {part[f'R_{k}']:.2f} ({low:.2f} to {high:.2f})"
-
-    top, cost, longer = figures["reliability"]["top quarter"], figures["cost"], figures["twice the steps"]
-    quantiles = top["quantiles"]
-    asked = f"R_{figures['k'] or 4}"
-    text = [
-        f"verdict {figures['verdict']}"
-        + (f", k = {figures['k']}" if figures["k"] else "")
-        + f": {figures['architectures']} architectures of {figures['order']} on {figures['dataset']}, {figures['seeds']} seeds",
-        "top quarter   "
-        + ", ".join(r("top quarter", k) for k in (1, 2, 3, 4))
-        + f"; 10 % quantile of {asked} {quantiles[asked][1]:.2f}, "
-        f"90 % quantile of R_4 {quantiles['R_4'][2]:.2f}",
-        f"              sd between architectures {top['signal']:.4f}, between seeds {top['noise']:.4f}",
-        "all           " + ", ".join(r("all", k) for k in (1, 2)),
-        "transfer      " + ", ".join(r("transfer", k) for k in (1, 2)) + "; all " + r("transfer, all", 1),
-        f"at chance     {figures['at chance']} of {figures['trainings']} trainings",
-        f"seconds       {cost['cpu seconds, median']:.1f} median, {cost['cpu seconds, mean']:.1f} mean; the plan's "
-        f"{cost['trainings of the plan']:,} trainings: {cost['core hours of the plan']:.1f} core hours",
-        f"twice as long tau {longer['tau, valid']:.2f} (test {longer['tau, test']:.2f}), median gain "
-        f"{longer['median gain, valid']:+.4f} ({longer['median gain, test']:+.4f}), {longer['architectures']} architectures",
-    ]
-    for split, values in figures["scores"].items():
-        text.append(f"{split:<13} mean {values['mean']:.4f}, best architecture {values['best']:.4f}")
-    for rival in figures["baselines"]:
-        against = figures["order matters"][rival["name"]]
-        low, high = against["interval"]
-        text.append(
-            f"{rival['name']}: valid {rival['valid']:.4f}, test {rival['test']:.4f}; the best architecture is "
-            f"{against['verdict']} ({against['difference']:+.4f}, {low:+.4f} to {high:+.4f}, on test)"
-        )
-    return text

@@ -7,21 +7,25 @@ all of the one before it, and teachers are chosen from a fixed set. So every run
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from nasbench_evs.errors import RecipeError
-from nasbench_evs.generators.bananas import fresh, propose
-from nasbench_evs.generators.recipe import Bananas, Plan, Recipe, plan_ranks
+from nasbench_evs.search.bananas import choose
 from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.surrogate.predictors import predictor
+from nasbench_evs.training.recipe import Bananas, Plan, Recipe, plan_ranks
 from nasbench_evs.training.record import Job
 
 _DRAWN = 300  # random architectures at a time: a longer plan begins with the shorter one
+_PATIENCE = 1000  # draws in a row that give nothing new: small spaces run out of architectures
 _BLOCK = 50  # of them, whose repeats come before the next ones: a half-finished shard has repeats too
+_PREDICTOR = "virtual-ensembles"  # paper 000's
 
 
-class Scored(NamedTuple):
+@dataclass(frozen=True)
+class Scored:
     """A job as the plan sees it. `score`: larger is better, NaN if the training has none, None if it has not ended."""
 
     job: Job
@@ -123,16 +127,16 @@ class Planner:
         if left <= 0 or start is None or any(score is None for score in found.values()):
             return []
         known = {**start, **{job: score for job, score in found.items() if score is not None}}
-        proposed = propose(
-            self.space,
-            self.space.unrank_many(np.array([job.rank for job in known], np.uint64)),
-            np.array(list(known.values())),
-            min(search.batch, left),
-            search.candidates,
-            seed=self.recipe.plan.sample_seed * 1_000_003 + len(found) + 1,
-            # What the plan trains anyway, at random, is not trained a second time under another name.
-            exclude=self.space.unrank_many(np.array(self._ranks[search.start :], np.uint64)),
-        )
+        choices = self.space.unrank_many(np.array([job.rank for job in known], np.uint64))
+        # What the plan trains anyway, at random, is not trained a second time under another name.
+        others = self.space.unrank_many(np.array(self._ranks[search.start :], np.uint64))
+        rng = np.random.default_rng(self.recipe.plan.sample_seed * 1_000_003 + len(found) + 1)
+        batch = min(search.batch, left)
+        candidates = fresh(self.space, max(search.candidates, batch), rng, np.concatenate([choices, others]))
+        if not len(candidates):
+            return []
+        model = predictor(_PREDICTOR, self.space, int(rng.integers(2**31)))
+        proposed = choose(model, choices, np.array(list(known.values())), candidates, batch, rng)
         teachers = self._best(known) if search.distilled else ()
         return [Job(int(rank), 0, "bananas", teachers) for rank in self.space.rank_many(proposed)]
 
@@ -154,6 +158,26 @@ class Planner:
             )
         best = sorted(known, key=lambda job: (-scores[job], job.rank))
         return tuple(job.rank for job in best[: self.recipe.protocol.teachers])
+
+
+def fresh(
+    space: SearchSpace, n: int, rng: np.random.Generator, known: np.ndarray, at_a_time: int | None = None
+) -> np.ndarray:
+    """Up to n different random architectures that are not among the known ones: choice indices (n, C).
+
+    Drawn `at_a_time`, so that with the same number of those a larger n begins with what a smaller n gives.
+    """
+    seen = {row.tobytes() for row in np.asarray(known, np.int8)}
+    found: list[np.ndarray] = []
+    vain = 0
+    while len(found) < n and len(seen) < space.size and vain < _PATIENCE:
+        before = len(found)
+        for row in np.asarray(space.sample_many(at_a_time or n, seed=int(rng.integers(2**62))), np.int8):
+            if row.tobytes() not in seen:
+                seen.add(row.tobytes())
+                found.append(row)
+        vain = 0 if len(found) > before else vain + 1
+    return np.array(found[:n], np.int8).reshape(-1, len(space.choices))
 
 
 def _sampler(plan: Plan) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from nasbench_evs.datasets import Dataset
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.spaces import SearchSpace, SequenceShape, VectorShape, shape_to_dict
 from nasbench_evs.tables import Header
 from nasbench_evs.training.protocol import trainer_name
+from nasbench_evs.training.recipe import Recipe
 
 
 def header_of(recipe: Recipe, space: SearchSpace, dataset: Dataset, shape: SequenceShape | VectorShape) -> Header:

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-import nasbench_evs
 from nasbench_evs.metrics import metric
 from nasbench_evs.models.threads import one_thread
 from nasbench_evs.spaces import FFNSpace, VectorShape, shape_to_dict
-from nasbench_evs.tables import Header, Table, write
+from nasbench_evs.tables import Header, Table, build, write
 from nasbench_evs.training.machine import cpu_name
+from nasbench_evs.version import __version__
 
 SIZES = (2, 3, 4)
 SHAPE = VectorShape(inputs=2, outputs=1)
@@ -108,9 +108,9 @@ def make_table(seeds: int) -> Table:
     header = Header(
         space=space, dataset="toy", fingerprint="drawn by the trainer", protocol=PROTOCOL, metric=metric("log_loss")
     )
-    versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": nasbench_evs.__version__}
+    versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": __version__}
     machine = {"cpu": cpu_name(), "gpu": "", "threads": 1, "versions": json.dumps(versions, sort_keys=True)}
-    return Table.build(
+    return build(
         header,
         choices=choices,
         seed=np.tile(np.arange(seeds), space.size),

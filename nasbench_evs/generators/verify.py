@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from nasbench_evs.errors import InvalidQuery, NotRecorded
 from nasbench_evs.tables import Table
 from nasbench_evs.tables.format import CURVE_OF
 from nasbench_evs.tables.noise import seed_noise
+from nasbench_evs.training.machine import Machine
+from nasbench_evs.training.record import machines_of
 from nasbench_evs.training.retrain import Retrainer
 
 TOLERANCE = 0.02  # of the best validation score, where hardware or libraries differ and no record has several seeds
@@ -21,7 +24,8 @@ SEED_DEVIATIONS = 4.0  # standard deviations between seeds, where some have
 FIRST_EPOCH = 1e-3  # of losses after one epoch, where nothing differs but the trainer's rounding
 
 
-class Check(NamedTuple):
+@dataclass(frozen=True)
+class Check:
     """One record and its repetition.
 
     difference    the largest of any recorded loss or score, which has to be 0 on the `same_machine` with the same versions
@@ -64,9 +68,9 @@ def verify_sample(
     if not len(rows):
         raise NotRecorded("no record can be trained again: all have teachers, failed, or name no seed")
     retrainer = Retrainer(table.header, device)
+    machines = machines_of(table)
     if here:
-        machines = [_known_machines(table, row, retrainer.machine) for row in range(len(table.hardware["cpu"]))]
-        ours = [row for row, (then, now) in enumerate(machines) if then == now]
+        ours = [row for row, then in enumerate(machines) if then == _known_of(retrainer.machine, then)]
         rows = rows[np.isin(table["hardware"][rows], ours)]
         if not len(rows):
             raise NotRecorded("no record was trained on this machine with these versions: verify without --here")
@@ -80,7 +84,9 @@ def verify_sample(
         recorded, repeated = float(scores[row]), float(again.scores("valid")[0])
         difference = max(_difference(table[name][row], again[name][0]) for name in _COMPARED)
         begun = max(_difference(*_relative(table[name][row, :1], again[name][0, :1])) for name in _LOSSES)
-        then, now = _known_machines(table, int(table["hardware"][row]), retrainer.machine)
+        at = int(table["hardware"][row])
+        then = machines[at] if at >= 0 else Machine()
+        now = _known_of(retrainer.machine, then)
         rounding = _but_rounding(then) == _but_rounding(now)
         if then == now:
             passed = difference == 0
@@ -110,28 +116,24 @@ def _difference(recorded: np.ndarray, repeated: np.ndarray) -> float:
         return float(np.nanmax(np.abs(recorded - repeated), initial=0.0))
 
 
-def _known_machines(table: Table, at: int, machine: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A machine of the table, and this one, in what the table says of its own."""
-    now = {name: value.encode() if isinstance(value, str) else value for name, value in machine.items()}
-    if at < 0:
-        return {}, now
-    then = {name: array[at] for name, array in table.hardware.items()}
-    unsaid = [name for name in _DETAILS if not then[name]]  # older records name the processor only
-    return then, {name: b"" if name in unsaid else value for name, value in now.items()}
+def _known_of(now: Machine, then: Machine) -> Machine:
+    """This machine in what a record says of its own: older ones name the processor only."""
+    unsaid: dict[str, Any] = {name: "" for name in _DETAILS if then.cpu and not getattr(then, name)}
+    return replace(now, **unsaid)
 
 
-def verified_line(checks: Sequence[Check], machine: Mapping[str, Any]) -> str:
+def verified_line(checks: Sequence[Check], machine: Machine) -> str:
     """What a table says of records that came out exactly on the machine that had recorded them."""
-    details = ", ".join(f"{name} {machine[name]}" for name in _DETAILS if machine[name])
-    torch = json.loads(machine["versions"])["torch"]
+    details = ", ".join(f"{name} {value}" for name in _DETAILS if (value := getattr(machine, name)))
+    torch = json.loads(machine.versions)["torch"]
     day = datetime.now(UTC).date().isoformat()
-    return f"{day}: {len(checks)} records trained again, exactly, on {machine['cpu']} ({details}), torch {torch}"
+    return f"{day}: {len(checks)} records trained again, exactly, on {machine.cpu} ({details}), torch {torch}"
 
 
-def _but_rounding(machine: dict[str, Any]) -> dict[str, Any]:
+def _but_rounding(machine: Machine) -> Machine:
     """Without the versions of this library, of which the header's protocol has the part that matters."""
-    versions = machine.get("versions", b"")
     with contextlib.suppress(ValueError, AttributeError):  # somebody else's text is compared as it is
         ours = ("trainer", "nasbench-evs")
-        versions = {name: value for name, value in json.loads(versions).items() if name not in ours}
-    return {**machine, "versions": versions}
+        versions = {name: value for name, value in json.loads(machine.versions).items() if name not in ours}
+        return replace(machine, versions=json.dumps(versions, sort_keys=True))
+    return machine

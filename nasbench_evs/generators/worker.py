@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasbench_evs.errors import OutputError, TrainingError, one_line
 from nasbench_evs.files import replacing
-from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.generators.messages import Answer, Failed, Fatal, Trained, TrainingRequest, WorkerConfig
 
 if TYPE_CHECKING:
-    from nasbench_evs.training.trainer import Training
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all jobs of a worker share; it travels to the process.
-
-    `trainer` is the driver's, `fingerprint` that of the dataset which the driver saw.
-    """
-
-    trainer: str
-    dataset: str
-    fingerprint: str
-    subset: int | None
-    train: int | None
-    protocol: dict[str, Any]
-    space: SearchSpace
-    device: str
-    logits: Path
-
-
-@dataclass(frozen=True)
-class Order:
-    """One job as a worker gets it."""
-
-    rank: int
-    seed: int
-    teachers: tuple[int, ...]
-    keep_logits: bool
-    lineage: Mapping[int, tuple[int, ...]]  # the teachers of everything that may have taught this job's teachers
+    from nasbench_evs.training.train import Training
 
 
 def logits_file(folder: Path, rank: int) -> Path:
@@ -52,60 +22,58 @@ def logits_file(folder: Path, rank: int) -> Path:
 
 
 class Worker:
-    """Trains what it is ordered to. TrainingError, DatasetError or RecipeError if it cannot train by this setting here."""
+    """Trains what is requested. TrainingError, DatasetError or RecipeError if it cannot train by this configuration here."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, config: WorkerConfig) -> None:
         import torch
 
         from nasbench_evs.datasets.store import open_dataset
         from nasbench_evs.training.inputs import prepare_inputs
-        from nasbench_evs.training.machine import code_commit, machine
-        from nasbench_evs.training.protocol import Protocol, trainer_name
+        from nasbench_evs.training.machine import Machine, code_commit
+        from nasbench_evs.training.protocol import trainer_name
 
         torch.set_num_threads(1)
-        if setting.trainer != trainer_name():
+        if config.trainer != trainer_name():
             raise TrainingError(
-                f"the driver's trainer is {setting.trainer}, a worker's {trainer_name()}: install the same"
+                f"the driver's trainer is {config.trainer}, a worker's {trainer_name()}: install the same"
             )
-        self.setting = setting
-        self.protocol = Protocol.from_dict(setting.protocol)
-        dataset = open_dataset(setting.dataset)
-        if dataset.fingerprint != setting.fingerprint:
+        self.config = config
+        dataset = open_dataset(config.dataset)
+        if dataset.fingerprint != config.fingerprint:
             raise TrainingError(
-                f"{setting.dataset} is not the dataset that the driver saw: prepare it again, and start again"
+                f"{config.dataset} is not the dataset that the driver saw: prepare it again, and start again"
             )
         self.inputs = prepare_inputs(
-            setting.space, dataset, setting.subset, self.protocol, setting.device, train=setting.train
+            config.space, dataset, config.subset, config.protocol, config.device, train=config.train
         )
-        self.machine = machine(setting.device)
+        self.machine = Machine.here(config.device)
         code_commit()  # what is running is what the checkout holds now, whatever is committed there meanwhile
 
-    def answer(self, order: Order) -> dict[str, Any]:
-        """{"record"} of the training, or the {"error"} that stopped it; {"fatal": True} if no training is to blame."""
+    def answer(self, request: TrainingRequest) -> Answer:
+        """What came of the training, or what stopped it."""
         from nasbench_evs.training.record import record_of
 
         try:
-            result = self._train(order)
-            return {"record": record_of(result, self.machine)}
+            return Trained(record_of(self._train(request), self.machine))
         except OutputError as error:
-            return {"error": str(error), "fatal": True}
+            return Fatal(str(error))
         except Exception as error:  # whatever it is, the driver writes it down and decides
-            return {"error": f"{type(error).__name__}: {one_line(error)}"[:500]}
+            return Failed(f"{type(error).__name__}: {one_line(error)}"[:500])
 
-    def _train(self, order: Order) -> Training:
+    def _train(self, request: TrainingRequest) -> Training:
         """Train, and keep the logits of a training that may teach."""
-        from nasbench_evs.training.trainer import train
+        from nasbench_evs.training.train import train
 
         result = train(
-            self.setting.space.unrank(order.rank),
-            order.seed,
-            self.protocol,
+            self.config.space.unrank(request.rank),
+            request.seed,
+            self.config.protocol,
             self.inputs,
-            teacher_logits=self._mean_logits(order.teachers, order.lineage),
-            keep_logits=order.keep_logits,
+            teacher_logits=self._mean_logits(request.teachers, request.lineage),
+            keep_logits=request.keep_logits,
         )
         if result.logits is not None:
-            file = logits_file(self.setting.logits, order.rank)
+            file = logits_file(self.config.logits, request.rank)
             with replacing(file, force=True) as scratch, scratch.open("wb") as opened:
                 np.save(opened, result.logits)
         return result
@@ -118,13 +86,13 @@ class Worker:
         for rank in teachers:
             known = self._load(rank)
             if known is None:
-                known = self._train(Order(rank, 0, lineage[rank], True, lineage)).logits
+                known = self._train(TrainingRequest(rank, 0, lineage[rank], True, lineage)).logits
             logits.append(known)
         return np.mean([each for each in logits if each is not None], axis=0)
 
     def _load(self, rank: int) -> np.ndarray | None:
         try:
-            logits = np.load(logits_file(self.setting.logits, rank), allow_pickle=False)
+            logits = np.load(logits_file(self.config.logits, rank), allow_pickle=False)
         except (OSError, ValueError, EOFError):  # missing or damaged
             return None
         return logits if logits.shape == (len(self.inputs.rows["train"]), self.inputs.shape.outputs) else None

@@ -1,5 +1,5 @@
-"""Networks: the architectures of each space as PyTorch modules, one file per space."""
+"""Networks: the architectures of each space as PyTorch modules, one file per space, and the table of them."""
 
-from nasbench_evs.models.build import build
+from nasbench_evs.models.networks import NetworkSpec, build, register
 
-__all__ = ["build"]
+__all__ = ["NetworkSpec", "build", "register"]

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from nasbench_evs.models.dropout import Dropout
+from nasbench_evs.models.layers import Dropout
 from nasbench_evs.spaces import Architecture, VectorShape
 
 

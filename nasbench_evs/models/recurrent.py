@@ -3,9 +3,10 @@
 import torch
 from torch import nn
 
-from nasbench_evs.models.dropout import Dropout
+from nasbench_evs.models.batch import PaddedBatch
+from nasbench_evs.models.layers import Dropout
 from nasbench_evs.models.seqnas import EMBEDDING_STD, Stem
-from nasbench_evs.spaces import SeqNASSpace, SequenceShape
+from nasbench_evs.spaces import SequenceShape
 
 KINDS = {"gru": nn.GRU, "lstm": nn.LSTM}
 POOLS = ("last", "mean")  # which state is classified: the one after the last event, or the mean over events
@@ -19,18 +20,14 @@ class RecurrentNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.pool = pool
-        stem = SeqNASSpace(numerical=shape.numerical > 0).unrank(0)  # kernel 1, or no real-valued fields at all
-        self.stem = Stem(stem, shape, 0.0, embedding_std)
+        self.stem = Stem(shape, 1, 0.0, embedding_std)
         self.dropout = Dropout(dropout)
         self.recurrent = KINDS[kind](shape.width, shape.hidden, batch_first=True)
         self.linear = nn.Linear(shape.hidden, shape.outputs)
 
-    def forward(
-        self, categorical: torch.Tensor, numerical: torch.Tensor, time: torch.Tensor, lengths: torch.Tensor
-    ) -> torch.Tensor:
-        """As `SeqNASNetwork.forward`."""
-        mask = torch.arange(time.shape[1], device=time.device) < lengths[:, None]
-        states = self.recurrent(self.dropout(self.stem(categorical, numerical, mask)))[0]
+    def forward(self, batch: PaddedBatch) -> torch.Tensor:
+        mask, lengths = batch.mask, batch.lengths
+        states = self.recurrent(self.dropout(self.stem(batch, mask)))[0]
         if self.pool == "last":
             pooled = states[torch.arange(len(states), device=states.device), lengths - 1]
         else:

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nasbench_evs.models.dropout import Dropout
+from nasbench_evs.models.batch import PaddedBatch
 from nasbench_evs.models.gru import GRU
+from nasbench_evs.models.layers import Dropout, NormedConvolution, additive_mask, attention, concat, conv1d
 from nasbench_evs.spaces import Architecture, SequenceShape
 from nasbench_evs.spaces.seqnas import chunks, wide_kernel
 
@@ -31,7 +32,9 @@ class SeqNASNetwork(nn.Module):
     ) -> None:
         super().__init__()
         options = architecture.options
-        self.stem = Stem(architecture, shape, dropout, embedding_std)
+        kernel = options.get("stem.kernel", 1)  # without real-valued fields there is nothing to convolve
+        kernel = wide_kernel(shape.length) if kernel == "wide" else int(kernel)
+        self.stem = Stem(shape, kernel, dropout if options.get("stem.dropout") else 0.0, embedding_std)
         self.time_encoding = TimeEncoding(shape.width) if options["time_encoding"] else None
         depth, decoder_depth = int(options["encoder.depth"]), int(options["decoder.depth"])
         self.encoder = nn.ModuleList(
@@ -46,9 +49,9 @@ class SeqNASNetwork(nn.Module):
             for i in range(decoder_depth)
         )
         self.head = Head(shape, bool(options["head.dropout"]), str(options["head.pool"]))
-        self._initialise(depth, decoder_depth)
+        self._initialize(depth, decoder_depth)
 
-    def _initialise(self, depth: int, decoder_depth: int) -> None:
+    def _initialize(self, depth: int, decoder_depth: int) -> None:
         """Xavier with gains that depend on the depth, for value, output and feed-forward projections (paper 000's [41])."""
         encoder_gain = decoder_gain = 1.0
         if depth and decoder_depth:
@@ -69,14 +72,11 @@ class SeqNASNetwork(nn.Module):
                     nn.init.xavier_normal_(module.up.weight, gain)
                     nn.init.xavier_normal_(module.down.weight, gain)
 
-    def forward(
-        self, categorical: torch.Tensor, numerical: torch.Tensor, time: torch.Tensor, lengths: torch.Tensor
-    ) -> torch.Tensor:
-        """`categorical` integers (B, L, C), `numerical` (B, L, R), `time` (B, L), `lengths` int64 (B,)."""
-        mask = torch.arange(time.shape[1], device=time.device) < lengths[:, None]
-        x = self.stem(categorical, numerical, mask)
+    def forward(self, batch: PaddedBatch) -> torch.Tensor:
+        mask = batch.mask
+        x = self.stem(batch, mask)
         if self.time_encoding is not None:
-            x = x + self.time_encoding(time, mask)
+            x = x + self.time_encoding(batch.time, mask)
         for layer in self.encoder:
             x = layer(x, mask)
         if self.query is not None:
@@ -88,89 +88,31 @@ class SeqNASNetwork(nn.Module):
 
 
 class Stem(nn.Module):
-    """Embeddings of the categorical fields, a convolution per real-valued field, side by side: (B, L, width)."""
+    """Embeddings of the categorical fields, a convolution per real-valued field, side by side: (B, L, width).
 
-    def __init__(
-        self, architecture: Architecture, shape: SequenceShape, dropout: float, embedding_std: float = EMBEDDING_STD
-    ) -> None:
+    `kernel` is the convolutions', in events; `dropout` is of what they give.
+    """
+
+    def __init__(self, shape: SequenceShape, kernel: int, dropout: float, embedding_std: float = EMBEDDING_STD) -> None:
         super().__init__()
         self.embeddings = nn.ModuleList(nn.Embedding(rows, width) for rows, width in shape.categorical)
         for embedding in self.embeddings.parameters():
             nn.init.normal_(embedding, std=embedding_std)
         self.numerical: NormedConvolution | None = None
         if shape.numerical:
-            kernel = architecture["stem.kernel"]
-            size = wide_kernel(shape.length) if kernel == "wide" else int(kernel)
-            self.numerical = NormedConvolution(shape.numerical, shape.channels, size)
-            self.dropout = Dropout(dropout if architecture["stem.dropout"] else 0.0)
+            self.numerical = NormedConvolution(shape.numerical, shape.channels, kernel)
+        self.dropout = Dropout(dropout)
 
-    def forward(self, categorical: torch.Tensor, numerical: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        parts = [embedding(categorical[..., i]) for i, embedding in enumerate(self.embeddings)]
+    def forward(self, batch: PaddedBatch, mask: torch.Tensor) -> torch.Tensor:
+        parts = [embedding(batch.categorical[..., i]) for i, embedding in enumerate(self.embeddings)]
         if self.numerical is not None:
-            with torch.autocast(numerical.device.type, enabled=False):  # moments want full precision, and it is cheap
-                parts.append(self.dropout(self.numerical(numerical, mask)))
-        return _beside(parts)
-
-
-class NormedConvolution(nn.Module):
-    """Batch norm over valid events, then for each field a convolution of its own along time, which reads zeros outside.
-
-    The norm's scale g and shift b are folded into the weights w: conv(g x + b) = (g w) * x + (b w) * mask, so that no
-    gradient flows back to the inputs, which are data; the mask is one more field. Fields are convolved in groups of at most
-    GROUP, most of whose weights are zero: on a CPU that takes up to half as long as one field a group.
-    """
-
-    GROUP = 15  # and the mask: sixteen, which is what vector units like
-
-    def __init__(self, fields: int, channels: int, kernel: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm1d(fields)
-        self.convolution = nn.Conv1d(fields, fields * channels, kernel, padding=kernel // 2, groups=fields)
-        self.groups = -(-fields // self.GROUP)
-        self.size = -(-fields // self.groups)  # fields a group; the last may have some that do not exist
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """`x` (B, L, R) and `mask` (B, L) to (B, L, R * channels)."""
-        fields, inside = x.shape[-1], mask.to(x.dtype)
-        mean, variance = self._moments(x, inside)
-        rate = torch.rsqrt(variance + self.norm.eps)
-        x = torch.addcmul(-mean * rate, x, rate) * inside[..., None]
-        x = F.pad(x, (0, self.groups * self.size - fields)).unflatten(-1, (self.groups, self.size))
-        x = torch.cat([x, inside[..., None, None].expand(-1, -1, self.groups, 1)], dim=-1).flatten(-2)
-        weight, bias = self._grouped(fields)
-        y = _along_time(x, weight, bias, self.groups)
-        return y[..., : self.convolution.out_channels]
-
-    def _grouped(self, fields: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weights (groups * size * channels, size + 1, kernel) of fields and mask, and biases; 0 for missing fields."""
-        groups, size, missing = self.groups, self.size, self.groups * self.size - fields
-        scale, shift = (F.pad(each, (0, missing)).view(groups, size, 1) for each in (self.norm.weight, self.norm.bias))
-        factors = torch.cat([torch.eye(size, device=scale.device) * scale, shift], dim=-1)  # (groups, size, size + 1)
-        weight = self.convolution.weight.unflatten(0, (fields, -1))  # (R, channels, 1, kernel)
-        weight = F.pad(weight, (0,) * 7 + (missing,)).unflatten(0, (groups, size))
-        weight = (weight * factors[:, :, None, :, None]).flatten(0, 2)
-        bias = F.pad(self.convolution.bias, (0, len(weight) - self.convolution.out_channels))  # type: ignore[arg-type]
-        return weight, bias
-
-    def _moments(self, x: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and variance of each field over the valid events of the batch, or the running ones: both (R,)."""
-        norm = self.norm
-        running_mean, running_var = norm.running_mean, norm.running_var
-        if not self.training or running_mean is None or running_var is None:
-            return running_mean, running_var  # type: ignore[return-value]
-        with torch.no_grad():
-            events, weight = x.flatten(0, 1).float(), inside.flatten().float()
-            count = weight.sum()
-            mean = weight @ events / count
-            variance = (weight @ events.square() / count - mean.square()).clamp(min=0)
-            momentum = norm.momentum or 0.0
-            running_mean.lerp_(mean, momentum)
-            running_var.lerp_(variance * count / (count - 1).clamp(min=1), momentum)
-        return mean, variance
+            with torch.autocast(batch.device.type, enabled=False):  # moments want full precision, and it is cheap
+                parts.append(self.dropout(self.numerical(batch.numerical, mask)))
+        return concat(parts)
 
 
 class TimeEncoding(nn.Module):
-    """sin and cos of the event time, min-max normalised to [0, 1] within the sequence (paper 000, section 3.1.3)."""
+    """sin and cos of the event time, min-max normalized to [0, 1] within the sequence (paper 000, section 3.1.3)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -194,28 +136,62 @@ class EncoderLayer(nn.Module):
     def __init__(self, ops: str, heads: int, shape: SequenceShape, dropout: float) -> None:
         super().__init__()
         kinds = ops.split("+")
+        settings = {"attention": (heads, shape.hidden)}
         self.widths = chunks(shape.width, len(kinds))
         self.norm = nn.LayerNorm(shape.width)
-        self.ops = nn.ModuleList()
-        for kind, width in zip(kinds, self.widths, strict=True):
-            if kind == "attention":
-                self.ops.append(SelfAttention(width, heads, shape.hidden))
-            elif kind == "gru":
-                self.ops.append(GRU(width))
-            else:
-                self.ops.append(Convolution(width))
+        self.ops = nn.ModuleList(
+            OPERATIONS[kind](width, *settings.get(kind, ())) for kind, width in zip(kinds, self.widths, strict=True)
+        )
         self.dropout = Dropout(dropout)
         self.feed_norm = nn.LayerNorm(shape.width)
         self.feed_forward = FeedForward(shape.width, shape.hidden, dropout)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         parts = self.norm(x).split(self.widths, dim=-1)
-        x = x + self.dropout(_beside([op(part, mask) for op, part in zip(self.ops, parts, strict=True)]))
+        x = x + self.dropout(concat([op(part, mask) for op, part in zip(self.ops, parts, strict=True)]))
         return x + self.feed_forward(self.feed_norm(x))
 
 
-def _beside(parts: list[torch.Tensor]) -> torch.Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+class Attention(nn.Module):
+    """Multi-head attention in which every head has the full width `hidden`, normalized and projected back."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, heads * hidden)
+        self.key = nn.Linear(width, heads * hidden)
+        self.value = nn.Linear(width, heads * hidden)
+        self.norm = nn.LayerNorm(heads * hidden)
+        self.out = nn.Linear(heads * hidden, width)
+
+
+class SelfAttention(Attention):
+    """Attention of the elements of a sequence to each other."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """`x` (B, L, width), attended to where `mask` (B, L) is true."""
+        query, key, value = (
+            projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection in (self.query, self.key, self.value)
+        )
+        mixed = attention(query, key, value, None if mask is None else mask[:, None, None, :])
+        return self.out(self.norm(mixed.transpose(1, 2).flatten(-2)))
+
+
+class Convolution(nn.Module):
+    """A convolution of kernel 3 along time that reads zeros outside the sequence."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(width, width, 3, padding=1)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return conv1d(x * mask.to(x.dtype)[..., None], self.convolution.weight, self.convolution.bias)
+
+
+# The operations of an encoder layer, each from the width of its part of the features, attention from its heads too; they
+# are called with a part (B, L, width) and the mask.
+OPERATIONS: dict[str, type[nn.Module]] = {"attention": SelfAttention, "gru": GRU, "conv": Convolution}
 
 
 class DecoderLayer(nn.Module):
@@ -239,32 +215,6 @@ class DecoderLayer(nn.Module):
         return x + self.feed_forward(self.feed_norm(x))
 
 
-class Attention(nn.Module):
-    """Multi-head attention in which every head has the full width `hidden`, normalised and projected back."""
-
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, heads * hidden)
-        self.key = nn.Linear(width, heads * hidden)
-        self.value = nn.Linear(width, heads * hidden)
-        self.norm = nn.LayerNorm(heads * hidden)
-        self.out = nn.Linear(heads * hidden, width)
-
-
-class SelfAttention(Attention):
-    """Attention of the elements of a sequence to each other."""
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """`x` (B, L, width), attended to where `mask` (B, L) is true."""
-        query, key, value = (
-            projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for projection in (self.query, self.key, self.value)
-        )
-        mixed = _attend(query, key, value, None if mask is None else mask[:, None, None, :])
-        return self.out(self.norm(mixed.transpose(1, 2).flatten(-2)))
-
-
 class CrossAttention(Attention):
     """Attention of a few queries to a long memory.
 
@@ -280,41 +230,12 @@ class CrossAttention(Attention):
         hidden = query.shape[-1]
         lifted = torch.bmm(query * hidden**-0.5, self.key.weight.view(heads, hidden, width))  # (heads, B Q, width)
         lifted = lifted.view(heads, batch, queries, width).transpose(0, 1).flatten(1, 2)
-        scores = torch.baddbmm(_closed(mask, x.dtype)[:, None], lifted, memory.transpose(1, 2))
+        scores = torch.baddbmm(additive_mask(mask, x.dtype)[:, None], lifted, memory.transpose(1, 2))
         weights = scores.softmax(dim=-1)  # (B, heads Q, L)
         mixed = torch.bmm(weights, memory).view(batch, heads, queries, width).transpose(0, 1).flatten(1, 2)
         mixed = torch.bmm(mixed, self.value.weight.view(heads, hidden, width).transpose(1, 2))  # (heads, B Q, hidden)
         mixed = mixed.transpose(0, 1).reshape(batch, queries, -1) + self.value.bias
         return self.out(self.norm(mixed))
-
-
-def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, allowed: torch.Tensor | None) -> torch.Tensor:
-    """PyTorch's fused attention; its half-precision kernel takes five times as long as its float32 one on a CPU."""
-    if query.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        with torch.autocast("cpu", enabled=False):
-            return F.scaled_dot_product_attention(query.float(), key.float(), value.float(), attn_mask=allowed)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-
-
-class Convolution(nn.Module):
-    """A convolution of kernel 3 along time that reads zeros outside the sequence."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.convolution = nn.Conv1d(width, width, 3, padding=1)
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return _along_time(x * mask.to(x.dtype)[..., None], self.convolution.weight, self.convolution.bias)
-
-
-def _along_time(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, groups: int = 1) -> torch.Tensor:
-    """The convolution of `x` (B, L, W) along L, with zeros outside: F.conv1d, but (B, L, W) again.
-
-    That is what a two-dimensional convolution calls channels last: no copy before it and none after it.
-    """
-    image = x[:, None].permute(0, 3, 1, 2)
-    mixed = F.conv2d(image, weight[:, :, None], bias, padding=(0, weight.shape[-1] // 2), groups=groups)
-    return mixed.permute(0, 2, 3, 1)[:, 0]
 
 
 class FeedForward(nn.Module):
@@ -354,10 +275,5 @@ class Head(nn.Module):
             pooled.append(torch.bmm(share[:, None], x)[:, 0])
         if "max" in self.pool:
             seen = x if kept is None else x * kept[..., None]
-            pooled.append((seen + _closed(mask, x.dtype)[..., None]).max(dim=1).values)
+            pooled.append((seen + additive_mask(mask, x.dtype)[..., None]).max(dim=1).values)
         return self.linear(pooled[0] if len(pooled) == 1 else torch.stack(pooled).mean(dim=0))
-
-
-def _closed(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """0 where the mask is true, minus infinity where it is not."""
-    return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -math.inf)

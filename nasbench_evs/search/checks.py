@@ -11,7 +11,7 @@ import numpy as np
 from nasbench_evs.errors import InvalidQuery
 
 
-def whole(name: str, value: int, low: int, high: int = sys.maxsize) -> int:
+def check_int(name: str, value: int, low: int, high: int = sys.maxsize) -> int:
     """An integer of [low, high]; without `high`, one that can count things."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
         enough = high == sys.maxsize and not (isinstance(value, int | np.integer) and value > high)
@@ -20,7 +20,7 @@ def whole(name: str, value: int, low: int, high: int = sys.maxsize) -> int:
     return int(value)
 
 
-def number(name: str, value: float, low: float = -math.inf, high: float = math.inf) -> float:
+def check_float(name: str, value: float, low: float = -math.inf, high: float = math.inf) -> float:
     """A finite number of [low, high]."""
     right = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     try:
@@ -40,7 +40,7 @@ def one_of(name: str, value: str, options: Iterable[str]) -> str:
     return value
 
 
-def truth(name: str, value: bool) -> bool:
+def check_bool(name: str, value: bool) -> bool:
     """True or False."""
     if not isinstance(value, bool | np.bool_):
         raise InvalidQuery(f"{name} = {value!r}: expected True or False")

@@ -1,29 +1,46 @@
 """The LSTM controller (paper 004, appendices A and D): a distribution over architectures that REINFORCE improves.
 
-It emits the active choices of a space in their order, each given those before it. Needs PyTorch (the `train` extra).
+It emits the active choices of a space in their order, each given those before it.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from nasbench_evs.errors import PredictorError
+import numpy as np
+from scipy.special import ndtri
+
+from nasbench_evs.search.lstm import Adam, Cache, LSTMNetwork
+from nasbench_evs.search.masks import Walk
 from nasbench_evs.spaces import SearchSpace
 
-try:
-    import torch
-    from torch import nn
 
-    from nasbench_evs.models.threads import one_thread
-except ImportError:
-    raise PredictorError("the LSTM controller needs PyTorch: pip install 'nasbench-evs[train]'") from None
+class Draws(NamedTuple):
+    """Architectures of a controller, and the options that it had at each decision, of which its probabilities are."""
 
-_UNITS = 35
-_EMBEDDING = 32
-_OUTPUT = 32
-_WEIGHTS = 0.1  # initial ones are uniform in +- this
-_TEMPERATURE = 5.0
-_TANH = 2.5
+    choices: np.ndarray  # choice indices (n, C)
+    allowed: np.ndarray | None  # bool (n, C, largest number of options); None: all options of each choice
+
+
+class Decisions(NamedTuple):
+    """The distributions of the active choices, moved to the left: log probabilities and what they are of."""
+
+    logs: np.ndarray  # (N, T, K); -inf for what is no option
+    taken: np.ndarray  # the option of each, (N, T)
+    active: np.ndarray  # bool (N, T)
+    options: np.ndarray  # the first option of each choice among all options of the space, (N, T)
+    cache: Cache
+
+    @property
+    def log_probabilities(self) -> np.ndarray:
+        """Of each architecture, (N,)."""
+        chosen = np.take_along_axis(self.logs, self.taken[..., None], axis=2)[..., 0]
+        return np.where(self.active, chosen, 0.0).sum(1)
+
+    @property
+    def entropies(self) -> np.ndarray:
+        """The entropies of the decisions of each architecture, summed, (N,)."""
+        return np.where(self.active, -_expectation(self.logs, self.logs), 0.0).sum(1)
 
 
 class Controller:
@@ -38,127 +55,112 @@ class Controller:
         space: SearchSpace,
         seed: int,
         *,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 0.01,
         entropy: float = 1e-4,
         baseline: float = 0.9,
     ) -> None:
         self.space, self.entropy, self.decay = space, entropy, baseline
-        counts = np.array([len(choice.options) for choice in space.choices])
-        self._first = torch.as_tensor(np.cumsum(counts) - counts)  # of each choice's options among all options
-        self._network = _Network(int(counts.sum()), seed)
-        self._options = [(int(last - count), int(last)) for count, last in zip(counts, np.cumsum(counts), strict=True)]
-        # A choice's logits are those of its own options only.
-        allowed = torch.zeros(len(counts), int(counts.sum()), dtype=torch.bool)
-        for column, (first, count) in enumerate(zip(self._first.tolist(), counts.tolist(), strict=True)):
-            allowed[column, first : first + count] = True
-        self._allowed = allowed
-        self._optimiser = torch.optim.Adam(self._network.parameters(), lr=learning_rate)
+        self._counts = np.array([len(choice.options) for choice in space.choices])
+        self._first = np.cumsum(self._counts) - self._counts  # of each choice's options among all options
+        self._most = int(self._counts.max())
+        self._network = LSTMNetwork(int(self._counts.sum()), seed)
+        self._adam = Adam(self._network.weights, learning_rate)
         self._average: float | None = None
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n architectures, choice indices (n, C), with repeats."""
-        steps = _Steps(self._network, n)
-        choices = np.full((len(self.space.choices), n), -1, np.int8).T
+    def sample(self, n: int, rng: np.random.Generator, walk: Walk | None = None) -> Draws:
+        """n architectures, with repeats; with a `walk` of n draws only such as it allows."""
+        steps = self._network.steps(n)
+        choices = np.full((len(self._counts), n), -1, np.int8).T
+        allowed = None if walk is None else np.zeros((n, len(self._counts), self._most), bool)
         token = np.zeros(n, np.intp)
-        for column, (first, last) in enumerate(self._options):
+        for column, (first, count) in enumerate(zip(self._first.tolist(), self._counts.tolist(), strict=True)):
             rows = np.flatnonzero(self.space.is_active(column, choices))
             if not len(rows):
                 continue
-            logits = steps.take(token[rows], rows)[:, first:last].astype(np.float64)
-            odds = np.exp(logits - logits.max(axis=1, keepdims=True)).cumsum(axis=1)
-            drawn = (odds[:, :-1] < rng.random((len(rows), 1)) * odds[:, -1:]).sum(axis=1)
+            logits = steps.take(token[rows], rows, slice(first, first + count))
+            weights = np.exp(logits)  # squashed: neither large nor small
+            if walk is not None and allowed is not None:
+                options = walk.allowed(column, rows)
+                allowed[rows, column, :count] = options
+                weights *= options
+            reached = weights.cumsum(axis=1)
+            # Above what a draw reaches: an option without weight is never taken, not even by a draw of 0.
+            drawn = (reached <= rng.random((len(rows), 1)) * reached[:, -1:]).sum(axis=1)
+            if walk is not None:
+                walk.take(rows, drawn)
             choices[rows, column] = drawn
             token[rows] = drawn + first + 1
-        return np.ascontiguousarray(choices)
+        return Draws(np.ascontiguousarray(choices), allowed)
 
-    def log_probabilities(self, choices: np.ndarray) -> np.ndarray:
+    def log_probabilities(self, choices: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
         """The natural logarithm of each architecture's probability, (N,)."""
-        with one_thread(), torch.inference_mode():
-            logs: np.ndarray = self._log_probabilities(choices)[0].double().numpy()
-        return logs
+        return self.decide(Draws(choices, allowed)).log_probabilities
 
-    def update(self, choices: np.ndarray, rewards: np.ndarray) -> None:
-        """One REINFORCE step on a batch of architectures (N, C) and their rewards (N,) (paper 004, equation 5)."""
-        with one_thread():
-            self._step(choices, rewards)
+    def decide(self, draws: Draws) -> Decisions:
+        """The distributions of the decisions that lead to these architectures."""
+        index = np.asarray(draws.choices, np.intp)
+        columns = np.argsort(index < 0, axis=1, kind="stable")
+        index = np.take_along_axis(index, columns, axis=1)
+        length = int((index >= 0).sum(1).max())
+        index, columns = index[:, :length], columns[:, :length]
+        active, taken, first = index >= 0, np.maximum(index, 0), self._first[columns]
+        tokens = np.concatenate([np.zeros((len(index), 1), np.intp), (taken + first + 1)[:, :-1]], axis=1)
+        logits, cache = self._network.forward(tokens)
+        legal = np.arange(self._most) < self._counts[columns][..., None]
+        if draws.allowed is not None:
+            legal &= draws.allowed[np.arange(len(index))[:, None], columns] | ~active[..., None]
+        places = np.minimum(first[..., None] + np.arange(self._most), logits.shape[2] - 1)
+        weights = np.where(legal, np.exp(np.take_along_axis(logits, places, axis=2)), 0.0)
+        with np.errstate(divide="ignore"):
+            logs = np.log(weights / weights.sum(axis=2, keepdims=True))
+        return Decisions(logs, taken, active, first, cache)
 
-    def _step(self, choices: np.ndarray, rewards: np.ndarray) -> None:
-        logs, entropies = self._log_probabilities(choices)
-        total = torch.as_tensor(rewards, dtype=torch.float32) + self.entropy * entropies.detach()
+    def update(self, draws: Draws, rewards: np.ndarray) -> Decisions:
+        """One REINFORCE step on a batch and its rewards (N,) (paper 004, equation 5); the decisions as they were before it."""
+        before = self.decide(draws)
+        total = np.asarray(rewards, np.float64) + self.entropy * before.entropies
         mean = float(total.mean())
         advantage = total - (self._average if self._average is not None else mean) * (self.decay > 0)
         self._average = mean if self._average is None else self.decay * self._average + (1 - self.decay) * mean
-        self._optimiser.zero_grad()
-        (-(advantage * logs).mean()).backward()
-        self._optimiser.step()
+        # Of -mean(advantage * log probability), by the logits.
+        slope = np.exp(before.logs)
+        np.put_along_axis(
+            slope, before.taken[..., None], np.take_along_axis(slope, before.taken[..., None], axis=2) - 1.0, axis=2
+        )
+        slope *= (advantage[:, None] * before.active / len(advantage))[..., None]
+        # As wide as the last choice's options need, if it had as many as the choice with most.
+        everything = np.zeros((*slope.shape[:2], int(self._counts.sum()) + self._most))
+        np.put_along_axis(everything, before.options[..., None] + np.arange(self._most), slope, axis=2)
+        self._adam.descend(self._network.backward(before.cache, everything[..., : -self._most]))
+        return before
 
-    def _log_probabilities(self, choices: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of each architecture: log probability, and the sum of the entropies of its decisions."""
-        index = torch.as_tensor(np.asarray(choices, np.int64))
-        # The active choices of each row, moved to its left; what is behind them is masked.
-        columns = torch.argsort((index < 0).to(torch.uint8), dim=1, stable=True)
-        index = index.gather(1, columns)
-        active = index >= 0
-        length = int(active.sum(1).max())
-        index, columns, active = index[:, :length], columns[:, :length], active[:, :length]
-        options = index.clamp(min=0) + self._first[columns]
-        before = torch.cat([torch.zeros(len(index), 1, dtype=torch.long), options[:, :-1] + 1], dim=1)
-        logits = self._network(before).masked_fill(~self._allowed[columns], -torch.inf)
-        logs = torch.log_softmax(logits, dim=2)
-        chosen = logs.gather(2, options[..., None])[..., 0]
-        entropies = -(logs.exp() * logs.masked_fill(~self._allowed[columns], 0.0)).sum(2)
-        return (chosen * active).sum(1), (entropies * active).sum(1)
+    def divergence(self, before: Decisions, draws: Draws) -> np.ndarray:
+        """For each of the draws (N,) the divergence of each decision's distribution `before` from the one now, summed.
 
+        Its mean over draws of the policy before is the divergence KL(before | now) of the distributions over architectures.
+        """
+        now = self.decide(draws).logs
+        with np.errstate(invalid="ignore"):
+            apart = before.logs - now
+        return np.where(before.active, _expectation(before.logs, apart), 0.0).sum(1)
 
-class _Network(nn.Module):
-    """Embedding, two LSTM layers, a linear layer, logits of all options of all choices."""
-
-    def __init__(self, options: int, seed: int) -> None:
-        super().__init__()
-        with torch.random.fork_rng([]):
-            torch.manual_seed(seed)
-            self.embedding = nn.Embedding(options + 1, _EMBEDDING)  # 0: nothing was chosen yet
-            self.lstm = nn.LSTM(_EMBEDDING, _UNITS, num_layers=2, batch_first=True)
-            self.output = nn.Linear(_UNITS, _OUTPUT)
-            self.logits = nn.Linear(_OUTPUT, options)
-            for weight in self.parameters():
-                nn.init.uniform_(weight, -_WEIGHTS, _WEIGHTS)
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Tokens (N, T) to logits (N, T, options)."""
-        return self._squashed(self.lstm(self.embedding(tokens))[0])
-
-    def _squashed(self, hidden: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.logits(self.output(hidden))
-        return _TANH * torch.tanh(logits / _TEMPERATURE)
+    def restart(self) -> None:
+        """Forget the moments of past gradients and the average of past rewards, but not what was learnt."""
+        self._adam.restart()
+        self._average = None
 
 
-class _Steps:
-    """The network one decision after another, in NumPy: PyTorch takes most of a millisecond to call so little."""
+def normal_scores(values: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """The normal score of each value's rank among scores (M,): as far from 0 as the rank's share of a normal distribution.
 
-    def __init__(self, network: _Network, n: int) -> None:
-        weights = {name: weight.detach().numpy() for name, weight in network.named_parameters()}
-        self._recurrent = [weights[f"lstm.weight_hh_l{layer}"].T for layer in (0, 1)]
-        biases = [weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"] for layer in (0, 1)]
-        self._tokens = weights["embedding.weight"] @ weights["lstm.weight_ih_l0"].T + biases[0]
-        self._input, self._bias = weights["lstm.weight_ih_l1"].T, biases[1]
-        self._out = weights["logits.weight"] @ weights["output.weight"] / _TEMPERATURE
-        self._shift = (weights["logits.weight"] @ weights["output.bias"] + weights["logits.bias"]) / _TEMPERATURE
-        self._hidden, self._cell = (np.zeros((2, n, _UNITS), np.float32) for _ in range(2))
+    Whatever their scale and outliers, the scores have normal scores of mean 0 and about unit variance.
+    """
+    ordered = np.sort(among)
+    place = (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2
+    result: np.ndarray = ndtri(np.clip(place, 0.5, len(ordered) - 0.5) / len(ordered))
+    return result
 
-    def take(self, tokens: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """One decision of these rows, each after its token: logits (N, options)."""
-        gates = self._tokens[tokens] + self._hidden[0, rows] @ self._recurrent[0]
-        below = self._update(0, rows, gates)
-        gates = below @ self._input + self._hidden[1, rows] @ self._recurrent[1] + self._bias
-        logits: np.ndarray = _TANH * np.tanh(self._update(1, rows, gates) @ self._out.T + self._shift)
-        return logits
 
-    def _update(self, layer: int, rows: np.ndarray, gates: np.ndarray) -> np.ndarray:
-        """The new hidden state of these rows from the input, forget, cell and output gates (N, 4 units)."""
-        # sigmoid(x) = (1 + tanh(x / 2)) / 2, which overflows nowhere.
-        entered, kept, opened = (0.5 + 0.5 * np.tanh(0.5 * gates[:, i * _UNITS : (i + 1) * _UNITS]) for i in (0, 1, 3))
-        cell = kept * self._cell[layer, rows] + entered * np.tanh(gates[:, 2 * _UNITS : 3 * _UNITS])
-        hidden: np.ndarray = opened * np.tanh(cell)
-        self._cell[layer, rows], self._hidden[layer, rows] = cell, hidden
-        return hidden
+def _expectation(logs: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The mean of the values under the probabilities, over the last axis; what has no probability has no value."""
+    return np.where(np.isneginf(logs), 0.0, np.exp(logs) * np.where(np.isneginf(logs), 0.0, values)).sum(axis=-1)

@@ -8,17 +8,20 @@ A constraint removes what breaks it from the pool; without a pool, drawing is re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.spaces import Architecture, SearchSpace
+from nasbench_evs.search.checks import check_float
+from nasbench_evs.spaces import Architecture, Cost, SearchSpace
 
 ENUMERATED = 20_000  # a space of at most so many architectures is treated as a pool of all of them
-_VAIN = 200  # batches of random architectures, none of which fits, before a constraint counts as impossible
+_ATTEMPTS = 200  # batches of random architectures, none of which fits, before a constraint counts as impossible
 _BATCH = 500
 _RETRIES = 30  # of a mutation that breaks the constraint
 
@@ -62,6 +65,11 @@ class Domain:
     def of(cls, space: SearchSpace | Domain) -> Domain:
         """The domain itself, or the whole of a space."""
         return space if isinstance(space, Domain) else cls(space)
+
+    @classmethod
+    def on(cls, bench: Benchmark, constraint: Mapping[str, float] | None = None) -> Domain:
+        """What of a benchmark may be asked for under a constraint: the largest allowed `params` or `flops`, or both."""
+        return cls(bench.space, pool=bench.pool, limits=_limits(constraint), costs=bench.costs)
 
     @property
     def size(self) -> int | None:
@@ -109,12 +117,12 @@ class Domain:
         if not self._rejects:
             return self.space.sample_many(n, rng)
         found: list[np.ndarray] = []
-        missing, vain = n, 0
+        missing, attempts = n, 0
         while missing > 0:
             drawn = self.space.sample_many(max(missing, _BATCH), rng)
             fitting = drawn[self.feasible(drawn)][:missing]
-            vain = 0 if len(fitting) else vain + 1
-            if vain == _VAIN:
+            attempts = 0 if len(fitting) else attempts + 1
+            if attempts == _ATTEMPTS:
                 raise self._impossible()
             found.append(fitting)
             missing -= len(fitting)
@@ -198,3 +206,14 @@ class Domain:
     def _impossible(self) -> InvalidQuery:
         limits = ", ".join(f"{name} <= {limit:,g}" for name, limit in self.limits.items())
         return InvalidQuery(f"no architecture with {limits} was found: allow more")
+
+
+def _limits(constraint: Mapping[str, float] | None) -> dict[str, float]:
+    if not isinstance(constraint or {}, Mapping):
+        raise InvalidQuery(
+            f"constraint {constraint!r}: expected the largest allowed costs, such as {{'params': 40000}}"
+        )
+    for name in constraint or {}:
+        if name not in Cost._fields:
+            raise InvalidQuery(f"constraint on {name!r}: expected some of {', '.join(Cost._fields)}")
+    return {name: check_float(f"constraint {name}", limit, 0, math.inf) for name, limit in (constraint or {}).items()}

@@ -6,21 +6,34 @@ from collections import deque
 
 import numpy as np
 
-from nasbench_evs.search.checks import whole
+from nasbench_evs.search.checks import check_int
 from nasbench_evs.search.domain import Domain
-from nasbench_evs.search.searcher import Searcher
+from nasbench_evs.search.searcher import Searcher, share_of
 from nasbench_evs.spaces import SearchSpace
 
 
 class Evolution(Searcher):
-    """Regularised evolution. `population` architectures live, `tournament` of them compete to be a parent."""
+    """Regularised evolution. `population` architectures live, `tournament` of them compete to be a parent.
+
+    Unless told, the population is a fifth of the budget, from 5 to 50, and the tournament a fifth of it, at least 2.
+    """
 
     def __init__(
-        self, space: SearchSpace | Domain, seed: int = 0, *, population: int = 50, tournament: int = 10
+        self,
+        space: SearchSpace | Domain,
+        seed: int = 0,
+        *,
+        budget: int | None = None,
+        population: int | None = None,
+        tournament: int | None = None,
     ) -> None:
         super().__init__(space, seed)
-        self.population = whole("population", population, 1)
-        self.tournament = whole("tournament", tournament, 1)
+        if population is None:
+            population = share_of(budget, 5, low=5, high=50)
+        self.population = check_int("population", population, 1)
+        if tournament is None:
+            tournament = max(2, self.population // 5)
+        self.tournament = check_int("tournament", tournament, 1)
         self._alive: deque[tuple[float, np.ndarray]] = deque(maxlen=self.population)
         self._started = 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbench_evs.search.checks import truth, whole
+from nasbench_evs.search.checks import check_bool, check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import SearchSpace
@@ -19,8 +19,8 @@ class LocalSearch(Searcher):
 
     def __init__(self, space: SearchSpace | Domain, seed: int = 0, *, initial: int = 10, greedy: bool = False) -> None:
         super().__init__(space, seed)
-        self.initial = whole("initial", initial, 1)
-        self.greedy = truth("greedy", greedy)
+        self.initial = check_int("initial", initial, 1)
+        self.greedy = check_bool("greedy", greedy)
         self._scored: dict[bytes, float] = {}
         self._at: np.ndarray | None = None  # where the search stands
         self._around: list[np.ndarray] = []  # its neighbours

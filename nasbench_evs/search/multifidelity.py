@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nasbench_evs.search.checks import number, whole
+from nasbench_evs.search.checks import check_float, check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import MultiFidelitySearcher, Step
 from nasbench_evs.spaces import SearchSpace
@@ -27,7 +27,7 @@ class ASHA(MultiFidelitySearcher):
 
     def __init__(self, space: SearchSpace | Domain, seed: int = 0, *, epochs: int, eta: int = 3) -> None:
         super().__init__(space, seed, epochs=epochs)
-        self.eta = whole("eta", eta, 2)
+        self.eta = check_int("eta", eta, 2)
         self.rungs = rungs(self.epochs, self.eta)
         self._results: list[list[tuple[float, bytes]]] = [[] for _ in self.rungs]
         self._promoted: list[set[bytes]] = [set() for _ in self.rungs]
@@ -82,7 +82,7 @@ class Hyperband(MultiFidelitySearcher):
 
     def __init__(self, space: SearchSpace | Domain, seed: int = 0, *, epochs: int, eta: int = 3) -> None:
         super().__init__(space, seed, epochs=epochs)
-        self.eta = whole("eta", eta, 2)
+        self.eta = check_int("eta", eta, 2)
         self.rungs = rungs(self.epochs, self.eta)
         self._brackets: list[_Bracket] = []
         self._begun = 0
@@ -141,7 +141,8 @@ class BOHB(Hyperband):
 
     `random_fraction` of them are random; otherwise the best of `samples` draws by the ratio of the densities of the best
     `top` share and of the rest. The densities are products of kernels for categories (Aitchison & Aitken); inactive is a
-    category.
+    category. To draw, the paper multiplies all bandwidths by 3; HpBandSter, its authors' code, those of continuous
+    parameters only. Here all are categories, and drawn with the bandwidths that they have.
     """
 
     def __init__(
@@ -156,9 +157,9 @@ class BOHB(Hyperband):
         top: float = 0.15,
     ) -> None:
         super().__init__(space, seed, epochs=epochs, eta=eta)
-        self.random_fraction = number("random_fraction", random_fraction, 0, 1)
-        self.samples = whole("samples", samples, 1)
-        self.top = number("top", top, 0, 1)
+        self.random_fraction = check_float("random_fraction", random_fraction, 0, 1)
+        self.samples = check_int("samples", samples, 1)
+        self.top = check_float("top", top, 0, 1)
         self._at: dict[int, list[tuple[float, np.ndarray]]] = {epoch: [] for epoch in self.rungs}
 
     def _reached(self, step: Step, score: float) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.errors import InvalidQuery, PredictorError
 from nasbench_evs.search.domain import Domain
-from nasbench_evs.search.objective import Evaluable, Objective
 from nasbench_evs.search.searcher import MultiFidelitySearcher, Searcher, Step
 from nasbench_evs.spaces import Architecture, SearchSpace
 
@@ -41,25 +41,25 @@ def suggest(trial: optuna.Trial, space: SearchSpace) -> Architecture:
     return space.architectures(row)[0]
 
 
-def objective(bench: Evaluable, *, seed: int = 0, prune: bool = False) -> Callable[[optuna.Trial], float]:
+def objective(bench: Benchmark, *, seed: int = 0, prune: bool = False) -> Callable[[optuna.Trial], float]:
     """What `study.optimize` calls: the score of the architecture that a trial suggests, in the benchmark's direction.
 
     Make the study with `direction="maximize"` where `bench.metric.direction` is "max", "minimize" elsewhere. `seed` says
-    which training is read (see `Objective`). `prune` reports every epoch, and stops where the study's pruner says so. A
+    which training is read (see `Benchmark.observe`). `prune` reports every epoch, and stops where the study's pruner says so. A
     benchmark that answers for recorded architectures only takes the nearest of them.
     """
-    observed = Objective(bench, seed=seed)
+    domain = Domain.on(bench)
     rng = np.random.default_rng(seed)
-    if prune and not observed.epochs:
+    if prune and not bench.epochs:
         raise InvalidQuery("this benchmark has no scores by epoch: use prune=False")
 
     def evaluate(trial: optuna.Trial) -> float:
-        architecture = _allowed(suggest(trial, bench.space), observed.domain, rng)
-        for epoch in range(1, observed.epochs if prune else 1):
-            trial.report(observed.sign * observed.observe(architecture, epoch).score, epoch)
+        architecture = _allowed(suggest(trial, bench.space), domain, rng)
+        for epoch in range(1, bench.epochs if prune else 1):
+            trial.report(bench.observe(architecture, seed=seed, epoch=epoch).value, epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
-        return observed.sign * observed.observe(architecture).score
+        return bench.observe(architecture, seed=seed).value
 
     return evaluate
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from nasbench_evs.search.checks import truth
+from nasbench_evs.search.checks import check_bool
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import SearchSpace
@@ -17,11 +17,11 @@ _BLOCK = 64  # architectures drawn together
 class RandomSearch(Searcher):
     """Random architectures; with `replacement` the same one may be asked for again."""
 
-    blind = True
+    non_adaptive = True
 
     def __init__(self, space: SearchSpace | Domain, seed: int = 0, *, replacement: bool = False) -> None:
         super().__init__(space, seed)
-        self.replacement = truth("replacement", replacement)
+        self.replacement = check_bool("replacement", replacement)
         self._drawn = self._stack([])  # architectures in their random order, from `_taken` on still to be asked for
         self._taken = 0
 

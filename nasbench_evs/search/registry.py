@@ -1,90 +1,207 @@
-"""The searchers by name."""
+"""The searchers by name, and how one is made."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.errors import InvalidQuery, one_line
 from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.searcher import Searcher
+from nasbench_evs.spaces import Architecture
 
-# name: (module, class, what differs from the class's defaults)
-SEARCHERS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "random": ("random", "RandomSearch", {}),
-    "evolution": ("evolution", "Evolution", {}),
-    "local": ("local", "LocalSearch", {}),
-    "reinforce": ("reinforce", "Reinforce", {}),
-    "bananas": ("bananas", "Bananas", {}),
-    "bananas-mlp": ("bananas", "Bananas", {"predictor": "mlp", "candidates": "mutation"}),
-    "pnasm": ("pnasm", "PNASM", {}),
-    "pnasm-a": ("pnasm", "PNASM", {"adaptive": True}),
-    "tabnas": ("tabnas", "TabNAS", {}),
-    "tunas-abs": ("tabnas", "TuNASAbs", {}),
-    "mnasnet-hard": ("tabnas", "MnasNetHard", {}),
-    "mnasnet-soft": ("tabnas", "MnasNetSoft", {}),
-    "asha": ("multifidelity", "ASHA", {}),
-    "hyperband": ("multifidelity", "Hyperband", {}),
-    "bohb": ("multifidelity", "BOHB", {}),
-    "tpe": ("optuna_adapters", "OptunaSampler", {}),
-    "tpe-hyperband": ("optuna_adapters", "OptunaPruning", {}),
+
+class Entry(NamedTuple):
+    """A searcher of the registry: its class, as "package.module:Class", and what differs from the class's defaults."""
+
+    path: str
+    defaults: Mapping[str, Any] = MappingProxyType({})
+
+
+# Imported when asked for. Add your own: SEARCHERS["mine"] = Entry("package.module:Class", {"batch": 5})
+SEARCHERS: dict[str, Entry] = {
+    "random": Entry("nasbench_evs.search.random:RandomSearch"),
+    "evolution": Entry("nasbench_evs.search.evolution:Evolution"),
+    "local": Entry("nasbench_evs.search.local:LocalSearch"),
+    "reinforce": Entry("nasbench_evs.search.reinforce:Reinforce"),
+    "bananas": Entry("nasbench_evs.search.bananas:Bananas"),
+    "bananas-mlp": Entry("nasbench_evs.search.bananas:Bananas", {"predictor": "mlp", "batch": 10}),
+    # Paper 000, algorithm 1, with the settings of its authors' code.
+    "bananas-paper": Entry(
+        "nasbench_evs.search.bananas:Bananas",
+        {
+            "predictor": "virtual-ensembles",
+            "initial": 100,
+            "batch": 15,
+            "pool_size": 100,
+            "candidates": "random",
+            "acquisition": "thompson",
+        },
+    ),
+    # White et al. 2021.
+    "bananas-published": Entry(
+        "nasbench_evs.search.bananas:Bananas",
+        {
+            "predictor": "deep-mlp",
+            "initial": 10,
+            "batch": 10,
+            "pool_size": 100,
+            "candidates": "mutation",
+            "acquisition": "thompson",
+        },
+    ),
+    "pnasm": Entry("nasbench_evs.search.pnasm:PNASM"),
+    "pnasm-a": Entry("nasbench_evs.search.pnasm:PNASM", {"adaptive": True}),
+    "tabnas": Entry("nasbench_evs.search.tabnas:TabNAS"),
+    "tunas-abs": Entry("nasbench_evs.search.tabnas:TuNASAbs"),
+    "mnasnet-hard": Entry("nasbench_evs.search.tabnas:MnasNetHard"),
+    "mnasnet-soft": Entry("nasbench_evs.search.tabnas:MnasNetSoft"),
+    "asha": Entry("nasbench_evs.search.multifidelity:ASHA"),
+    "hyperband": Entry("nasbench_evs.search.multifidelity:Hyperband"),
+    "bohb": Entry("nasbench_evs.search.multifidelity:BOHB"),
+    "tpe": Entry("nasbench_evs.search.optuna_adapters:OptunaSampler"),
+    "tpe-hyperband": Entry("nasbench_evs.search.optuna_adapters:OptunaPruning"),
 }
 
 
-def searcher_class(name: str) -> tuple[type, dict[str, Any]]:
-    """The class of that name and what differs from its defaults; InvalidQuery for another name."""
-    if name not in SEARCHERS:
+@runtime_checkable
+class AskTell(Protocol):
+    """What every searcher must have, also one that inherits nothing from here."""
+
+    def ask(self, n: int) -> Any:
+        """Up to n architectures, or Steps, to evaluate next."""
+
+    def tell(self, asked: Any, scores: Any, /) -> None:
+        """The scores of what was asked for; larger is better."""
+
+
+@runtime_checkable
+class Recommends(AskTell, Protocol):
+    """A searcher that has an answer of its own."""
+
+    def recommend(self, n: int) -> list[Architecture]:
+        """Up to n architectures, best first."""
+
+
+class Foreign:
+    """Somebody's searcher that is no Searcher, with what else a search asks of one.
+
+    It is told every result before it is asked again. What it recommends is its own if it says so, else nothing.
+    """
+
+    non_adaptive = False
+
+    def __init__(self, searcher: AskTell) -> None:
+        self.searcher = searcher
+
+    def ask(self, n: int) -> Any:
+        return self.searcher.ask(n)
+
+    def tell(self, asked: Any, scores: Any) -> None:
+        self.searcher.tell(asked, scores)
+
+    def recommend(self, n: int) -> list[Architecture]:
+        return self.searcher.recommend(n) if isinstance(self.searcher, Recommends) else []
+
+
+def check_name(name: str) -> None:
+    """InvalidQuery unless it is a name of the registry or looks like "package.module:Class"; nothing is imported."""
+    if name not in SEARCHERS and ":" not in name:
         raise InvalidQuery(
-            f"unknown searcher {name!r}: expected one of {', '.join(SEARCHERS)}, or a class with ask and tell"
+            f"unknown searcher {name!r}: expected one of {', '.join(SEARCHERS)}, or where a class is (package.module:Class)"
         )
-    module, cls, defaults = SEARCHERS[name]
-    return getattr(import_module(f"nasbench_evs.search.{module}"), cls), defaults
 
 
-def make(searcher: Any, domain: Domain, *, seed: int, epochs: int, parameters: Mapping[str, Any]) -> Any:
-    """A searcher by name or class, or one that is made already; InvalidQuery names what does not fit."""
+def searcher_class(name: str) -> tuple[type, Mapping[str, Any]]:
+    """The class of that name or at that place, and what differs from its defaults; InvalidQuery for what is none."""
+    check_name(name)
+    entry = SEARCHERS.get(name, Entry(name))
+    module, _, attribute = entry.path.partition(":")
+    try:
+        found = getattr(import_module(module), attribute, None)
+    except (ImportError, ValueError) as error:
+        raise InvalidQuery(f"searcher {name!r}: {module!r} cannot be imported: {one_line(error)}") from None
+    if not isinstance(found, type):
+        raise InvalidQuery(f"searcher {name!r}: module {module} has no class {attribute!r}")
+    return found, entry.defaults
+
+
+def label(searcher: str | type[AskTell] | AskTell) -> str:
+    """What results call it: its name, or that of its class."""
+    if isinstance(searcher, str):
+        return searcher
+    return searcher.__name__ if isinstance(searcher, type) else type(searcher).__name__
+
+
+def make(
+    searcher: str | type[AskTell] | AskTell,
+    domain: Domain,
+    *,
+    seed: int,
+    epochs: int,
+    parameters: Mapping[str, Any],
+    budget: int | None = None,
+) -> Searcher | Foreign:
+    """A searcher by name or class, or one that is made already; InvalidQuery names what does not fit.
+
+    `budget`, the number of evaluations, is passed on to what takes it; None: it is not known.
+    """
+    if isinstance(searcher, str | type):
+        made = _made(searcher, domain, seed=seed, epochs=epochs, parameters=parameters, budget=budget)
+    elif parameters:
+        raise InvalidQuery(
+            f"{', '.join(parameters)}: parameters go with a name or a class; this searcher is made already"
+        )
+    elif isinstance(searcher, AskTell):
+        made = searcher
+    else:
+        raise InvalidQuery(f"{searcher!r} is no searcher: expected a name, or a class or object with ask and tell")
+    return made if isinstance(made, Searcher) else Foreign(made)
+
+
+def _made(
+    searcher: str | type,
+    domain: Domain,
+    *,
+    seed: int,
+    epochs: int,
+    parameters: Mapping[str, Any],
+    budget: int | None,
+) -> AskTell:
+    cls: Any = searcher
+    defaults: Mapping[str, Any] = {}
     if isinstance(searcher, str):
         cls, defaults = searcher_class(searcher)
-        parameters = {**defaults, **parameters}
-    elif isinstance(searcher, type):
-        cls = searcher
-    else:
-        if parameters:
-            raise InvalidQuery(
-                f"{', '.join(parameters)}: parameters go with a name or a class; this searcher is made already"
-            )
-        if not (callable(getattr(searcher, "ask", None)) and callable(getattr(searcher, "tell", None))):
-            raise InvalidQuery(f"{searcher!r} is no searcher: expected a name, or a class or object with ask and tell")
-        return searcher
-    if not (callable(getattr(cls, "ask", None)) and callable(getattr(cls, "tell", None))) or inspect.isabstract(cls):
-        raise InvalidQuery(f"{_name(searcher)} is no searcher: expected a class with ask and tell")
+    parameters = {**defaults, **parameters}
+    if not issubclass(cls, AskTell) or inspect.isabstract(cls):
+        raise InvalidQuery(f"{label(searcher)} is no searcher: expected a class with ask and tell")
     accepted = inspect.signature(cls).parameters
-    parameters = dict(parameters)
-    for name in ("space", "seed"):
+    for name in ("space", "seed", "budget"):
         if name in parameters:
             raise InvalidQuery(f"{name} is no hyper-parameter: it comes from the benchmark and the search")
+    if "budget" in accepted:
+        parameters["budget"] = budget
     if "epochs" in accepted and "epochs" not in parameters:
         if not epochs:
-            raise InvalidQuery(f"{_name(searcher)} needs scores by epoch, which this benchmark does not have")
+            raise InvalidQuery(f"{label(searcher)} needs scores by epoch, which this benchmark does not have")
         parameters["epochs"] = epochs
     if isinstance(searcher, str) and parameters.get("epochs", 0) != (epochs if "epochs" in accepted else 0):
         raise InvalidQuery(f"epochs = {parameters['epochs']!r}: a whole training of this benchmark has {epochs}")
     anything = any(each.kind is each.VAR_KEYWORD for each in accepted.values())
     unknown = [] if anything else [name for name in parameters if name not in accepted]
     if unknown:
-        known = [name for name in accepted if name not in ("space", "seed", "epochs")]
+        known = [name for name in accepted if name not in ("space", "seed", "epochs", "budget")]
         raise InvalidQuery(
-            f"{_name(searcher)} has no parameter {unknown[0]!r}: expected some of {', '.join(known) or 'none'}"
+            f"{label(searcher)} has no parameter {unknown[0]!r}: expected some of {', '.join(known) or 'none'}"
         )
     try:
         inspect.signature(cls).bind(domain, seed=seed, **parameters)
     except TypeError as error:
         raise InvalidQuery(
-            f"{_name(searcher)} cannot be made as {_name(searcher)}(space, seed=..., ...): {error}"
+            f"{label(searcher)} cannot be made as {label(searcher)}(space, seed=..., ...): {error}"
         ) from None
-    return cls(domain, seed=seed, **parameters)
-
-
-def _name(searcher: str | type) -> str:
-    return searcher if isinstance(searcher, str) else searcher.__name__
+    made: AskTell = cls(domain, seed=seed, **parameters)
+    return made

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nasbench_evs.benchmark import Benchmark, Best, Observation
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.metrics import Metric
-from nasbench_evs.search.checks import number, whole
-from nasbench_evs.search.objective import Evaluable, Objective
-from nasbench_evs.search.registry import make
+from nasbench_evs.search.checks import check_bool, check_float, check_int
+from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.registry import AskTell, Foreign, label, make
 from nasbench_evs.search.searcher import Searcher, Step
 from nasbench_evs.spaces import Architecture
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-_AT_ONCE = 1000  # architectures that a blind searcher is asked for
+_AT_ONCE = 1000  # architectures that a non-adaptive searcher is asked for
 _IDLE = 10_000  # evaluations without any time, after which a budget of seconds counts as endless
 
 
@@ -44,11 +45,6 @@ class Trial(NamedTuple):
     spent: float
     started: float
     finished: float
-
-
-class Best(NamedTuple):
-    architecture: Architecture
-    value: float
 
 
 @dataclass
@@ -100,8 +96,8 @@ class Result:
 
 
 def run(
-    searcher: str | type[Searcher] | Searcher,
-    bench: Evaluable,
+    searcher: str | type[AskTell] | AskTell,
+    bench: Benchmark,
     *,
     budget: int | None = None,
     seconds: float | None = None,
@@ -113,17 +109,18 @@ def run(
 ) -> Result:
     """Run a searcher on a benchmark until its budget is spent or nothing is left to ask for.
 
-    `searcher` is a name (see `SEARCHERS`) or a class, made with the benchmark's domain, `seed` and the `parameters`; or an object
-    with `ask` and `tell`, taken as it is. `budget` counts evaluations (whole trainings), `seconds` simulated seconds; one of
-    them or both. `workers` evaluate at the same time: each takes the recorded seconds of what it trains. `constraint` names
-    the largest allowed `params` or `flops`. A searcher sees one training of each architecture, as it would in life; with
-    `noise=False` the mean over trainings. InvalidQuery for what has no meaning.
+    `searcher` is a name (see `SEARCHERS`), a class or where one is ("package.module:Class"), made with the benchmark's domain,
+    `seed` and the `parameters`; or an object with `ask` and `tell`, taken as it is. `budget` counts evaluations (whole
+    trainings), `seconds` simulated seconds; one of them or both. `workers` evaluate at the same time: each takes the recorded
+    seconds of what it trains. `constraint` names the largest allowed `params` or `flops`. A searcher sees one training of each
+    architecture, as it would in life; with `noise=False` the mean over trainings (see `Benchmark.observe`). InvalidQuery for
+    what has no meaning.
 
     >>> import nasbench_evs as nb
     >>> from nasbench_evs import search
     >>> result = search.run("random", nb.load("digits"), budget=20, seed=0)
     >>> len(result.trials), str(result.best.architecture)
-    (20, '384-64-32')
+    (20, '240-256-64')
     """
     return run_with(
         searcher, bench, budget=budget, seconds=seconds, seed=seed, workers=workers, constraint=constraint, noise=noise,
@@ -132,8 +129,8 @@ def run(
 
 
 def run_with(
-    searcher: str | type[Searcher] | Searcher,
-    bench: Evaluable,
+    searcher: str | type[AskTell] | AskTell,
+    bench: Benchmark,
     *,
     parameters: Mapping[str, Any],
     budget: int | None = None,
@@ -144,29 +141,24 @@ def run_with(
     noise: bool = True,
 ) -> Result:
     """As `run`, with the searcher's hyper-parameters in a mapping of their own."""
-    if isinstance(bench, str) or not all(hasattr(bench, name) for name in ("space", "metric", "query")):
+    if not isinstance(bench, Benchmark):
         raise InvalidQuery(
-            f"{bench!r} is no benchmark: expected what nb.load(...), nb.from_frame or nb.from_function gives"
+            f"{bench!r} is no benchmark: expected what nb.load(...), nb.from_frame or nb.from_function gives, or a class of "
+            "your own that inherits from nb.Benchmark"
         )
     if budget is None and seconds is None:
         raise InvalidQuery("a search needs a budget: budget=150 evaluations, or seconds=3600 simulated seconds")
-    most = math.inf if budget is None else whole("budget", budget, 1)
-    limit = math.inf if seconds is None else number("seconds", seconds, 0)
-    workers = whole("workers", workers, 1)
-    objective = Objective(bench, constraint=constraint, seed=whole("seed", seed, 0), noise=noise)
+    most = math.inf if budget is None else check_int("budget", budget, 1)
+    limit = math.inf if seconds is None else check_float("seconds", seconds, 0)
+    workers = check_int("workers", workers, 1)
+    seed, noise = check_int("seed", seed, 0), check_bool("noise", noise)
+    domain = Domain.on(bench, constraint)
     spent = time.perf_counter()
-    made = make(searcher, objective.domain, seed=seed, epochs=objective.epochs, parameters=parameters)
-    loop = _Loop(made, objective, most, limit, workers)
+    made = make(searcher, domain, seed=seed, epochs=bench.epochs, parameters=parameters, budget=budget)
+    loop = _Loop(made, bench, domain, seed=seed, noise=noise, most=most, limit=limit, workers=workers)
     loop.own += time.perf_counter() - spent
     loop.run()
-    recommended = made.recommend(3) if hasattr(made, "recommend") else []
-    name = searcher if isinstance(searcher, str) else type(made).__name__
-    return Result(name, seed, bench.metric, loop.trials, recommended, loop.own, loop.timed)
-
-
-def _says(thing: Any, name: str) -> bool:
-    """Whether the class itself promises it: what inherits from it may not keep the promise."""
-    return bool(type(thing).__dict__.get(name, False))
+    return Result(label(searcher), seed, bench.metric, loop.trials, made.recommend(3), loop.own, loop.timed)
 
 
 class _Running(NamedTuple):
@@ -183,8 +175,20 @@ class _Running(NamedTuple):
 class _Loop:
     """The event loop: workers ask, a heap of finish times says who tells next. Time never runs backwards."""
 
-    def __init__(self, searcher: Any, objective: Objective, most: float, limit: float, workers: int) -> None:
-        self.searcher, self.objective, self.domain = searcher, objective, objective.domain
+    def __init__(
+        self,
+        searcher: Searcher | Foreign,
+        bench: Benchmark,
+        domain: Domain,
+        *,
+        seed: int,
+        noise: bool,
+        most: float,
+        limit: float,
+        workers: int,
+    ) -> None:
+        self.searcher, self.bench, self.domain = searcher, bench, domain
+        self.seed, self.noise, self.sign = seed, noise, bench.metric.sign
         self.most, self.limit, self.workers = most, limit, workers
         self.trials: list[Trial] = []
         self.own = 0.0
@@ -197,8 +201,8 @@ class _Loop:
         self._idle = 0  # evaluations in a row that took no time
 
     def run(self) -> None:
-        if _says(self.searcher, "blind") and _says(self.objective.bench, "instant"):
-            self._run_blindly()
+        if self.searcher.non_adaptive and self.bench.lookup:
+            self._run_ahead()
             return
         now, spent = 0.0, 0.0
         self._fill(now)
@@ -212,7 +216,7 @@ class _Loop:
             self._timed(self.searcher.tell, [ended.asked], [ended.score])
             self._fill(now)
 
-    def _run_blindly(self) -> None:
+    def _run_ahead(self) -> None:
         """The same for a searcher that need not wait for results: it asks for many at once, and is told many at once."""
         free = [0.0] * self.workers  # when each worker is
         ended: list[tuple[float, int, float, float, Architecture]] = []  # finished, order, started, score
@@ -221,8 +225,8 @@ class _Loop:
             if not asked:
                 break
             choices = self.domain.space.stack(asked)
-            scores, seconds = self.objective.observe_many(choices)
-            for architecture, score, taken in zip(asked, scores.tolist(), seconds.tolist(), strict=True):
+            values, seconds = self.bench.observe_many(choices, seed=self.seed, noise=self.noise)
+            for architecture, score, taken in zip(asked, (self.sign * values).tolist(), seconds.tolist(), strict=True):
                 started = free[0]
                 taken = self._taken(taken, 1.0)
                 self._begun += 1
@@ -233,9 +237,8 @@ class _Loop:
             return
         architectures = [each[-1] for each in ended]
         fits = self.domain.feasible(self.domain.space.stack(architectures)).tolist()
-        sign = self.objective.sign
         self.trials = [
-            Trial(architecture, None, sign * score, fit, spent, started, finished)
+            Trial(architecture, None, self.sign * score, fit, spent, started, finished)
             for spent, (fit, (finished, _, started, score, architecture)) in enumerate(zip(fits, ended, strict=True), 1)
         ]
         self._timed(self.searcher.tell, architectures, [each[3] for each in ended])
@@ -262,8 +265,8 @@ class _Loop:
     def _start(self, asked: Architecture | Step, now: float) -> bool:
         """Begin an evaluation; False if the budget does not allow the whole of it, which ends the search."""
         architecture, epoch = (asked.architecture, asked.epoch) if isinstance(asked, Step) else (asked, None)
-        whole_training = epoch is None or epoch == self.objective.epochs
-        seen = self.objective.observe(architecture, None if whole_training else epoch)
+        whole_training = epoch is None or epoch == self.bench.epochs
+        seen = self._observe(architecture, None if whole_training else epoch)
         taken, share = seen.seconds, 1.0
         if epoch is not None:
             before = self._reached.get(architecture.key, 0)
@@ -271,18 +274,21 @@ class _Loop:
                 raise InvalidQuery(
                     f"the searcher asked to train {architecture} to epoch {epoch}, but it was trained to {before} already"
                 )
-            share = (epoch - before) / self.objective.epochs
+            share = (epoch - before) / self.bench.epochs
             if self._begun + share > self.most + 1e-9:
                 self._begun = self.most
                 return False
             if before and not math.isnan(taken):
-                taken = max(0.0, taken - self.objective.observe(architecture, before).seconds)
+                taken = max(0.0, taken - self._observe(architecture, before).seconds)
             self._reached[architecture.key] = epoch
         taken = self._taken(taken, share)
         self._begun += share
         self._count += 1
-        heapq.heappush(self._running, _Running(now + taken, self._count, asked, seen.score, share, now))
+        heapq.heappush(self._running, _Running(now + taken, self._count, asked, self.sign * seen.value, share, now))
         return True
+
+    def _observe(self, architecture: Architecture, epoch: int | None) -> Observation:
+        return self.bench.observe(architecture, seed=self.seed, noise=self.noise, epoch=epoch)
 
     def _taken(self, seconds: float, share: float) -> float:
         """The simulated seconds of an evaluation, which is a share of a whole training."""
@@ -311,7 +317,7 @@ class _Loop:
         step = ended.asked
         architecture, epoch = (step.architecture, step.epoch) if isinstance(step, Step) else (step, None)
         feasible = not self.domain.limits or bool(self.domain.feasible(self.domain.space.stack([architecture]))[0])
-        value = self.objective.sign * ended.score
+        value = self.sign * ended.score
         self.trials.append(Trial(architecture, epoch, value, feasible, spent, ended.started, ended.finished))
 
     def _timed(self, work: Any, *arguments: Any) -> Any:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.search.checks import whole
+from nasbench_evs.search.checks import check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.spaces import Architecture, SearchSpace
 
-_VAIN = 100  # proposals that gave nothing new before a random architecture is taken instead
-_RANDOM_VAIN = 20_000  # random architectures without a new one before a domain of unknown size counts as exhausted
+_ATTEMPTS = 100  # proposals that gave nothing new before a random architecture is taken instead
+_RANDOM_ATTEMPTS = 20_000  # random architectures without a new one before a domain of unknown size counts as exhausted
 _BATCH = 500
+_USUAL = 150  # evaluations that defaults are for where nobody says how many there will be
+
+
+def share_of(budget: int | None, divisor: int, *, low: int, high: int) -> int:
+    """A default that follows the budget of evaluations: budget / divisor within [low, high], and less than half of it.
+
+    At least 2; of 150 where the budget is unknown.
+    """
+    budget = _USUAL if budget is None else check_int("budget", budget, 1)
+    return max(2, min(max(budget // divisor, low), high, (budget - 1) // 2))
 
 
 class Searcher(ABC):
@@ -25,17 +35,23 @@ class Searcher(ABC):
     and draws from its own generator. Scores: larger is better; NaN is an evaluation that failed. Results may be told in
     any order, late, or for architectures that were not asked for. No architecture is asked for twice.
 
-    A subclass says what to ask for in `_propose`, and learns in `_learn`. One that says
-    `blind = True` promises that what it is told changes nothing of what it asks for, and that asking for many is asking for one
-    after another, so that `run` may ask for many at once; its subclasses must say so themselves.
+    A subclass that has an argument `budget` is told by `run` how many evaluations it will have (None: that is not known), for
+    defaults that follow it. A subclass says what to ask for in `_propose`, and learns in `_learn`. One that says
+    `non_adaptive = True` promises that what it is told changes nothing of what it asks for, and that asking for many is asking
+    for one after another, so that `run` may ask for many at once; its subclasses must say so themselves.
     """
 
-    blind = False
+    non_adaptive: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "non_adaptive" not in vars(cls):
+            cls.non_adaptive = False  # what inherits from random search may learn
 
     def __init__(self, space: SearchSpace | Domain, seed: int = 0) -> None:
         self.domain = Domain.of(space)
         self.space = self.domain.space
-        self.seed = whole("seed", seed, 0)
+        self.seed = check_int("seed", seed, 0)
         self.rng = np.random.default_rng(self.seed)
         self._asked: set[bytes] = set()
         self._skip = None if self.domain.pool is None else np.zeros(len(self.domain.pool), bool)
@@ -46,7 +62,7 @@ class Searcher(ABC):
 
     def ask(self, n: int = 1) -> list[Architecture]:
         """Up to n architectures to evaluate next; fewer, or none, if nothing is left to ask for."""
-        whole("n", n, 1)
+        check_int("n", n, 1)
         found = self._propose(n)
         return self.space.architectures(found) if len(found) else []
 
@@ -106,7 +122,7 @@ class Searcher(ABC):
             return choices[:0], scores[:0]
         return choices, np.where(np.isnan(scores), np.nanmin(scores), scores)
 
-    def new(self, draw: Callable[[int], np.ndarray], n: int, patience: int = _VAIN) -> np.ndarray:
+    def new(self, draw: Callable[[int], np.ndarray], n: int, patience: int = _ATTEMPTS) -> np.ndarray:
         """Up to n architectures that were not asked for, as often as necessary drawn by `draw(m)`; counts them as asked.
 
         On a pool a proposal is replaced by the nearest architecture that was not asked for. Where `patience` proposals in a
@@ -123,18 +139,18 @@ class Searcher(ABC):
                 found.append(self.domain.pool[at])
                 self._mark(found[-1][None])
             return self._stack(found)
-        vain = 0
-        while len(found) < n and vain < patience:
+        attempts = 0
+        while len(found) < n and attempts < patience:
             before = len(found)
             drawn = draw(n - len(found))[: n - len(found)]
             drawn = drawn[self.domain.feasible(drawn)] if self.domain.limits else drawn
             found += self._unseen(drawn)
-            vain = 0 if len(found) > before else vain + 1
-        vain = 0
-        while len(found) < n and vain < _RANDOM_VAIN and len(self._asked) < self.space.size:
+            attempts = 0 if len(found) > before else attempts + 1
+        attempts = 0
+        while len(found) < n and attempts < _RANDOM_ATTEMPTS and len(self._asked) < self.space.size:
             before = len(found)
-            found += self._unseen(self.random(n - len(found) if not vain else _BATCH))
-            vain = 0 if len(found) > before else vain + _BATCH
+            found += self._unseen(self.random(n - len(found) if not attempts else _BATCH))
+            attempts = 0 if len(found) > before else attempts + _BATCH
         return self._stack(found)
 
     def random(self, n: int) -> np.ndarray:
@@ -185,11 +201,11 @@ class MultiFidelitySearcher(Searcher):
 
     def __init__(self, space: SearchSpace | Domain, seed: int = 0, *, epochs: int) -> None:
         super().__init__(space, seed)
-        self.epochs = whole("epochs", epochs, 1)
+        self.epochs = check_int("epochs", epochs, 1)
 
     def ask(self, n: int = 1) -> list[Step]:  # type: ignore[override]
         """Up to n steps to take next; fewer, or none, if nothing is left or all of it waits for results."""
-        whole("n", n, 1)
+        check_int("n", n, 1)
         steps: list[Step] = []
         while len(steps) < n and (step := self._next()) is not None:
             steps.append(step)
@@ -200,7 +216,7 @@ class MultiFidelitySearcher(Searcher):
         if isinstance(steps, Step) or not all(isinstance(step, Step) for step in steps):
             raise InvalidQuery("a multi-fidelity searcher is told Steps: tell([step], [score])")
         for step in steps:
-            whole("epoch", step.epoch, 1, self.epochs)
+            check_int("epoch", step.epoch, 1, self.epochs)
         super().tell([step.architecture for step in steps], scores)
         for step, score in zip(steps, self._scores[len(self._scores) - len(steps) :], strict=True):
             self._reached(step, -np.inf if np.isnan(score) else score)

@@ -2,85 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 import numpy as np
 
 from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.search.checks import number, one_of, whole
+from nasbench_evs.search.checks import check_float, check_int, one_of
 from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.factorised import FactorisedController, Support
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import Architecture, SearchSpace
 
-_DECAY = 0.9  # of the moving average of rewards (paper 003, algorithm 1)
-_BETAS, _EPSILON = (0.9, 0.999), 1e-3  # Adam's (appendix B.1)
+_DECAY = 0.9  # of the moving average of scores (paper 003, algorithm 1, line 18)
 _FINAL_DRAWS = 500  # algorithm 3
 _SMALLEST = 1e-6  # share of the target that a cost counts as, at least
 _INFEASIBLE = 20_000  # samples in a row that break the constraint, after which the policy counts as stuck
 _BLOCK = 16  # samples drawn at a time, until the next update
-
-
-class FactorisedController:
-    """Independent logits for each choice, uniform at first; Adam climbs what `ascend` is given."""
-
-    def __init__(self, space: SearchSpace, learning_rate: float) -> None:
-        self.space, self.learning_rate = space, learning_rate
-        counts = [len(choice.options) for choice in space.choices]
-        self._ends = np.cumsum(counts)
-        self._starts = self._ends - counts
-        self.logits = np.zeros(self._ends[-1])
-        self._moments = np.zeros((2, len(self.logits)))
-        self._steps = 0
-
-    @property
-    def odds(self) -> list[np.ndarray]:
-        """The probabilities of each choice's options, where it is active."""
-        return [_softmax(self.logits[a:b]) for a, b in zip(self._starts, self._ends, strict=True)]
-
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n architectures, choice indices (n, C), with repeats."""
-        choices = np.full((len(self._ends), n), -1, np.int8).T
-        for column, odds in enumerate(self.odds):
-            drawn = np.searchsorted(np.cumsum(odds)[:-1], rng.random(n), "right")
-            active = self.space.is_active(column, choices)
-            choices[active, column] = drawn[active]
-        return np.ascontiguousarray(choices)
-
-    def probabilities(self, choices: np.ndarray) -> np.ndarray:
-        """The probability of each architecture, (N,)."""
-        # One more entry for choices that are not active.
-        return np.prod(
-            [np.append(odds, 1.0)[choices[:, column]] for column, odds in enumerate(self.odds)],
-            axis=0,
-            dtype=np.float64,
-        )
-
-    def log_gradient(self, choices: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """The gradient of sum_i weights[i] log P(choices[i]) by the logits, (options,)."""
-        gradient = np.empty_like(self.logits)
-        for column, (odds, a, b) in enumerate(zip(self.odds, self._starts, self._ends, strict=True)):
-            active = choices[:, column] >= 0
-            taken = np.bincount(choices[active, column], weights[active], minlength=b - a)
-            gradient[a:b] = taken - weights[active].sum() * odds
-        return gradient
-
-    def ascend(self, gradient: np.ndarray) -> None:
-        """One step of Adam."""
-        self._steps += 1
-        for moment, beta, value in zip(self._moments, _BETAS, (gradient, gradient**2), strict=True):
-            moment *= beta
-            moment += (1 - beta) * value
-        mean, square = (m / (1 - b**self._steps) for m, b in zip(self._moments, _BETAS, strict=True))
-        self.logits += self.learning_rate * mean / (np.sqrt(square) + _EPSILON)
+_LARGEST_BLOCK = 4_096  # where those drawn before were all rejected
+_USES = 10  # updates on the same Monte-Carlo samples
 
 
 class Factorised(Searcher):
     """What the four share: the moving average, the cache, the final draw.
 
-    Samples of the controller that were evaluated before teach it again at no cost, so no architecture is asked for twice.
-    A search ends (`ask` gives nothing) after `patience` feasible samples in a row without a new architecture, or `steps` updates.
-    `recommend` draws 500 samples and returns, of those within the constraint, the ones with most parameters, or with
-    `choose = "score"` the best that it was told; the more probable one of two that are equal. Needs a constraint.
+    What the benchmark did not record is rejected, as what breaks the constraint is by `TabNAS`: where the set that is left is
+    known, samples are drawn from it directly. Samples that were evaluated before teach the controller again at no cost, so
+    no architecture is asked for twice. A search ends (`ask` gives nothing) after `patience` samples in a row without a new
+    architecture, or `steps` updates. `learning_rate` is the upper end of the paper's range (appendix E.2), which is for the
+    thousands of updates that shared weights allow; for a few hundred evaluations 0.05 is better.
+    `recommend` returns the best within the constraint that it was told; with `choose = "params"` (paper 003, algorithm 3) it
+    draws 500 samples and returns, of those within the constraint, the ones with most parameters, the more probable one of
+    two that are equal.
     """
 
     def __init__(
@@ -88,116 +41,123 @@ class Factorised(Searcher):
         space: SearchSpace | Domain,
         seed: int = 0,
         *,
-        learning_rate: float = 0.03,
+        learning_rate: float = 0.01,
         steps: int = 3_000,
         patience: int = 2_000,
-        choose: str = "params",
+        choose: str = "score",
     ) -> None:
         super().__init__(space, seed)
-        if not self.domain.limits:
-            raise InvalidQuery(
-                f"{type(self).__name__} searches under a constraint: expected one, such as "
-                "constraint={'params': 40000} (--constraint params=40000)"
-            )
         self.domain.sample_many(1, np.random.default_rng(self.seed))  # says if nothing keeps the constraint
-        if min(self.domain.limits.values()) <= 0:
-            raise InvalidQuery("the constraint allows a cost of 0 only: expected a larger limit")
         self.domain = self.domain.relaxed  # it samples what breaks the constraint too, and learns from that
         self._skip = None  # it keeps no count of a pool: what was asked for is answered from `_cache`
-        self.limit_name, self.limit = next(iter(self.domain.limits.items()))
-        self.controller = FactorisedController(self.space, number("learning_rate", learning_rate, 0))
-        self.steps = whole("steps", steps, 1)
-        self.patience = whole("patience", patience, 1)
-        self.choose = one_of("choose", choose, ("params", "score"))
+        self.controller = FactorisedController(self.space, check_float("learning_rate", learning_rate, 0))
+        self.steps = check_int("steps", steps, 1)
+        self.patience = check_int("patience", patience, 1)
+        self.choose = one_of("choose", choose, ("score", "params"))
         self._cache: dict[bytes, float] = {}
         self._done = 0
         self._average = 0.0
-        self._weight = 0.0  # of the rewards in the average: its bias correction
+        self._weight = 0.0  # of the scores in the average: its bias correction
         self._drawn: list[np.ndarray] = []
+        pool = self.domain.pool
+        rows = None if pool is None else pool[self._learns_from(pool)]
+        # The whole space has the probability 1, and needs no sum.
+        self._support = None if rows is None or len(rows) == self.space.size else Support(self.controller, rows)
 
     @abstractmethod
-    def _learns_from(self, row: np.ndarray) -> bool:
-        """Whether a sample is evaluated and learnt from at all."""
+    def _learns_from(self, rows: np.ndarray) -> np.ndarray:
+        """Which samples are evaluated and learnt from at all, bool (N,)."""
+
+    def _recorded(self, rows: np.ndarray) -> np.ndarray:
+        """Which rows can be answered for, bool (N,)."""
+        if self.domain.size == self.space.size:
+            return np.ones(len(rows), bool)
+        return np.array([self.domain.position(row.tobytes()) is not None for row in np.asarray(rows, np.int8)], bool)
 
     @abstractmethod
-    def _gradient(self, row: np.ndarray, score: float) -> np.ndarray:
-        """The gradient of the objective J by the logits, given one scored sample; updates the moving average."""
+    def _reward(self, row: np.ndarray, score: float) -> float:
+        """The reward r of a sample with the score Q."""
+
+    def log_gradient(self) -> tuple[float, np.ndarray]:
+        """The probability of what is not rejected and the gradient of its logarithm by the logits."""
+        return (1.0, np.zeros_like(self.controller.logits)) if self._support is None else self._support.log_gradient()
 
     def _propose(self, n: int) -> np.ndarray:
         found: list[np.ndarray] = []
-        vain = infeasible = 0
-        while len(found) < n and vain < self.patience and self._done < self.steps:
-            row = self._next_sample()
-            if not self._learns_from(row):
-                infeasible += 1
-                if infeasible >= _INFEASIBLE:
+        attempts = 0
+        while len(found) < n and attempts < self.patience and self._done < self.steps:
+            if not self._drawn:
+                self._drawn = list(self._sample(_BLOCK))
+                if not self._drawn:
                     break
-                continue
-            vain += 1
-            infeasible = 0
+            row = self._drawn.pop()
+            attempts += 1
             if row.tobytes() in self._cache:
                 self._update(row)
             elif row.tobytes() not in self._asked:
                 self._mark(row[None])
                 found.append(row)
-                vain = 0
+                attempts = 0
         return self._stack(found)
 
-    def _next_sample(self) -> np.ndarray:
-        """One sample of the controller; on recorded architectures only, the one nearest to it."""
-        if not self._drawn:
-            self._drawn = list(self.controller.sample(_BLOCK, self.rng))
-        row = self._drawn.pop()
-        if self.domain.pool is None or self.domain.position(row.astype(np.int8).tobytes()) is not None:
-            return row
-        nearest: np.ndarray = self.domain.pool[self.domain.nearest(row, self.rng)]
-        return nearest
+    def _sample(self, n: int) -> np.ndarray:
+        """Samples of the controller to learn from, about n; none if it seems to draw nothing but what is rejected."""
+        if self._support is not None:
+            return self._support.sample(n, self.rng)
+        drawn = 0
+        while drawn < _INFEASIBLE:
+            rows = self.controller.sample(n, self.rng)
+            drawn += n
+            if len(kept := rows[self._learns_from(rows)]):
+                return kept
+            n = min(2 * n, _LARGEST_BLOCK)
+        return self._stack([])
 
     def _learn(self, choices: np.ndarray, scores: np.ndarray) -> None:
         worst = min([*self._cache.values(), *scores[~np.isnan(scores)]], default=0.0)
-        for row, score in zip(choices, scores, strict=True):
+        for row, score, fits in zip(choices, scores, self._learns_from(choices), strict=True):
             self._cache[row.tobytes()] = worst if np.isnan(score) else float(score)
-            if self._learns_from(row) and self._done < self.steps:
+            if fits and self._done < self.steps:
                 self._update(row)
 
     def _update(self, row: np.ndarray) -> None:
+        """One step up J = (r - mean of Q) log (P(y) / P(V)), then the mean takes the score in (algorithms 1 and 2)."""
+        score = self._cache[row.tobytes()]
+        advantage = self._reward(row, score) - self._mean(score)
+        self._average = _DECAY * self._average + (1 - _DECAY) * score
+        self._weight = _DECAY * self._weight + 1 - _DECAY
+        gradient = self.controller.log_gradient(row[None], np.ones(1)) - self.log_gradient()[1]
         self._done += 1
         self._drawn = []
-        self.controller.ascend(self._gradient(row, self._cache[row.tobytes()]))
+        self.controller.ascend(advantage * gradient)
 
-    def _advantage(self, reward: float) -> float:
-        """The reward minus the average of those before it, which then takes it in (algorithm 1, line 18).
-
-        The first reward has nothing to be compared with, and teaches nothing: so a constant added to all scores changes nothing.
-        """
-        advantage = reward - self._average / self._weight if self._weight else 0.0
-        self._average = _DECAY * self._average + (1 - _DECAY) * reward
-        self._weight = _DECAY * self._weight + 1 - _DECAY
-        return advantage
-
-    def _cost(self, choices: np.ndarray, name: str | None = None) -> np.ndarray:
-        return self.domain.cost(choices, name or self.limit_name).astype(np.float64)
+    def _mean(self, score: float) -> float:
+        """The moving average of the scores so far; of the first score itself, so that a constant added to all changes nothing."""
+        return self._average / self._weight if self._weight else score
 
     def recommend(self, n: int = 1) -> list[Architecture]:
-        drawn = np.unique(self.controller.sample(_FINAL_DRAWS, self.rng), axis=0)
-        if self.domain.pool is not None:
-            drawn = np.unique(self.domain.pool[[self.domain.nearest(row, self.rng) for row in drawn]], axis=0)
-        drawn = drawn[self.domain.feasible(drawn)]
+        if self.choose == "score":
+            return super().recommend(n)
+        if self._support is not None:
+            drawn = self._support.sample(_FINAL_DRAWS, self.rng)
+        else:
+            drawn = self.controller.sample(_FINAL_DRAWS, self.rng)
+        drawn = np.unique(drawn[self.domain.feasible(drawn)], axis=0)
         if not len(drawn):
             return []
-        if self.choose == "params":
-            value = self._cost(drawn, "params")
-        else:
-            value = np.array([self._cache.get(row.tobytes(), -np.inf) for row in drawn])
-        order = np.lexsort((-self.controller.probabilities(drawn), -value))
+        params = self.domain.cost(drawn, "params").astype(np.float64)
+        order = np.lexsort((-self.controller.log_probabilities(drawn), -params))
         return self.space.architectures(drawn[order[:n]])
 
 
 class TabNAS(Factorised):
     """Rejection: what breaks the constraint is skipped, the rest learnt from with its probability among feasible ones.
 
-    P(V), the probability that a sample is feasible, is estimated from `samples` Monte-Carlo samples, or summed exactly over the
-    pool of a small space or of recorded architectures (`samples = 0`: exactly where it can be, 2,048 samples elsewhere).
+    Weights are not shared yet: every architecture asked for is a training of its own, where the paper trains one SuperNet.
+    P(V), the probability that a sample is feasible, is summed exactly over a small space or over recorded architectures, and
+    elsewhere estimated from `samples` Monte-Carlo samples, which serve ten updates with importance weights. `samples = 0`:
+    exactly where it can be, elsewhere 20 times the root of the space's size, from 2,048 to 32,768: about what the paper
+    takes for its spaces (appendix B.2.3). Without a constraint this is algorithm 1 without rejection.
     """
 
     def __init__(
@@ -206,38 +166,37 @@ class TabNAS(Factorised):
         seed: int = 0,
         *,
         samples: int = 0,
-        learning_rate: float = 0.03,
+        learning_rate: float = 0.01,
         steps: int = 3_000,
         patience: int = 2_000,
-        choose: str = "params",
+        choose: str = "score",
     ) -> None:
         super().__init__(space, seed, learning_rate=learning_rate, steps=steps, patience=patience, choose=choose)
-        self.samples = whole("samples", samples, 0)
-        self._feasible: np.ndarray | None = None
-        pool = self.domain.pool
-        if self.samples == 0 and pool is not None:
-            self._feasible = pool[self.domain.feasible(pool)]
+        self.samples = check_int("samples", samples, 0)
+        self._estimated: Support | None = None
+        self._uses = 0
+        if self.samples:
+            self._support = None
+        elif self._support is None:
+            self.samples = int(min(max(20 * math.sqrt(self.space.size), 2_048), 32_768))
 
-    def _learns_from(self, row: np.ndarray) -> bool:
-        return bool(self.domain.feasible(row[None])[0])
+    def _learns_from(self, rows: np.ndarray) -> np.ndarray:
+        return self.domain.feasible(rows) & self._recorded(rows)
 
-    def _gradient(self, row: np.ndarray, score: float) -> np.ndarray:
-        gradient = self.controller.log_gradient(row[None], np.ones(1)) - self.feasible_gradient()[1]
-        return self._advantage(score) * gradient
+    def _reward(self, row: np.ndarray, score: float) -> float:
+        return score
 
-    def feasible_gradient(self) -> tuple[float, np.ndarray]:
-        """P(V) and the gradient of log P(V) by the logits: exact, or algorithm 2's estimate with q = stop_grad(p)."""
-        if self._feasible is not None:
-            weights = self.controller.probabilities(self._feasible)
-            drawn = self._feasible
-        else:
-            drawn = self.controller.sample(self.samples or 2_048, self.rng)
-            drawn = drawn[self.domain.feasible(drawn)]
-            weights = np.full(len(drawn), 1 / (self.samples or 2_048))
-        total = float(weights.sum())
-        if total == 0:  # no sample was feasible: nothing is known of the gradient
-            return 0.0, np.zeros_like(self.controller.logits)
-        return total, self.controller.log_gradient(drawn, weights / total)
+    def log_gradient(self) -> tuple[float, np.ndarray]:
+        """P(V) and the gradient of log P(V) by the logits: exact, or algorithm 2's estimate."""
+        if self._support is not None or (not self.domain.limits and self.domain.size == self.space.size):
+            return super().log_gradient()
+        if self._estimated is None or self._uses == _USES:
+            drawn = self.controller.sample(self.samples, self.rng)
+            drawn = drawn[self._learns_from(drawn)]
+            proposal = self.controller.log_probabilities(drawn)
+            self._estimated, self._uses = Support(self.controller, drawn, proposal, self.samples), 0
+        self._uses += 1
+        return self._estimated.log_gradient()
 
 
 class _Shaped(Factorised):
@@ -251,28 +210,33 @@ class _Shaped(Factorised):
         seed: int = 0,
         *,
         beta: float | None = None,
-        learning_rate: float = 0.03,
+        learning_rate: float = 0.01,
         steps: int = 3_000,
         patience: int = 2_000,
-        choose: str = "params",
+        choose: str = "score",
     ) -> None:
         super().__init__(space, seed, learning_rate=learning_rate, steps=steps, patience=patience, choose=choose)
-        self.beta = number("beta", self.usual_beta if beta is None else beta, high=0)
-        if len(self.domain.limits) > 1:
+        self.beta = check_float("beta", self.usual_beta if beta is None else beta, high=0)
+        name = type(self).__name__
+        if not self.domain.limits:
             raise InvalidQuery(
-                f"{type(self).__name__} prices one cost: expected one constraint, got {len(self.domain.limits)}"
+                f"{name} prices a constraint: expected one, such as constraint={{'params': 40000}} (--constraint params=40000)"
             )
+        if len(self.domain.limits) > 1:
+            raise InvalidQuery(f"{name} prices one cost: expected one constraint, got {len(self.domain.limits)}")
+        self.limit_name, self.limit = next(iter(self.domain.limits.items()))
+        if self.limit <= 0:
+            raise InvalidQuery(f"{name} prices the cost relative to its limit: expected a limit above 0")
+
+    def _learns_from(self, rows: np.ndarray) -> np.ndarray:
+        return self._recorded(rows)
+
+    def _reward(self, row: np.ndarray, score: float) -> float:
+        return self.reward(score, float(self.domain.cost(row[None], self.limit_name)[0]) / self.limit)
 
     @abstractmethod
     def reward(self, score: float, ratio: float) -> float:
         """The reward of a score Q at T / T0."""
-
-    def _learns_from(self, row: np.ndarray) -> bool:
-        return True
-
-    def _gradient(self, row: np.ndarray, score: float) -> np.ndarray:
-        ratio = float(self._cost(row[None])[0]) / self.limit
-        return self._advantage(self.reward(score, ratio)) * self.controller.log_gradient(row[None], np.ones(1))
 
 
 class TuNASAbs(_Shaped):
@@ -313,8 +277,3 @@ def _positive(score: float) -> float:
             f"MnasNet's rewards multiply scores, which must not be negative, got {score:g} (larger is better): use tunas-abs"
         )
     return score
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    weights = np.exp(logits - logits.max())
-    return np.asarray(weights / weights.sum())

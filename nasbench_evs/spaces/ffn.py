@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
-from nasbench_evs.spaces.choices import Architecture, Choice, thermometer
+from nasbench_evs.spaces.architecture import Architecture
+from nasbench_evs.spaces.choices import Choice, thermometer
 from nasbench_evs.spaces.shapes import Cost, Shape, VectorShape
 from nasbench_evs.spaces.space import SearchSpace
 from nasbench_evs.spaces.strings import Reader
@@ -37,6 +38,10 @@ class FFNSpace(SearchSpace):
         bits = thermometer(tuple(range(1, len(sizes) + 1)), len(sizes))
         choices = [Choice(f"layer.{i}", sizes, bits=bits) for i in range(layers)]
         super().__init__(choices, name="ffn", parameters={"layers": layers, "sizes": list(sizes)})
+
+    @property
+    def label(self) -> str:
+        return f"ffn-{len(self.choices)}"
 
     def format(self, architecture: Architecture) -> str:
         return "-".join(str(self.sizes[index]) for index in architecture.indices)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
-from nasbench_evs.spaces.choices import Architecture, Choice, Option
+from nasbench_evs.spaces.architecture import Architecture
+from nasbench_evs.spaces.choices import Choice, Option
 from nasbench_evs.spaces.shapes import Cost, Shape
 from nasbench_evs.spaces.space import SearchSpace
 
@@ -29,8 +31,6 @@ class RestrictedSpace(SearchSpace):
         """`options` maps names of choices to the options they keep, in any order; InvalidSpace if one is unknown."""
         if name is None:
             name = f"restricted {parent.name}"
-        if not isinstance(name, str) or not name or name in ("seqnas", "ffn"):
-            raise InvalidSpace(f"{name!r} cannot name a restricted space: expected another text")
         if not isinstance(options, Mapping):
             raise InvalidSpace(f"expected the options to keep as {{choice: [options]}}, got {options!r}")
         self.parent = parent
@@ -42,12 +42,12 @@ class RestrictedSpace(SearchSpace):
         remaining = {
             choice.name: {choice.options[i] for i in rows} for choice, rows in zip(parent.choices, kept, strict=True)
         }
-        self._never: set[int] = set()  # columns whose condition is never met
+        never: set[int] = set()  # columns whose condition no kept option meets
         choices = []
         for column, (choice, rows) in enumerate(zip(parent.choices, kept, strict=True)):
             when = tuple(option for option in choice.when if option in remaining[str(choice.parent)])
             if choice.when and not when:
-                self._never.add(column)
+                never.add(column)
             choices.append(
                 replace(
                     choice,
@@ -62,6 +62,7 @@ class RestrictedSpace(SearchSpace):
             for choice, whole in zip(choices, parent.choices, strict=True)
             if len(choice.options) < len(whole.options)
         }
+        self._never = never
         super().__init__(choices, name=name, parameters={"parent": parent.spec, "options": fewer})
         # Per column the indices in the other space, and one more row for index -1.
         self._up = [np.array([*rows, -1], np.int8) for rows in kept]
@@ -70,12 +71,8 @@ class RestrictedSpace(SearchSpace):
             down[rows] = range(len(rows))
             down[-1] = -1
 
-    def _link(self, column: int, choice: Choice) -> None:
-        if column in self._never:
-            self._parents.append(self._columns[str(choice.parent)])
-            self._allowed.append(set())
-        else:
-            super()._link(column, choice)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restricted, (self.parent, self.parameters["options"], self.name)
 
     @property
     def whole(self) -> SearchSpace:
@@ -133,6 +130,10 @@ class RestrictedSpace(SearchSpace):
 
     def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
         return self.parent.cost_many(self.to_parent(choices), shape)
+
+
+def _restricted(parent: SearchSpace, options: Mapping[str, Sequence[Option]], name: str) -> RestrictedSpace:
+    return RestrictedSpace(parent, options, name=name)
 
 
 def _kept(choice: Choice, options: Iterable[Option]) -> list[int]:

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from nasbench_evs.errors import InvalidArchitecture
-from nasbench_evs.spaces.choices import Architecture, Choice, thermometer
+from nasbench_evs.spaces.architecture import Architecture
+from nasbench_evs.spaces.choices import Choice, thermometer
 from nasbench_evs.spaces.shapes import Cost, SequenceShape, Shape
 from nasbench_evs.spaces.space import SearchSpace
 from nasbench_evs.spaces.strings import Reader
@@ -54,7 +55,7 @@ class SeqNASSpace(SearchSpace):
         self.numerical = bool(numerical)
         off_on = (False, True)
         stem = [Choice("stem.kernel", KERNELS), Choice("stem.dropout", off_on)] if self.numerical else []
-        # Present or absent with equal odds, then the depth (how the authors sample).
+        # Present or absent with equal probability, then the depth (how the authors sample).
         depth = Choice("encoder.depth", ENCODER_DEPTHS, weights=(3, 1, 1, 1), bits=thermometer(ENCODER_DEPTHS, 4))
         decoder = Choice("decoder.depth", DECODER_DEPTHS, weights=(2, 1, 1), bits=_DECODER_BITS)
         layers = {i: tuple(d for d in ENCODER_DEPTHS if i < d) for i in range(4)}

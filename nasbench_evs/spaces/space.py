@@ -7,20 +7,21 @@ the choice is inactive. Every operation on one architecture has a `_many` form o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace
-from nasbench_evs.spaces.choices import Architecture, Choice, Option
+from nasbench_evs.spaces import families
+from nasbench_evs.spaces.architecture import Architecture
+from nasbench_evs.spaces.avec import AVecCode
+from nasbench_evs.spaces.choices import Choice, Option
 from nasbench_evs.spaces.ranks import RankCode
 from nasbench_evs.spaces.shapes import Cost, Shape
 from nasbench_evs.spaces.strings import Reader
-
-if TYPE_CHECKING:
-    from nasbench_evs.spaces.restricted import RestrictedSpace
+from nasbench_evs.spaces.tree import ChoiceTree
 
 Seed = int | np.random.Generator | None
 
@@ -31,58 +32,24 @@ MAX_SAMPLE = 10**9
 class SearchSpace:
     """All architectures that a list of choices allows.
 
-    `name`, `version` and `parameters` identify the space in files; `parameters` is what JSON can hold.
+    `name`, `version` and `parameters` identify the space in files; `parameters` is what JSON can hold. A class of spaces of
+    its own takes its parameters as keywords, gives its family's name, and is registered (see `spaces.families`).
     """
+
+    _never: Collection[int] = ()  # columns that are never active
 
     def __init__(
         self, choices: Sequence[Choice], *, name: str, version: int = 1, parameters: Mapping[str, Any] | None = None
     ) -> None:
-        if not choices:
-            raise InvalidSpace("a search space needs at least one choice")
+        if not isinstance(name, str) or not name or families.taken(name, type(self)):
+            raise InvalidSpace(f"{name!r} cannot name a space of {type(self).__name__}: expected another text")
         self.choices = tuple(choices)
         self.name = name
         self.version = version
         self.parameters = dict(parameters or {})
-        self._columns = {choice.name: column for column, choice in enumerate(self.choices)}
-        if len(self._columns) < len(self.choices):
-            names = [choice.name for choice in self.choices]
-            raise InvalidSpace(f"choice names must be distinct, got {', '.join(names)}")
-        self._options = np.array([len(choice.options) for choice in self.choices])
-        self._parents: list[int] = []
-        self._allowed: list[set[int]] = []
-        for column, choice in enumerate(self.choices):
-            self._link(column, choice)
-        self._code = RankCode(self._options.tolist(), self._parents, self._allowed)
-        # Per column one more row, for index -1: whether a child is active, and the AVec bits of an inactive choice.
-        self._active = [
-            np.array([option in allowed for option in range(self._options[parent])] + [False])
-            for parent, allowed in zip(self._parents, self._allowed, strict=True)
-        ]
-        self._bits = [np.array([*choice.bits, (0,) * len(choice.bits[0])], np.uint8) for choice in self.choices]
-        self._bit_rows = [bits.tolist() for bits in self._bits]
-        ends = np.cumsum([bits.shape[1] for bits in self._bits])
-        self._slices = [slice(end - bits.shape[1], end) for end, bits in zip(ends, self._bits, strict=True)]
-        self._odds = [np.cumsum(choice.weights)[:-1] / np.sum(choice.weights) for choice in self.choices]
-
-    def _link(self, column: int, choice: Choice) -> None:
-        if choice.parent is None:
-            self._parents.append(-1)
-            self._allowed.append(set())
-            return
-        parent = self._columns.get(choice.parent, column)
-        if parent >= column:
-            raise InvalidSpace(
-                f"choice {choice.name!r} depends on {choice.parent!r}: expected the name of an earlier choice"
-            )
-        options = self.choices[parent].options
-        for option in choice.when:
-            if option not in options:
-                raise InvalidSpace(
-                    f"choice {choice.name!r} is active when {choice.parent} = {option!r}, "
-                    f"which is no option: expected one of {', '.join(map(str, options))}"
-                )
-        self._parents.append(parent)
-        self._allowed.append({options.index(option) for option in choice.when})
+        self._tree = ChoiceTree(self.choices, self._never)
+        self._ranks = RankCode(self._tree.options.tolist(), self._tree.parents, self._tree.allowed)
+        self._avecs = AVecCode(self.choices)
 
     @classmethod
     def from_choices(
@@ -105,8 +72,6 @@ class SearchSpace:
         """
         if not isinstance(options, Mapping) or not isinstance(conditions or {}, Mapping):
             raise InvalidSpace(f"expected choices as {{name: [options, ...]}}, got {type(options).__name__}")
-        if not isinstance(name, str) or not name or name in ("seqnas", "ffn"):
-            raise InvalidSpace(f"{name!r} cannot name a space of plain choices: expected another text")
         conditions = conditions or {}
         for child, condition in conditions.items():
             if child not in options:
@@ -127,7 +92,7 @@ class SearchSpace:
             parameters["conditions"] = {each.name: {each.parent: list(each.when)} for each in choices if each.parent}
         return SearchSpace(choices, name=name, parameters=parameters)
 
-    def restrict(self, options: Mapping[str, Sequence[Option]], *, name: str | None = None) -> RestrictedSpace:
+    def restrict(self, options: Mapping[str, Sequence[Option]], *, name: str | None = None) -> SearchSpace:
         """A view of the architectures whose choices take these options only; choices that are not named keep all of theirs.
 
         It has its own ranks and neighbours, and this space's strings, AVecs and costs. InvalidSpace if a choice or an
@@ -138,9 +103,7 @@ class SearchSpace:
         >>> view.size, [str(view.unrank(rank)) for rank in range(2)]
         (2, ['8-32', '16-32'])
         """
-        from nasbench_evs import spaces
-
-        return spaces.RestrictedSpace(self, options, name=name)
+        return families.view(self, options, name)
 
     # Identity
 
@@ -160,28 +123,46 @@ class SearchSpace:
         return json.dumps(self.spec, sort_keys=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from nasbench_evs import spaces
-
-        return spaces.from_spec, (self.spec,)
+        # By reference to the class: where it is unpickled, its module is imported, which may register its networks.
+        return _rebuild, (type(self), self.name, self.parameters)
 
     def __repr__(self) -> str:
         return f"<search space {self.name}: {len(self.choices)} choices, {self.size:,} architectures>"
 
+    @classmethod
+    def from_parameters(cls, name: str, parameters: Mapping[str, Any]) -> SearchSpace:
+        """The space of this class with a spec's name and parameters, which are the keywords of the class."""
+        if cls is not SearchSpace:
+            return cls(**parameters)
+        given = dict(parameters)
+        if "choices" not in given:
+            raise InvalidSpace(f"space {name!r} was not made by from_choices: expected its choices, got {given!r}")
+        return cls.from_choices(dict(given.pop("choices")), **given, name=name)
+
+    @property
+    def label(self) -> str:
+        """What the space is called where one is asked for: in `load`, in recipes, as the name of a table's file.
+
+        `name` is the family's where spaces of a family differ in size ("ffn"), the label says which one is meant ("ffn-3").
+        """
+        return self.name
+
     @property
     def size(self) -> int:
         """The number of architectures."""
-        return self._code.size
+        return self._ranks.size
 
     @property
     def avec_bits(self) -> int:
         """The length of the AVec."""
-        return self._slices[-1].stop
+        return self._avecs.bits
 
     def column(self, name: str) -> int:
         """The column of a choice in the batch form."""
-        if name not in self._columns:
-            raise InvalidArchitecture(f"{self.name} has no choice {name!r}: expected one of {', '.join(self._columns)}")
-        return self._columns[name]
+        columns = self._tree.columns
+        if name not in columns:
+            raise InvalidArchitecture(f"{self.name} has no choice {name!r}: expected one of {', '.join(columns)}")
+        return columns[name]
 
     @property
     def whole(self) -> SearchSpace:
@@ -194,10 +175,9 @@ class SearchSpace:
         """The architecture with these options: every active choice given, no inactive one."""
         for name in options:
             self.column(name)
-        indices = np.full((1, len(self.choices)), -1, np.int8)
+        indices = [-1] * len(self.choices)
         for column, choice in enumerate(self.choices):
-            parent = self._parents[column]
-            active = parent < 0 or self._active[column][indices[0, parent]]
+            active = self._tree.active_in(column, indices)
             if active and choice.name not in options:
                 raise InvalidArchitecture(
                     f"{choice.name} is missing: expected one of {', '.join(map(str, choice.options))}"
@@ -206,8 +186,8 @@ class SearchSpace:
                 when = " or ".join(map(str, choice.when))
                 raise InvalidArchitecture(f"{choice.name} is given but not active: it needs {choice.parent} = {when}")
             if active:
-                indices[0, column] = choice.index(options[choice.name])
-        return Architecture(self, indices.tobytes())
+                indices[column] = choice.index(options[choice.name])
+        return self._from_indices(indices)
 
     def architectures(self, choices: np.ndarray) -> list[Architecture]:
         """The rows of a batch as Architecture objects."""
@@ -234,33 +214,11 @@ class SearchSpace:
 
     def check(self, choices: np.ndarray) -> np.ndarray:
         """The same choice indices as int8 of shape (N, C), or InvalidArchitecture naming the first wrong entry."""
-        choices = np.asarray(choices)
-        n = len(self.choices)
-        if choices.ndim != 2 or choices.shape[1] != n or not np.issubdtype(choices.dtype, np.integer):
-            raise InvalidArchitecture(
-                f"expected an integer array of shape (N, {n}), one column per choice of {self.name}, "
-                f"got {choices.dtype} of shape {choices.shape}"
-            )
-        for column, choice in enumerate(self.choices):
-            index = choices[:, column]
-            wrong = (index >= self._options[column]) | (index < -1)
-            if not wrong.any():  # only then may the parent's indices select from a table
-                active = self.is_active(column, choices)
-                wrong = (index >= 0) != active
-            if wrong.any():
-                row = int(np.flatnonzero(wrong)[0])
-                expected = f"0 to {self._options[column] - 1}"
-                if choice.parent is not None:
-                    expected += f" where {choice.parent} = {' or '.join(map(str, choice.when))}, -1 elsewhere"
-                raise InvalidArchitecture(f"row {row}: {choice.name} has index {index[row]}: expected {expected}")
-        return choices.astype(np.int8, copy=False)
+        return self._tree.check(choices, self.name)
 
     def is_active(self, column: int, choices: np.ndarray) -> np.ndarray:
         """In which rows the choice of this column is active, given the columns before it: bool (N,)."""
-        parent = self._parents[column]
-        if parent < 0:
-            return np.ones(len(choices), bool)
-        return self._active[column][choices[:, parent]]
+        return self._tree.active(column, choices)
 
     # Sampling
 
@@ -271,7 +229,7 @@ class SearchSpace:
     def sample_many(self, n: int, seed: Seed = None, method: str = "hierarchical") -> np.ndarray:
         """n random architectures, with repeats, as choice indices of shape (n, C).
 
-        `hierarchical` draws choice by choice with each choice's odds, as the authors of seqnas sample (paper 000);
+        `hierarchical` draws choice by choice with each choice's probabilities, as the authors of seqnas sample (paper 000);
         `uniform` draws ranks. Same seed, same architectures; a Generator is used as it is.
         """
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 0 <= n <= MAX_SAMPLE:
@@ -280,34 +238,18 @@ class SearchSpace:
             raise InvalidQuery(f"unknown sampling method {method!r}: expected one of {', '.join(SAMPLING)}")
         generator = _generator(seed)
         if method == "uniform":
-            return self._code.unrank(generator.integers(self.size, size=n, dtype=np.uint64))
-        choices = np.full((len(self.choices), n), -1, np.int8).T
-        self._complete(choices, generator)
+            return self._ranks.unrank(generator.integers(self.size, size=n, dtype=np.uint64))
+        choices = self._tree.empty(n)
+        self._tree.complete(choices, generator)
         return choices
-
-    def _complete(self, choices: np.ndarray, generator: np.random.Generator | None) -> None:
-        """In place: fill active choices that are -1 (by their odds; without a generator by the first option) and
-        clear those that are not active."""
-        for column in range(len(self.choices)):
-            index = choices[:, column]
-            active = self.is_active(column, choices)
-            fill = active & (index < 0)
-            if generator is None:
-                index[fill] = 0
-            else:
-                uniform = generator.random(len(choices))
-                odds = self._odds[column]
-                drawn = np.searchsorted(odds, uniform, "right") if len(odds) else uniform * self._options[column]
-                np.copyto(index, drawn.astype(np.int8), where=fill)
-            index[~active] = -1
 
     def complete(self, choices: np.ndarray, seed: Seed = None) -> np.ndarray:
         """Valid choice indices of rows that may lack active choices or hold inactive ones, int (N, C).
 
-        Active choices that are -1 are drawn by their odds, what is not active is cleared.
+        Active choices that are -1 are drawn by their probabilities, what is not active is cleared.
         """
         completed = np.array(choices, np.int8, order="F")
-        self._complete(completed, _generator(seed))
+        self._tree.complete(completed, _generator(seed))
         return completed
 
     # Mutation and neighbours
@@ -319,19 +261,10 @@ class SearchSpace:
     def mutate_many(self, choices: np.ndarray, seed: Seed = None) -> np.ndarray:
         """For each row one active choice, drawn uniformly, takes another option, drawn uniformly.
 
-        What becomes active is drawn by its odds, what becomes inactive is dropped. A row in which no choice has
+        What becomes active is drawn by its probabilities, what becomes inactive is dropped. A row in which no choice has
         another option comes back unchanged.
         """
-        generator = _generator(seed)
-        mutated = np.array(self.check(choices), order="F")
-        mutable = (mutated >= 0) & (self._options > 1)
-        column = np.where(mutable, generator.random(mutated.shape), -1.0).argmax(axis=1)
-        rows = np.flatnonzero(mutable.any(axis=1))
-        column = column[rows]
-        steps = 1 + (generator.random(len(rows)) * (self._options[column] - 1)).astype(np.int64)
-        mutated[rows, column] = (mutated[rows, column] + steps) % self._options[column]
-        self._complete(mutated, generator)
-        return mutated
+        return self._tree.mutate(self.check(choices), _generator(seed))
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
         """All architectures that differ in exactly one choice: `neighbors_many` of one."""
@@ -343,19 +276,7 @@ class SearchSpace:
         What becomes active takes its first option (otherwise a step in depth would have thousands of neighbours).
         Returns choice indices of shape (M, C) and the row each belongs to, shape (M,), in order of rows.
         """
-        choices = self.check(choices)
-        found, origin = [choices[:0]], [np.empty(0, np.intp)]
-        for column in range(len(self.choices)):
-            for option in range(self._options[column]):
-                rows = np.flatnonzero((choices[:, column] >= 0) & (choices[:, column] != option))
-                changed = np.array(choices[rows], order="F")
-                changed[:, column] = option
-                self._complete(changed, None)
-                found.append(changed)
-                origin.append(rows)
-        owner = np.concatenate(origin)
-        order = np.argsort(owner, kind="stable")
-        return np.concatenate(found)[order], owner[order]
+        return self._tree.neighbors(self.check(choices))
 
     # AVec
 
@@ -365,10 +286,7 @@ class SearchSpace:
 
     def encode_row(self, row: np.ndarray) -> list[int]:
         """The AVec of one row of choice indices as a plain list: for one architecture, ten times as fast."""
-        bits: list[int] = []
-        for table, index in zip(self._bit_rows, row.tolist(), strict=True):
-            bits += table[index]
-        return bits
+        return self._avecs.row(row.tolist())
 
     def encode_many(self, choices: np.ndarray) -> np.ndarray:
         """AVecs, uint8 of shape (N, avec_bits), of valid choice indices."""
@@ -378,23 +296,17 @@ class SearchSpace:
 
     def encode_into(self, choices: np.ndarray, out: np.ndarray) -> None:
         """Write the AVecs into the first avec_bits columns of `out`, whatever its dtype and memory order."""
-        for column, (bits, place) in enumerate(zip(self._bits, self._slices, strict=True)):
-            index = choices[:, column].astype(np.intp)
-            if out.flags.f_contiguous:
-                for bit, values in zip(range(place.start, place.stop), bits.T, strict=True):
-                    out[:, bit] = values.astype(out.dtype)[index]
-            else:
-                out[:, place] = bits[index]
+        self._avecs.into(choices, out)
 
     # Ranks
 
     def rank(self, architecture: Architecture) -> int:
         """The architecture's integer index, 0 to size - 1."""
-        return int(self._code.rank(self.stack([architecture]))[0])
+        return int(self._ranks.rank(self.stack([architecture]))[0])
 
     def rank_many(self, choices: np.ndarray) -> np.ndarray:
         """Ranks, uint64 of shape (N,), of valid choice indices."""
-        return self._code.rank(choices)
+        return self._ranks.rank(choices)
 
     def unrank(self, rank: int) -> Architecture:
         """The architecture of a rank."""
@@ -415,7 +327,7 @@ class SearchSpace:
         wrong = (ranks < 0) | (ranks > np.uint64(self.size - 1))
         if wrong.any():
             raise self._outside(int(ranks[wrong][0]))
-        return self._code.unrank(ranks.astype(np.uint64, copy=False))
+        return self._ranks.unrank(ranks.astype(np.uint64, copy=False))
 
     def _outside(self, rank: int) -> InvalidArchitecture:
         return InvalidArchitecture(f"rank {rank} is out of range for {self.name}: expected 0 to {self.size - 1}")
@@ -435,8 +347,7 @@ class SearchSpace:
         reader = Reader(text, f"a {self.name} architecture")
         indices = [-1] * len(self.choices)
         for column, choice in enumerate(self.choices):
-            parent = self._parents[column]
-            if parent < 0 or self._active[column][indices[parent]]:
+            if self._tree.active_in(column, indices):
                 if reader.position:
                     reader.expect(",", f"',{choice.name}='")
                 reader.expect(f"{choice.name}=")
@@ -464,8 +375,12 @@ class SearchSpace:
     def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
         """Parameters and FLOPs, int64 arrays of shape (N,), of valid choice indices."""
         raise InvalidQuery(
-            f"the space {self.name!r} has no cost formula: record costs in the table, or use seqnas or ffn"
+            f"the space {self.name!r} has no cost formula: record costs in the table, or use {' or '.join(families.names())}"
         )
+
+
+def _rebuild(cls: type[SearchSpace], name: str, parameters: Mapping[str, Any]) -> SearchSpace:
+    return cls.from_parameters(name, parameters)
 
 
 def _generator(seed: Seed) -> np.random.Generator:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from nasbench_evs.errors import InvalidSpace
 from nasbench_evs.spaces.choices import Option
-from nasbench_evs.spaces.restricted import RestrictedSpace
 from nasbench_evs.spaces.space import SearchSpace
 
 
@@ -44,7 +43,7 @@ SUBSPACES = {
 }
 
 
-def subspace(name: str, space: SearchSpace) -> RestrictedSpace:
+def subspace(name: str, space: SearchSpace) -> SearchSpace:
     """The sub-space as a view of `space`. InvalidSpace if it is none of that space."""
     _check(name, space)
     return space.restrict(SUBSPACES[name].options, name=name)

@@ -1,4 +1,4 @@
-"""The surrogate card: what `judge` found, as JSON beside the models and as a page to read."""
+"""The surrogate card: what `evaluate` found, as JSON beside the models and as a page to read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from nasbench_evs.errors import SurrogateError
 from nasbench_evs.files import replacing
-from nasbench_evs.surrogate.model import CARD
+from nasbench_evs.surrogate.file import CARD
 
 PAGE = "card.md"
-GOAL = 0.9  # of a perfect predictor's tau
+GOAL = 0.9  # of the noise ceiling
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
@@ -32,9 +32,11 @@ def read_card(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        raise SurrogateError(f"{folder / CARD} is damaged: make it again with nasbench-evs surrogate card") from None
+        raise SurrogateError(
+            f"{folder / CARD} is damaged: make it again with nasbench-evs surrogate evaluate"
+        ) from None
     if not isinstance(card, dict):
-        raise SurrogateError(f"{folder / CARD} is damaged: make it again with nasbench-evs surrogate card")
+        raise SurrogateError(f"{folder / CARD} is damaged: make it again with nasbench-evs surrogate evaluate")
     return card
 
 
@@ -43,7 +45,7 @@ def page(card: Mapping[str, Any]) -> str:
     lines = [
         f"# Surrogate of {card['space']} on {card['dataset']}: how far to trust it",
         "",
-        f"Made by `nasbench-evs surrogate card datasets/{card['dataset']}/{card['space']}.h5`. {card['metric']}; ± is the "
+        f"Made by `nasbench-evs surrogate evaluate datasets/{card['dataset']}/{card['space']}.h5`. {card['metric']}; ± is the "
         "half-width of a 95 % interval over folds, brackets are 95 % intervals over resampled architectures.",
     ]
     for split, figures in card["splits"].items():
@@ -77,7 +79,7 @@ def tau_interval(figures: Mapping[str, Any]) -> str:
 
 
 SUMMARY = (
-    "| surrogate | split | tau | of a perfect predictor | reached | 80 % intervals cover | tau without a searcher's records "
+    "| surrogate | split | tau | noise ceiling | reached | 80 % intervals cover | tau without a searcher's records "
     "| searchers' ranks: tau |",
     "| --- | --- | --- | --- | --- | --- | --- | --- |",
 )
@@ -87,13 +89,13 @@ def summary(card: Mapping[str, Any]) -> list[str]:
     """A row of SUMMARY for each split."""
     rows, searches = [], card.get("searches")
     for split, figures in card["splits"].items():
-        tau, perfect, part = figures["kendall_tau"], _perfect(figures), reached(figures)
+        tau, ceiling, part = figures["kendall_tau"], noise_ceiling(figures), reached(figures)
         covered = figures["calibration"].get("noise_and_knowledge")
         cells = [
             f"{card['dataset']}/{card['space']}",
             split,
             f"{tau['mean']:.3f} ± {tau['plus_minus']:.3f}",
-            "-" if perfect is None else _bracketed(perfect),
+            "-" if ceiling is None else _bracketed(ceiling),
             "-" if part is None else f"{part:.0%}",
             f"{covered['coverage']['80%']:.1%}" if covered else "-",
             ", ".join(f"{name} {each['kendall_tau']:.3f}" for name, each in figures["searchers"].items()) or "-",
@@ -136,29 +138,30 @@ def _bracketed(value: Mapping[str, float]) -> str:
     return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
 
 
-def _perfect(figures: Mapping[str, Any]) -> Mapping[str, float] | None:
+def noise_ceiling(figures: Mapping[str, Any]) -> Mapping[str, float] | None:
+    """The tau that the true means would reach against single trainings; None where it is unknown."""
     ceiling = figures["ceiling"]
     return None if ceiling is None else ceiling["perfect"]
 
 
 def reached(figures: Mapping[str, Any]) -> float | None:
-    """The share of a perfect predictor's tau that is reached, on architectures that no searcher chose."""
-    perfect, tau = _perfect(figures), figures.get("kendall_tau_drawn", {"mean": None})["mean"]
-    return None if not perfect or not perfect["value"] or tau is None else tau / perfect["value"]
+    """The share of the noise ceiling that is reached, on architectures that no searcher chose."""
+    ceiling, tau = noise_ceiling(figures), figures.get("kendall_tau_drawn", {"mean": None})["mean"]
+    return None if not ceiling or not ceiling["value"] or tau is None else tau / ceiling["value"]
 
 
 def architectures_needed(figures: Mapping[str, Any]) -> float | None:
     """To reach GOAL, if what is missing keeps falling as a power of the number of architectures; None if it does not."""
-    ceiling = _perfect(figures)
+    ceiling = noise_ceiling(figures)
     if ceiling is None:
         return None
-    perfect = ceiling["value"]
+    most = ceiling["value"]
     points = [(each["architectures"], each["kendall_tau"]["mean"]) for each in figures["sizes"]]
-    known = np.array([(n, perfect - tau) for n, tau in points if tau is not None and tau < perfect])
+    known = np.array([(n, most - tau) for n, tau in points if tau is not None and tau < most])
     if len(known) < 3:
         return None
     slope, start = np.polyfit(np.log(known[:, 0]), np.log(known[:, 1]), 1)
-    return float(np.exp((np.log((1 - GOAL) * perfect) - start) / slope)) if slope < 0 else None
+    return float(np.exp((np.log((1 - GOAL) * most) - start) / slope)) if slope < 0 else None
 
 
 def _ceiling(figures: Mapping[str, Any]) -> list[str]:
@@ -173,13 +176,13 @@ def _ceiling(figures: Mapping[str, Any]) -> list[str]:
             f"two trainings of those is {two}, which says nothing about the rest.",
         ]
     text = (
-        f"Noise ceiling, from {count} architectures trained several times: tau between two trainings {two}; of a perfect "
-        f"predictor {_bracketed(ceiling['perfect'])}; share of a score's variance that is architecture "
+        f"Noise ceiling, from {count} architectures trained several times: tau {_bracketed(ceiling['perfect'])}; tau between "
+        f"two trainings {two}; share of a score's variance that is architecture "
         f"{_bracketed(ceiling['architecture_share'])}."
     )
     part = reached(figures)
     if part is not None:
-        text += f" The surrogate reaches {part:.0%} of the perfect predictor's tau."
+        text += f" The surrogate reaches {part:.0%} of the noise ceiling."
         if part < GOAL:
             needed = architectures_needed(figures)
             text += f" {GOAL:.0%} of it would take "
@@ -199,7 +202,7 @@ def _calibration(figures: Mapping[str, Any]) -> list[str]:
         "| intervals from | 50 % cover | 80 % cover | 95 % cover | negative log likelihood | mean sd |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name, what in (("noise", "noise alone"), ("noise_and_knowledge", "noise and knowledge")):
+    for name, what in (("noise", "noise alone"), ("noise_and_knowledge", "noise and epistemic")):
         each = figures[name]
         covered = " | ".join(f"{share:.1%}" for share in each["coverage"].values())
         lines.append(f"| {what} | {covered} | {each['negative_log_likelihood']:.3f} | {each['mean_std']:.4f} |")

@@ -10,8 +10,9 @@ from nasbench_evs.errors import InvalidQuery, SurrogateError
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.ensemble import Ensemble, as_pool
 from nasbench_evs.surrogate.features import Features
+from nasbench_evs.surrogate.fit import MIN_RECORDS
 from nasbench_evs.surrogate.held_out import fit_uncertainty, held_out
-from nasbench_evs.surrogate.model import MIN_RECORDS, Prediction
+from nasbench_evs.surrogate.targets import Prediction
 from nasbench_evs.surrogate.uncertainty import Uncertainty
 from nasbench_evs.tables.table import Table
 
@@ -73,8 +74,8 @@ class Extrapolator:
         if not len(choices):
             return Prediction(*(np.empty(0) for _ in Prediction._fields))
         pool = as_pool(np.column_stack(columns))
-        mean, spread = self._ensemble.predict(pool)
-        return Prediction(mean, *self._uncertainty.predict(pool, spread))
+        mean, member_std = self._ensemble.predict(pool)
+        return Prediction(mean, *self._uncertainty.predict(pool, member_std))
 
 
 def seen(table: Table, epochs: int) -> np.ndarray:

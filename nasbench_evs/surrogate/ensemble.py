@@ -1,4 +1,4 @@
-"""CatBoost models, each fitted to other architectures: their mean predicts, their spread says how far to trust it."""
+"""CatBoost models, each fitted to other architectures: their mean predicts, how far they differ says how far to trust it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _WAKE = 1 << 13  # rows from which on other threads are worth waking up
 
 
 class Estimate(NamedTuple):
-    """Arrays of shape (N,): the mean over the members, and their standard deviation."""
+    """Arrays of shape (N,): the mean over an ensemble's members, and the standard deviation between them."""
 
     mean: np.ndarray
-    spread: np.ndarray
+    epistemic_std: np.ndarray
 
 
 class Ensemble:
@@ -60,8 +60,8 @@ class Ensemble:
         sums = np.array(list(self.model.staged_predict(pool, eval_period=TREES, thread_count=threads(pool))))
         mean = sums[-1] / MEMBERS
         sums[1:] -= sums[:-1].copy()
-        spread = np.sqrt(((sums - mean) ** 2).sum(axis=0) / (MEMBERS - 1))
-        return Estimate(mean * self.scale + self.mean, spread * self.scale)
+        epistemic_std = np.sqrt(((sums - mean) ** 2).sum(axis=0) / (MEMBERS - 1))
+        return Estimate(mean * self.scale + self.mean, epistemic_std * self.scale)
 
 
 def fit_catboost(features: np.ndarray, values: np.ndarray, settings: dict[str, Any], loss: str = "RMSE") -> CatBoost:

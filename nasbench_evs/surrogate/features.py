@@ -10,7 +10,8 @@ import re
 
 import numpy as np
 
-from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, SequenceShape, VectorShape
+from nasbench_evs.models.networks import typical_shape
+from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.spaces.choices import Choice, one_hot
 from nasbench_evs.spaces.shapes import Shape
 
@@ -26,7 +27,7 @@ class Features:
 
     def __init__(self, space: SearchSpace, shape: Shape | None) -> None:
         self.space = space
-        self.shape = shape or _typical_shape(space.whole)
+        self.shape = shape or typical_shape(space)
         self._sums, names = _sums(space.whole)
         costs = ["log params", "log flops"] if self.shape else []
         self.names = [*(f"avec.{i}" for i in range(space.avec_bits)), *names, *costs, "distilled"]
@@ -62,12 +63,6 @@ class Features:
     def _costs(self, choices: np.ndarray) -> np.ndarray:
         """Float32 of shape (2, N)."""
         return np.log(np.array(self.space.cost_many(choices, self.shape), np.float32) + 1)  # type: ignore[arg-type]
-
-
-def _typical_shape(space: SearchSpace) -> Shape | None:
-    if isinstance(space, SeqNASSpace):
-        return SequenceShape(((50, 8),) * 6, numerical=4 * space.numerical, channels=4, hidden=32, outputs=2, length=64)
-    return VectorShape(inputs=64, outputs=2) if isinstance(space, FFNSpace) else None
 
 
 def _sums(space: SearchSpace) -> tuple[list[list[int]], list[str]]:

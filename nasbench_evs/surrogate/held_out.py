@@ -1,4 +1,4 @@
-"""Predictions for architectures that the model did not see: what every judgement of a surrogate starts from."""
+"""Predictions for architectures that the model did not see: what every evaluation of a surrogate starts from."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from nasbench_evs.surrogate.uncertainty import Uncertainty
 class HeldOut(NamedTuple):
     """Of each record, shape (N,): the fold it was held out in, and what the ensemble fitted to the others predicts.
 
-    NaN where the others' scores were all equal.
+    NaN where the others' scores were all equal: the ensemble of that fold is None.
     """
 
     fold: np.ndarray
     mean: np.ndarray
-    spread: np.ndarray
+    epistemic_std: np.ndarray
+    ensembles: list[Ensemble | None]
 
 
 def held_out(
@@ -33,15 +34,35 @@ def held_out(
 ) -> HeldOut:
     """Hold out each of `folds` random parts of the architectures (`groups`); `step` is called after each."""
     fold = split_architectures(groups, folds, seed)
-    mean, spread = np.full((2, len(values)), np.nan)
+    mean, epistemic_std = np.full((2, len(values)), np.nan)
+    ensembles: list[Ensemble | None] = []
     for i in range(int(fold.max()) + 1):
         train, test = fold != i, fold == i
-        if np.ptp(values[train]) > 0:
-            mean[test], spread[test] = Ensemble.fit(features[train], values[train], groups[train], seed).predict(
-                features[test]
-            )
+        varied = np.ptp(values[train]) > 0
+        ensemble = Ensemble.fit(features[train], values[train], groups[train], seed) if varied else None
+        if ensemble is not None:
+            mean[test], epistemic_std[test] = ensemble.predict(features[test])
+        ensembles.append(ensemble)
         step()
-    return HeldOut(fold, mean, spread)
+    return HeldOut(fold, mean, epistemic_std, ensembles)
+
+
+def out_of_fold(
+    out: HeldOut, groups: np.ndarray, ensemble: Ensemble, architectures: np.ndarray, features: np.ndarray
+) -> np.ndarray:
+    """The mean score of each of `architectures` (sorted ranks, (A,)) by an ensemble that saw no record of it: float64 (A,).
+
+    `out` and `groups` are of the records that `ensemble` was fitted to. It predicts the architectures that are not among
+    them; each of the others is predicted by the ensemble of the fold that it was held out in, NaN where that is None.
+    """
+    fold = np.full(len(architectures), -1)
+    fold[np.searchsorted(architectures, groups)] = out.fold
+    mean = np.full(len(architectures), np.nan)
+    for i, each in [(-1, ensemble), *enumerate(out.ensembles)]:
+        rows = fold == i
+        if each is not None and rows.any():
+            mean[rows] = each.predict(features[rows]).mean
+    return mean
 
 
 def fold_taus(fold: np.ndarray, predicted: np.ndarray, values: np.ndarray) -> list[float]:
@@ -59,7 +80,7 @@ def fold_taus(fold: np.ndarray, predicted: np.ndarray, values: np.ndarray) -> li
 def fit_uncertainty(features: np.ndarray, values: np.ndarray, out: HeldOut, noise_variance: float) -> Uncertainty:
     """The uncertainty that the errors of held-out predictions show; `noise_variance` as `repeated_variance` gives it."""
     known = ~np.isnan(out.mean)
-    return Uncertainty.fit(features[known], (values - out.mean)[known], out.spread[known], noise_variance)
+    return Uncertainty.fit(features[known], (values - out.mean)[known], out.epistemic_std[known], noise_variance)
 
 
 def split_architectures(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:

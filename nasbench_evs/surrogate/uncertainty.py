@@ -1,11 +1,12 @@
-"""Two kinds of uncertainty: noise (what another seed would give) and knowledge (what more records would teach).
+"""Two kinds of uncertainty: noise (what another seed would give) and epistemic (what more records would teach).
 
 Both are scaled by errors on held-out architectures, because a model is too sure of itself on what it has seen:
 
 1. The errors' variance over the space is fitted by CatBoost's `RMSEWithUncertainty` (some architectures are far noisier than
    others). Its share that is noise is the variance between trainings of one architecture, where there are enough of them;
    where there are none, all of it, an upper bound.
-2. Knowledge is the spread of the ensemble's members, scaled so that the two variances add up to that of the errors.
+2. The epistemic one is the standard deviation between the ensemble's members, scaled so that the two variances add up to
+   that of the errors.
 3. Errors have heavier tails than a normal distribution: one factor on both makes 80 % intervals cover 80 %.
 """
 
@@ -29,31 +30,33 @@ _LEAST_SHARE = 0.05  # of the errors' variance that counts as noise
 
 
 class Uncertainty(NamedTuple):
-    """The fitted noise model, and the factors that make its output and the ensemble's spread standard deviations."""
+    """The fitted noise model, and the factors that scale its output and the deviation between an ensemble's members."""
 
     model: CatBoost
     noise_factor: float
-    knowledge_factor: float
+    epistemic_factor: float
 
     @classmethod
-    def fit(cls, features: np.ndarray, errors: np.ndarray, spread: np.ndarray, noise_variance: float) -> Uncertainty:
+    def fit(
+        cls, features: np.ndarray, errors: np.ndarray, member_std: np.ndarray, noise_variance: float
+    ) -> Uncertainty:
         """Fit to the errors (N,) of held-out records; `noise_variance` as `repeated_variance` gives it."""
         scale = float(np.sqrt(np.mean(errors**2)))
         model = fit_catboost(features, errors / scale, _SETTINGS, LOSS)
         shape = _noise(model, features)
         share = 1.0 if np.isnan(noise_variance) else float(np.clip(noise_variance / scale**2, _LEAST_SHARE, 1.0))
         noise_factor = scale * np.sqrt(share / np.mean(shape**2))
-        spread_square = np.mean(spread**2)
-        knowledge_factor = scale * np.sqrt((1 - share) / spread_square) if spread_square > 0 else 0.0
+        mean_square = np.mean(member_std**2)
+        epistemic_factor = scale * np.sqrt((1 - share) / mean_square) if mean_square > 0 else 0.0
         # Where noise seems to explain every error, the members' disagreement is still not nothing.
-        knowledge_factor = max(float(knowledge_factor), 1.0)
-        total = np.hypot(noise_factor * shape, knowledge_factor * spread)
+        epistemic_factor = max(float(epistemic_factor), 1.0)
+        total = np.hypot(noise_factor * shape, epistemic_factor * member_std)
         tails = float(np.quantile(np.abs(errors) / total, 0.8)) / NORMAL_80 or 1.0
-        return cls(model, float(noise_factor * tails), float(knowledge_factor * tails))
+        return cls(model, float(noise_factor * tails), float(epistemic_factor * tails))
 
-    def predict(self, features: Any, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Standard deviations of noise and of knowledge, each of shape (N,); features as `Ensemble.predict` takes them."""
-        return self.noise_factor * _noise(self.model, features), self.knowledge_factor * spread
+    def predict(self, features: Any, member_std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Noise and epistemic standard deviations, each of shape (N,); features as `Ensemble.predict` takes them."""
+        return self.noise_factor * _noise(self.model, features), self.epistemic_factor * member_std
 
 
 def _noise(model: CatBoost, features: Any) -> np.ndarray:

@@ -10,7 +10,8 @@ little-endian. Format 1 has one hash over all columns.
 """
 
 import hashlib
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -160,3 +161,8 @@ KEY = ("rank", "seed", "distilled", "sampler")
 def storage_dtype(kind: str) -> np.dtype:
     """The numpy dtype of a column in memory; text is kept as UTF-8 bytes."""
     return np.dtype("S1" if kind == "text" else kind)
+
+
+def to_json(value: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

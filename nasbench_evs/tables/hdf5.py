@@ -12,6 +12,7 @@ import numpy as np
 from nasbench_evs.errors import NasbenchError, TableFormatError, one_line
 from nasbench_evs.files import replacing
 from nasbench_evs.metrics import BLOCKS
+from nasbench_evs.tables.canonical import recorded
 from nasbench_evs.tables.format import (
     ATTRIBUTES,
     ATTRIBUTES_1,
@@ -25,8 +26,10 @@ from nasbench_evs.tables.format import (
     HARDWARE_1,
     METRIC_RANGE,
     Column,
+    to_json,
 )
-from nasbench_evs.tables.table import Header, Table, recorded, to_json
+from nasbench_evs.tables.header import Header
+from nasbench_evs.tables.table import Table
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _CHUNK_BYTES = 1 << 20

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from nasbench_evs.errors import MergeConflict
-from nasbench_evs.tables.format import COLUMNS, HARDWARE, MISSING
-from nasbench_evs.tables.table import Header, Table, canonical, record_order, same_key_as_previous, to_json
+from nasbench_evs.tables.canonical import canonical, record_order, same_key_as_previous
+from nasbench_evs.tables.format import COLUMNS, HARDWARE, MISSING, to_json
+from nasbench_evs.tables.header import Header
+from nasbench_evs.tables.table import Table
 
 
 def merge(tables: Sequence[Table], names: Sequence[str] | None = None) -> Table:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nasbench_evs.tables.table import Table
 
-DRAWN = [b"random", b"exhaustive", b"seqnas-s"]  # samplers that look at no score
+RANDOM_SAMPLERS = [b"random", b"exhaustive", b"seqnas-s"]  # samplers that look at no score
 REPEAT = b"repeat"  # more seeds of what had good scores: no searcher, but chosen
 _LEADING = 0.25  # the share of architectures that counts as the good ones
 _FEWEST = 40  # architectures: ten good ones
@@ -87,7 +87,7 @@ def split_agreement(table: Table) -> SplitAgreement:
 
 def _drawn(table: Table) -> np.ndarray:
     """Which trainings are of architectures that no search chose, without teachers: bool (N,)."""
-    return np.asarray((table["distilled"] != 1) & np.isin(table["sampler"], DRAWN))
+    return np.asarray((table["distilled"] != 1) & np.isin(table["sampler"], RANDOM_SAMPLERS))
 
 
 def variances(values: np.ndarray, groups: np.ndarray) -> tuple[float, float]:

@@ -24,8 +24,10 @@ from nasbench_evs.files import replacing
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.spaces.seqnas import DECODER_DEPTHS, ENCODER_DEPTHS, HEADS, KERNELS, OPS, POOLS
+from nasbench_evs.tables.build import build
 from nasbench_evs.tables.hdf5 import write
-from nasbench_evs.tables.table import Header, Table
+from nasbench_evs.tables.header import Header
+from nasbench_evs.tables.table import Table
 
 # The published datasets: our names and their metrics (paper 000, table 2).
 DATASETS = {
@@ -292,7 +294,7 @@ def _table(dataset: str, records: list[_Record], archive: Path) -> Table:
         code="not published",
     )
     try:
-        return Table.build(
+        return build(
             header,
             choices=np.array([record.indices for record in records], np.int8),
             sampler=[METHODS[record.method] for record in records],

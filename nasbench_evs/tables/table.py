@@ -3,143 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import nasbench_evs
-from nasbench_evs import spaces
-from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded, TableFormatError
-from nasbench_evs.metrics import BLOCKS, RANGE, Metric, metric_from_dict, own_metric
+from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded
+from nasbench_evs.metrics import BLOCKS
 from nasbench_evs.spaces import RestrictedSpace, SearchSpace
+from nasbench_evs.tables.canonical import canonical
 from nasbench_evs.tables.format import (
     COLUMNS,
     CURVE_OF,
-    FINAL,
     FORMAT_1,
-    FORMAT_NAME,
     FORMAT_VERSION,
     HARDWARE,
     HARDWARE_1,
     KEY,
-    METRIC_RANGE,
     MISSING,
-    SCORE_AT,
-    Column,
     storage_dtype,
+    to_json,
 )
+from nasbench_evs.tables.header import Header
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CURVES = ("epochs", "best")
 SPLITS = ("valid", "test")  # that scores are of
-
-
-@dataclass(frozen=True)
-class Header:
-    """What all records of a table share; tables merge only if all but created, library, code and verified agree."""
-
-    space: SearchSpace
-    dataset: str
-    fingerprint: str  # of the prepared dataset and its split; says so where it is unknown
-    protocol: dict[str, Any]  # everything but architecture and seed that decides a training
-    metric: Metric
-    curves: str = "epochs"  # see format.ATTRIBUTES
-    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    library: str = f"nasbench-evs {nasbench_evs.__version__}"
-    code: str = nasbench_evs.__version__
-    verified: tuple[str, ...] = ()  # which machines trained some of their records again, and that they came out exactly
-
-    def __post_init__(self) -> None:
-        for name, kind in (("space", SearchSpace), ("protocol", dict), ("metric", Metric), ("dataset", str)):
-            if not isinstance(getattr(self, name), kind):
-                raise TableFormatError(f"header: {name} is {getattr(self, name)!r}, expected a {kind.__name__}")
-        if self.curves not in CURVES:
-            raise TableFormatError(f"header: curves is {self.curves!r}, expected one of {', '.join(CURVES)}")
-        try:
-            own_metric(*self.metric)
-        except InvalidQuery as error:
-            raise TableFormatError(f"header: {error}") from None
-        try:  # as a file gives it back: lists for tuples, text for keys
-            object.__setattr__(self, "protocol", json.loads(to_json(self.protocol)))
-        except (TypeError, ValueError) as error:
-            raise TableFormatError(f"header: the protocol is not what JSON can hold: {error}") from None
-        if self.score_at not in SCORE_AT:
-            raise TableFormatError(
-                f"header: the protocol has score_at = {self.score_at!r}, expected one of {', '.join(SCORE_AT)}"
-            )
-
-    @property
-    def score_at(self) -> str:
-        """Where a training's score is read: "best epoch" by validation score, or "end", after the last step."""
-        return self.protocol.get("score_at", SCORE_AT[0])
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """The parts that decide whether two tables may be merged, as JSON holds them."""
-        return {
-            "space": self.space.spec,
-            "dataset": self.dataset,
-            "dataset fingerprint": self.fingerprint,
-            "protocol": self.protocol,
-            **self.metric.to_dict(),
-            "curves": self.curves,
-        }
-
-    @property
-    def shape(self) -> spaces.SequenceShape | spaces.VectorShape | None:
-        """The protocol's input shape and widths, from which costs follow; None if it does not say."""
-        return spaces.shape_from_dict(self.protocol["shape"]) if self.protocol.get("shape") else None
-
-    def attributes(self) -> dict[str, str]:
-        """The root attributes of the file that are about the header: no version, optional columns or hashes."""
-        own = self.metric.to_dict().get(RANGE)
-        return ({} if own is None else {METRIC_RANGE: to_json(own)}) | {
-            "format": FORMAT_NAME,
-            "space_json": to_json(self.space.spec),
-            "dataset": self.dataset,
-            "dataset_fingerprint": self.fingerprint,
-            "protocol_json": to_json(self.protocol),
-            "metric": self.metric.name,
-            "direction": self.metric.direction,
-            "curves": self.curves,
-            "score_at": self.score_at,
-            "created": self.created,
-            "library": self.library,
-            "code": self.code,
-            "verified_json": to_json(self.verified),
-        }
-
-    @classmethod
-    def from_attributes(cls, attributes: Mapping[str, str]) -> Header:
-        """The header that `attributes` wrote."""
-        described: dict[str, Any] = {"metric": attributes["metric"], "direction": attributes["direction"]}
-        if METRIC_RANGE in attributes:
-            described[RANGE] = json.loads(attributes[METRIC_RANGE])
-        protocol = json.loads(attributes["protocol_json"])
-        if not isinstance(protocol, dict):
-            raise TableFormatError(f"protocol {protocol!r} is no JSON object")
-        header = cls(
-            space=spaces.from_spec(json.loads(attributes["space_json"])),
-            dataset=attributes["dataset"],
-            fingerprint=attributes["dataset_fingerprint"],
-            protocol=protocol,
-            metric=metric_from_dict(described),
-            curves=attributes["curves"],
-            created=attributes["created"],
-            library=attributes["library"],
-            code=attributes["code"],
-            verified=tuple(map(str, json.loads(attributes.get("verified_json", "[]")))),
-        )
-        if attributes.get("score_at", header.score_at) != header.score_at:
-            raise TableFormatError(f"score_at {attributes['score_at']!r}: the protocol has {header.score_at!r}")
-        return header
 
 
 class Table:
@@ -161,7 +53,7 @@ class Table:
         hardware: Mapping[str, np.ndarray],
         version: int = FORMAT_VERSION,
     ) -> None:
-        """Takes canonical columns as they are: use `Table.build` to make a table, `tables.read` to open one."""
+        """Takes canonical columns as they are: use `tables.build` to make a table, `tables.read` to open one."""
         self.header = header
         self.columns = dict(columns)
         self.hardware = dict(hardware)
@@ -169,77 +61,6 @@ class Table:
         self._not_stored: dict[str, np.ndarray] = {}
         for array in (*self.columns.values(), *self.hardware.values()):
             array.flags.writeable = False
-
-    @classmethod
-    def build(
-        cls,
-        header: Header,
-        *,
-        choices: np.ndarray,
-        machines: Sequence[Mapping[str, Any]] = (),
-        **columns: Any,
-    ) -> Table:
-        """A table from choice indices (N, C) and any of the other columns; what is not given is missing.
-
-        A column is one value for all records, or an array of exactly its shape; masked entries are missing. Curves
-        (`valid_curve`, `train_loss`, ...) are (N, E) with one E for all, blocks (N, 10). rank and avec follow from the
-        choices. `valid_score` and what else is measured at the end goes with a protocol whose `score_at` is "end".
-        `machines` lists what the hardware column refers to (cpu, gpu, threads, versions, family, model,
-        instruction_set). The table is what `verify` accepts, or a TableFormatError.
-        """
-        space = header.space
-        choices = np.asarray(space.check(choices))
-        n = len(choices)
-        if n == 0:
-            raise TableFormatError("a table needs at least one record")
-        unknown = set(columns) - set(COLUMNS) | set(columns) & {"rank", "avec"}
-        if unknown:
-            raise TableFormatError(
-                f"no such columns: {', '.join(sorted(unknown))}; expected some of {', '.join(COLUMNS)}"
-            )
-        final = [name for name in FINAL if name in columns]
-        if final and header.score_at != "end":
-            raise TableFormatError(
-                f"{final[0]} is measured at the end, but the protocol's score_at is {header.score_at!r}: give "
-                f'{CURVE_OF.get(final[0], "curves")}, shape (N, epochs), or a protocol with score_at "end"'
-            )
-        columns.setdefault("status", "ok")
-        epochs = {
-            _epochs(column, columns[name])
-            for name, column in COLUMNS.items()
-            if column.width == "epochs" and name in columns
-        }
-        if len(epochs) > 1:
-            raise TableFormatError(f"curves have {' and '.join(map(str, sorted(epochs)))} epochs: expected one length")
-        widths = {"choices": len(space.choices), "bits": space.avec_bits, "blocks": BLOCKS}
-        widths["epochs"] = next(iter(epochs), 1)
-        full: dict[str, np.ndarray] = {}
-        for name, column in COLUMNS.items():
-            if name == "choices":
-                full[name] = choices
-            elif name == "rank":
-                full[name] = space.rank_many(choices)
-            elif name == "avec":
-                full[name] = space.encode_many(choices)
-            elif name in columns or not column.optional:
-                full[name] = _column(column, columns.get(name, column.default), n, widths)
-        for machine in machines:
-            if set(machine) - set(HARDWARE):
-                raise TableFormatError(
-                    f"machine {dict(machine)} has unknown keys: expected some of {', '.join(HARDWARE)}"
-                )
-        hardware = {
-            name: _column(column, [row.get(name, column.default) for row in machines], len(machines), {})
-            for name, column in HARDWARE.items()
-        }
-        table = cls(header, *canonical(full, hardware))
-        twice = np.flatnonzero(same_key_as_previous(table.columns))
-        if len(twice):
-            raise TableFormatError(f"two records of one training: {table.training(int(twice[0]))}")
-        from nasbench_evs.tables.verify import verify
-
-        verify(table)
-        return table
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self.header, self.columns, self.hardware, self.version
@@ -447,111 +268,3 @@ class Table:
         best[(self.best_epoch == 0) | (self.header.curves == "best") | at_end] = pd.NA
         frame["best_epoch"] = best
         return pd.DataFrame(frame | several)
-
-
-def to_json(value: Any) -> str:
-    """Canonical JSON: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def record_order(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The order of records by key: indices (N,)."""
-    return np.lexsort(
-        (columns["distilled"], columns["sampler"], columns["distilled"] == 1, columns["seed"], columns["rank"])
-    )
-
-
-def same_key_as_previous(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """For sorted records, whether each has the key of the one before it: bool (N,), the first False."""
-    same = np.zeros(len(columns["rank"]), bool)
-    rank, seed, sampler, taught = (*(columns[name] for name in ("rank", "seed", "sampler")), columns["distilled"] == 1)
-    same[1:] = (rank[1:] == rank[:-1]) & (seed[1:] == seed[:-1]) & (taught[1:] == taught[:-1])
-    same[1:] &= (seed[1:] != MISSING) | (sampler[1:] == sampler[:-1])
-    return same
-
-
-def _epochs(column: Column, values: Any) -> int:
-    try:
-        shape = np.shape(values)
-    except ValueError:
-        shape = ()
-    if len(shape) != 2 or shape[1] < 1:
-        raise TableFormatError(
-            f"column {column.path}: expected a curve per record, shape (N, epochs), got shape {shape}"
-        )
-    return int(shape[1])
-
-
-def _column(column: Column, values: Any, n: int, widths: Mapping[str, int]) -> np.ndarray:
-    dtype = storage_dtype(column.kind)
-    shape = (n,) if column.width is None else (n, widths[column.width])
-    try:
-        if column.kind == "text":
-            texts = [values] * n if isinstance(values, str | bytes) else list(values)
-            array = np.array([_utf8(text) for text in texts], "S") if n else np.zeros(0, "S1")
-            array = array.astype(f"S{max(array.dtype.itemsize, 1)}")
-        else:
-            if isinstance(values, np.ma.MaskedArray):
-                mask = np.ma.getmaskarray(values)
-                values = np.array(values.data, dtype)
-                values[mask] = column.default
-            given = np.asarray(values)
-            if dtype.kind in "iu" and given.size and given.dtype.kind not in "iub":
-                raise TypeError("expected integers")
-            if given.ndim:
-                if given.shape != shape:
-                    raise ValueError(f"shape {given.shape}, expected {shape}, or one value for all records")
-                array = given.astype(dtype)
-            else:
-                array = np.full(shape, given.astype(dtype))
-            if dtype.kind in "iu" and (array != given).any():
-                raise OverflowError(f"values do not fit {dtype}")
-        if array.shape != shape:
-            raise ValueError(f"shape {array.shape}, expected {shape}")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TableFormatError(f"column {column.path}: {error}") from None
-    return array
-
-
-def _utf8(text: Any) -> bytes:
-    if isinstance(text, bytes):
-        text.decode()  # a UnicodeDecodeError is a ValueError
-        return bytes(text)
-    if not isinstance(text, str) or "\0" in text:
-        raise TypeError(f"expected text, got {text!r}")
-    return text.encode()
-
-
-def canonical(
-    columns: dict[str, np.ndarray], hardware: Mapping[str, np.ndarray]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Sorted records, shortest text, one NaN, one zero, only what is used and recorded: equal tables, equal bytes."""
-    rows = list(zip(*(hardware[name].tolist() for name in HARDWARE), strict=True))
-    index = columns["hardware"]
-    if len(index) and not (index.min() >= MISSING and index.max() < len(rows)):
-        raise TableFormatError(f"training/hardware refers to machine {index.max()}, of {len(rows)} listed")
-    used = sorted({rows[i] for i in np.unique(index) if i != MISSING})
-    renumber = np.array([used.index(row) if row in used else MISSING for row in rows] + [MISSING], np.int32)
-    columns = {**columns, "hardware": renumber[index]}
-    machines = {
-        name: np.array([row[i] for row in used], storage_dtype(column.kind) if column.kind != "text" else "S")
-        if used
-        else np.zeros(0, storage_dtype(column.kind))
-        for i, (name, column) in enumerate(HARDWARE.items())
-    }
-    order = record_order(columns)
-    for name, array in columns.items():
-        array = array[order]
-        if array.dtype.kind == "S":
-            array = array.astype(f"S{max(1, int(np.char.str_len(array).max(initial=1)))}")
-        elif array.dtype.kind == "f":
-            array = np.where(np.isnan(array), array.dtype.type(np.nan), array + 0)
-        columns[name] = np.ascontiguousarray(array)
-    return {name: array for name, array in columns.items() if recorded(name, array)}, machines
-
-
-def recorded(name: str, array: np.ndarray) -> bool:
-    """Whether a table holds this column: all but optional ones that no record has."""
-    if not COLUMNS[name].optional:
-        return True
-    return bool(array.any() if array.dtype.kind == "S" else not np.isnan(array).all())

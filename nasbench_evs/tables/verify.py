@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from nasbench_evs.errors import NasbenchError, TableFormatError
+from nasbench_evs.tables.canonical import same_key_as_previous
 from nasbench_evs.tables.format import COLUMNS, CURVE_OF, MISSING, STATUSES
-from nasbench_evs.tables.table import Table, same_key_as_previous
+from nasbench_evs.tables.table import Table
 
 
 def verify(table: Table) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
 
@@ -11,8 +12,10 @@ import torch
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.datasets.aggregate import vectors
 from nasbench_evs.datasets.split import SPLITS, blocks, subset
-from nasbench_evs.errors import RecipeError, one_line
-from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace, SequenceShape, VectorShape
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, one_line
+from nasbench_evs.models.batch import PaddedBatch
+from nasbench_evs.models.networks import spec_of
+from nasbench_evs.spaces import SearchSpace, SequenceShape, VectorShape
 from nasbench_evs.training.protocol import Protocol
 
 TOP_CATEGORIES = 20  # of each field, whose shares an ffn network sees
@@ -80,8 +83,8 @@ class Inputs:
                 f"{dataset.schema.name}: {what} holds {len(present)} of {len(classes)} classes: take more of them"
             )
 
-    def arguments(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
-        """What a network's forward takes for these sequences."""
+    def batch(self, rows: np.ndarray) -> PaddedBatch | torch.Tensor:
+        """What a network is called with for these sequences."""
         raise NotImplementedError
 
 
@@ -113,11 +116,11 @@ class SequenceInputs(Inputs):
         self._profile_inputs = _tensor(dataset.profile_inputs, device)
         self._offsets = dataset.offsets
 
-    def arguments(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
-        """(categorical int32 (B, L, C), numerical (B, L, R), time (B, L) since the first event, lengths (B,))."""
+    def batch(self, rows: np.ndarray) -> PaddedBatch:
+        """These sequences, padded to the longest of them; behind the end its last event is repeated."""
         lengths = self.lengths[rows]
         steps = np.arange(lengths.max())
-        inside = np.minimum(steps, lengths[:, None] - 1)  # behind the end stands the last event; networks mask it
+        inside = np.minimum(steps, lengths[:, None] - 1)
         index = _tensor(self._offsets[rows][:, None] + inside, self.device)
         owner = _tensor(rows, self.device)
         shape = index.shape
@@ -127,15 +130,18 @@ class SequenceInputs(Inputs):
             of_events = events.index_select(0, index).unflatten(0, shape)
             if not profile.shape[1]:
                 return of_events
-            of_profile = profile.index_select(0, owner)[:, None].expand(-1, shape[1], -1)
-            return torch.cat([of_events, of_profile], dim=-1)
+            return torch.cat([of_events, profile[:, None].expand(-1, shape[1], -1)], dim=-1)
 
         time = self._time.index_select(0, index).unflatten(0, shape)
-        return (
-            fields(self._categorical, self._profile_categorical),
-            fields(self._inputs, self._profile_inputs),
-            (time - time[:, :1]).float(),
-            _tensor(lengths, self.device),
+        profile_categorical = self._profile_categorical.index_select(0, owner)
+        profile_numerical = self._profile_inputs.index_select(0, owner)
+        return PaddedBatch(
+            categorical=fields(self._categorical, profile_categorical),
+            numerical=fields(self._inputs, profile_numerical),
+            time=(time - time[:, :1]).float(),
+            lengths=_tensor(lengths, self.device),
+            profile_categorical=profile_categorical,
+            profile_numerical=profile_numerical,
         )
 
 
@@ -164,9 +170,9 @@ class VectorInputs(Inputs):
         self.shape = VectorShape(of_part.shape[1], len(dataset.schema.classes), protocol.norm)
         self._features = _tensor(features, device)
 
-    def arguments(self, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
-        """(features (B, F),)."""
-        return (self._features.index_select(0, _tensor(rows, self.device)),)
+    def batch(self, rows: np.ndarray) -> torch.Tensor:
+        """The features of these sequences, float32 (B, F)."""
+        return self._features.index_select(0, _tensor(rows, self.device))
 
 
 def prepare_inputs(
@@ -185,17 +191,25 @@ def prepare_inputs(
     """
     rows = _rows(dataset, subset_size, train)
     device = usable(device)
-    if isinstance(space, FFNSpace):
-        return VectorInputs(dataset, rows, protocol, device, subset_size)
-    if not isinstance(space, SeqNASSpace):
-        raise RecipeError(f"the space {space.name!r} has no networks: expected seqnas or ffn")
-    inputs = SequenceInputs(dataset, rows, protocol, device)
-    if bool(inputs.shape.numerical) != bool(space.parameters["numerical"]):  # type: ignore[union-attr]
-        kind = "has" if inputs.shape.numerical else "has no"  # type: ignore[union-attr]
+    whole = space.whole
+    try:
+        spec = spec_of(whole)
+    except InvalidSpace as error:
+        raise RecipeError(str(error)) from None
+    if callable(spec.inputs):
+        inputs: Inputs = spec.inputs(dataset, rows, protocol, device)
+    elif spec.inputs == "vectors":
+        inputs = VectorInputs(dataset, rows, protocol, device, subset_size)
+    else:
+        inputs = SequenceInputs(dataset, rows, protocol, device)
+    try:
+        whole.cost(whole.unrank(0), inputs.shape)
+    except InvalidArchitecture as error:
+        fitting = spec.make(whole.label, dataset.schema)
+        parameters = ", ".join(f"{name} = {json.dumps(value)}" for name, value in fitting.parameters.items())
         raise RecipeError(
-            f"{dataset.schema.name} {kind} real-valued fields: expected the space seqnas with "
-            f"numerical = {str(bool(inputs.shape.numerical)).lower()}"  # type: ignore[union-attr]
-        )
+            f"{dataset.schema.name}: {error}; expected the space {fitting.name} with {parameters or 'no parameters'}"
+        ) from None
     return inputs
 
 

@@ -8,6 +8,7 @@ import time
 import torch
 
 from nasbench_evs.models import build
+from nasbench_evs.models.threads import one_thread
 from nasbench_evs.spaces import Architecture
 from nasbench_evs.training.inputs import Inputs
 from nasbench_evs.training.protocol import Protocol
@@ -21,23 +22,18 @@ def latency(architecture: Architecture, protocol: Protocol, inputs: Inputs) -> t
     The sequences are the first of the test split (fewer if it is smaller), padded to the longest of them; one thread.
     The batch is on the device already. What a network has learned does not matter, so it is a fresh one.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng([]), torch.inference_mode():
-            network = build(architecture, inputs.shape, dropout=protocol.dropout).to(inputs.device).eval()
-            one, many = (_median(network, inputs, size, repeats) for size, repeats in _REPEATS.items())
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), torch.random.fork_rng([]), torch.inference_mode():
+        network = build(architecture, inputs.shape, dropout=protocol.dropout).to(inputs.device).eval()
+        one, many = (_median(network, inputs, size, repeats) for size, repeats in _REPEATS.items())
     return one, many
 
 
 def _median(network: torch.nn.Module, inputs: Inputs, size: int, repeats: int) -> float:
-    arguments = inputs.arguments(inputs.rows["test"][:size])
+    batch = inputs.batch(inputs.rows["test"][:size])
     times = []
     for _ in range(repeats + 1):  # the first one warms up
         start = time.perf_counter()
-        network(*arguments)
+        network(batch)
         if inputs.device.type == "cuda":
             torch.cuda.synchronize(inputs.device)
         times.append(1000 * (time.perf_counter() - start))

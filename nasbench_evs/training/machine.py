@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import nasbench_evs
+from nasbench_evs import locations
+from nasbench_evs.tables.format import MISSING
 from nasbench_evs.training.protocol import ROUNDING, TRAINER
+from nasbench_evs.version import __version__
 
 # Names and flags of /proc/cpuinfo, the widest first.
 _INSTRUCTION_SETS = {
@@ -48,7 +51,7 @@ def cpu_details() -> dict[str, str]:
 @cache
 def code_commit() -> str:
     """The commit of the package's checkout, "+" behind it if its files differ; the version where there is no checkout."""
-    package = Path(nasbench_evs.__file__).resolve().parent
+    package = locations.PACKAGE.resolve()
 
     def git(*arguments: str) -> str:
         command = ["git", "--no-optional-locks", "-C", str(package), *arguments]
@@ -58,16 +61,32 @@ def code_commit() -> str:
         git("ls-files", "--error-unmatch", "__init__.py")  # an installed copy may lie within somebody else's checkout
         commit, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no", "--", ".")
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return nasbench_evs.__version__
+        return __version__
     return commit + ("+" if changed else "")
 
 
-def machine(device: str) -> dict[str, Any]:
-    """The machine of a training on this torch device, as tables.format.HARDWARE has it."""
-    import torch
+@dataclass(frozen=True)
+class Machine:
+    """Where something was trained, as tables.format.HARDWARE has it: what is "" (`threads`: MISSING) was not recorded."""
 
-    gpu = torch.cuda.get_device_name(torch.device(device)) if torch.device(device).type == "cuda" else ""
-    versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": nasbench_evs.__version__}
-    versions |= {"python": platform.python_version(), "trainer": f"{TRAINER}.{ROUNDING}"}
-    named = {"cpu": cpu_name(), "gpu": gpu, "threads": 1, "versions": json.dumps(versions, sort_keys=True)}
-    return named | cpu_details()
+    cpu: str = ""
+    gpu: str = ""
+    threads: int = MISSING
+    versions: str = ""  # of libraries, JSON
+    family: str = ""
+    model: str = ""
+    instruction_set: str = ""
+
+    @classmethod
+    def here(cls, device: str) -> Machine:
+        """This machine, for trainings on this torch device."""
+        import torch
+
+        gpu = torch.cuda.get_device_name(torch.device(device)) if torch.device(device).type == "cuda" else ""
+        versions = {"torch": torch.__version__, "numpy": np.__version__, "nasbench-evs": __version__}
+        versions |= {"python": platform.python_version(), "trainer": f"{TRAINER}.{ROUNDING}"}
+        return cls(cpu_name(), gpu, 1, json.dumps(versions, sort_keys=True), **cpu_details())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as journals and other JSON files have them."""
+        return asdict(self)

@@ -14,7 +14,7 @@ TRAINER = 1  # version of the function a training computes; tables of different 
 # latency change. Records that do not say are of version 1.
 ROUNDING = 2
 
-OPTIMISERS = ("adamw", "adam", "sgd")
+OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "cosine", "constant")
 CLASS_WEIGHTS = ("balanced", "none")
 PRECISIONS = ("float32", "bfloat16")
@@ -109,7 +109,7 @@ class Protocol:
                 raise RecipeError(f"protocol: {name} = {value!r}, expected a number from 0 to {largest:g}")
             object.__setattr__(self, name, float(value))
         for name, options in (
-            ("optimiser", OPTIMISERS),
+            ("optimiser", OPTIMIZERS),
             ("schedule", SCHEDULES),
             ("class_weights", CLASS_WEIGHTS),
             ("precision", PRECISIONS),

@@ -7,10 +7,10 @@ from nasbench_evs.errors import DatasetError
 from nasbench_evs.spaces import Architecture
 from nasbench_evs.tables import Header, Table
 from nasbench_evs.training.inputs import prepare_inputs
-from nasbench_evs.training.machine import machine
+from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.protocol import Protocol
 from nasbench_evs.training.record import Job, record_of, table_of
-from nasbench_evs.training.trainer import train
+from nasbench_evs.training.train import train
 
 
 class Retrainer:
@@ -30,10 +30,10 @@ class Retrainer:
         self.inputs = prepare_inputs(
             header.space, dataset, values.get("subset"), self.protocol, device, train=values.get("train")
         )
-        self.machine = machine(device)
+        self.machine = Machine.here(device)
 
     def train(self, architecture: Architecture, seed: int) -> Table:
         """The record of one training without teachers, as a table."""
         result = train(architecture, seed, self.protocol, self.inputs)
         job = Job(architecture.rank, seed, "train")
-        return table_of(self.header, [(job, record_of(result, self.machine))])
+        return table_of(self.header, {job: record_of(result, self.machine)})

@@ -5,12 +5,12 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from nasbench_evs.analysis.gate import gate_section
+from nasbench_evs.analysis.gate import gate_section, pilot_section
 from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.tables import read
-from tests.generators.test_pilot import made
+from tests.generators.test_verdict import made
 
 TAFENG = shipped_tables()["tafeng-churn", "seqnas"]
 
@@ -24,6 +24,25 @@ def test_a_shipped_table_is_judged_by_its_first_two_hundred():
     assert f"Verdict: **{pilot['verdict']}**, k = {pilot['k']}" in text
     for rival in pilot["baselines"]:
         assert f"| {rival['name']} | {rival['valid']:.4f} | {rival['test']:.4f} |" in text
+
+
+def test_the_terminal_says_of_a_pilot_what_the_card_says():
+    pilot = json.loads(TAFENG.with_suffix(".pilot.json").read_text(encoding="utf-8"))
+    lines = pilot_section(pilot)
+    assert "\n".join(lines) in "\n".join(gate_section(made(0.02, 0.005, n=39), pilot))
+    text = "\n".join(lines)
+    for name, shown in (("top quarter", "best quarter"), ("transfer, all", "all, transfer")):
+        part = pilot["reliability"][name]
+        low, _, _, high = part["quantiles"]["R_2"]
+        row = next(line for line in lines if line.startswith(f"| {shown} |"))
+        assert f"{part['R_2']:.2f} ({low:.2f} to {high:.2f})" in row
+    cost, longer = pilot["cost"], pilot["twice the steps"]
+    assert (
+        f"the {cost['trainings of the plan']:,} trainings of the plan {cost['core hours of the plan']:.1f} core" in text
+    )
+    assert f"{longer['median gain, test']:+.4f} on test" in text
+    undecided = "\n".join(pilot_section({**pilot, "verdict": "fail", "k": None}))
+    assert "Verdict: **fail**; in the best quarter the 10 % quantile of R_4 is" in undecided
 
 
 def test_without_enough_seeds_and_a_pilot_nothing_is_said():

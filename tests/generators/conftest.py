@@ -8,7 +8,7 @@ import torch
 from nasbench_evs.datasets import store
 from nasbench_evs.datasets.prepare import prepare
 from nasbench_evs.datasets.sources.synthetic import SYNTHETIC, make
-from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.training.recipe import Recipe
 
 SMALL = {
     "dataset": "synthetic",

@@ -7,10 +7,10 @@ import torch
 from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.generators.baselines import NETWORKS, train_baseline, tune
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.models.recurrent import KINDS, POOLS, RecurrentNetwork
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.training.inputs import prepare_inputs
+from nasbench_evs.training.recipe import Recipe
 from tests.generators.test_generate import toml
 
 
@@ -29,8 +29,8 @@ def test_padding_does_not_reach_the_state_that_counts(dataset, recipe):
         torch.manual_seed(0)
         network = RecurrentNetwork(kind, inputs.shape, 0.0, pool).eval()
         with torch.no_grad():
-            together = network(*inputs.arguments(rows))
-            alone = torch.cat([network(*inputs.arguments(rows[i : i + 1])) for i in range(len(rows))])
+            together = network(inputs.batch(rows))
+            alone = torch.cat([network(inputs.batch(rows[i : i + 1])) for i in range(len(rows))])
         assert torch.allclose(together, alone, atol=1e-6)
 
 

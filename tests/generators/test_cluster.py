@@ -11,8 +11,8 @@ import pytest
 
 from nasbench_evs.errors import RecipeError, TrainingError
 from nasbench_evs.generators.generate import generate
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.tables import read, verify
+from nasbench_evs.training.recipe import Recipe
 from tests.generators.test_generate import COMMAND, same, start, toml
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'nasbench-evs[cluster]'")
@@ -29,7 +29,7 @@ def address(home, tmp_path_factory):
         "from pathlib import Path\n"
         f"victim = Path({str(folder / 'victim')!r})\n"
         "if 'default_worker' in ' '.join(sys.orig_argv) and victim.exists():\n"
-        "    import nasbench_evs.training.trainer as t\n"
+        "    import nasbench_evs.training.train as t\n"
         "    before = t.train\n"
         "    def train(architecture, *a, **k):\n"
         "        os.kill(os.getpid(), 9) if architecture.rank == int(victim.read_text()) else None\n"

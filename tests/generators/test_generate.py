@@ -9,19 +9,22 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nasbench_evs.errors import NasbenchError, OutputError, RecipeError, TrainingError
-from nasbench_evs.generators.executor import Executor, Hand, Heard
+from nasbench_evs.generators.executor import Executor, Handle, Received
 from nasbench_evs.generators.generate import generate
-from nasbench_evs.generators.journal import Journal
-from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.generators.messages import Died, Failed, Ready, Trained
 from nasbench_evs.spaces.subspaces import subspace_ranks
 from nasbench_evs.tables import merge, read, verify, write
-from nasbench_evs.training.record import records_of
+from nasbench_evs.training.journal import Journal
+from nasbench_evs.training.machine import Machine
+from nasbench_evs.training.recipe import Recipe
+from nasbench_evs.training.record import Record, records_of
 from tests.generators.conftest import SMALL
 
 CLOCKED = ("train_seconds", "eval_seconds", "cpu_seconds")
@@ -103,7 +106,7 @@ def test_a_longer_plan_goes_on_from_a_table(undisturbed, values, tmp_path):
         generate(Recipe.from_dict(values), tmp_path / "other", known=undisturbed)
 
 
-def test_a_folder_of_another_recipe_is_refused(recipe, values, tmp_path):
+def test_a_folder_of_another_recipe_is_refused(recipe, values, tmp_path, home):
     generate(recipe, tmp_path)
     values["plan"]["random"] = 12
     with pytest.raises(TrainingError, match="holds another run: plan is"):
@@ -113,7 +116,7 @@ def test_a_folder_of_another_recipe_is_refused(recipe, values, tmp_path):
 @pytest.mark.parametrize(
     ("shard", "message"), [((0, 2), "shard 0/2"), ((3, 2), "shard 3/2"), ((99, 100), "take fewer")]
 )
-def test_impossible_shards_are_refused(recipe, tmp_path, shard, message):
+def test_impossible_shards_are_refused(recipe, tmp_path, home, shard, message):
     with pytest.raises(RecipeError, match=message):
         generate(recipe, tmp_path, shard=shard)
 
@@ -128,7 +131,7 @@ def test_a_training_that_kills_its_worker_three_times_is_a_failed_record(values,
     spoiler.write_text(
         "import os, sys\n"
         "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
-        "    import nasbench_evs.training.trainer as t\n"
+        "    import nasbench_evs.training.train as t\n"
         "    before = t.train\n"
         "    def train(architecture, *a, **k):\n"
         f"        os.kill(os.getpid(), 9) if architecture.rank == {victim} else None\n"
@@ -151,7 +154,7 @@ def test_a_protocol_under_which_everything_fails_stops_the_run(values, tmp_path,
     spoiler.write_text(
         "import sys\n"
         "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
-        "    import nasbench_evs.training.trainer as t\n"
+        "    import nasbench_evs.training.train as t\n"
         "    def train(*a, **k):\n"
         "        raise RuntimeError('no such kernel')\n"
         "    t.train = train\n"
@@ -321,29 +324,29 @@ def test_the_journal_survives_the_driver_at_any_commit(recipe, tmp_path, home):
 
 
 class Stub(Executor):
-    """Workers that say what a test has written for them; "record" is that of their order."""
+    """Workers that say what a test has written for them; "record" is that of their request."""
 
     def __init__(self, scripts, records=()):
         super().__init__()
         self.scripts, self.records = scripts, records
-        self.hired, self.orders, self.closed = [], [], 0
+        self.started, self.requests, self.closed = [], [], 0
 
-    def hire(self):
-        self.hired.append(Hand())
-        self.team.append(self.hired[-1])
+    def start(self):
+        self.started.append(Handle())
+        self.workers.append(self.started[-1])
 
-    def send(self, hand, order):
-        self.orders.append(order)
-        script = self.scripts[self.hired.index(hand)]
+    def send(self, handle, request):
+        self.requests.append(request)
+        script = self.scripts[self.started.index(handle)]
         if script[:1] == ["record"]:
-            script[0] = {"record": self.records[order.rank]}
+            script[0] = Trained(self.records[request.rank])
 
-    def listen(self, seconds):
-        heard = [Heard(hand, self.scripts[i].pop(0)) for i, hand in enumerate(self.hired) if self.scripts[i]]
-        for hand, answer in heard:
-            if "death" in answer:
-                self.team.remove(hand)
-        return heard
+    def receive(self, seconds):
+        said = [Received(handle, self.scripts[i].pop(0)) for i, handle in enumerate(self.started) if self.scripts[i]]
+        for each in said:
+            if isinstance(each.message, Died):
+                self.workers.remove(each.handle)
+        return said
 
     def close(self):
         self.closed += 1
@@ -351,13 +354,13 @@ class Stub(Executor):
 
 def test_what_failed_is_recorded_with_the_machine_of_its_worker(values, tmp_path, home, monkeypatch):
     """The driver knows nothing of where its workers are."""
-    machine = {"cpu": "far away", "gpu": "H900", "threads": 1, "versions": "{}"}
+    machine = Machine("far away", "H900", 1, "{}")
     values["plan"] = {"random": 1}
-    stub = Stub([[{"machine": machine}, *[{"error": "no such kernel"}] * 3], []])
+    stub = Stub([[Ready(machine), *[Failed("no such kernel")] * 3], []])
     monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
     with pytest.raises(TrainingError, match="every training fails: no such kernel"):
         generate(Recipe.from_dict(values), tmp_path)
-    assert len(stub.orders) == 3
+    assert len(stub.requests) == 3
     assert stub.closed
 
 
@@ -365,11 +368,11 @@ def test_a_worker_that_dies_at_its_start_stops_no_run_that_goes_on(values, tmp_p
     values["plan"] = {"random": 2}
     whole = read(generate(Recipe.from_dict(values), tmp_path / "whole"))
     records = {job.rank: record for job, record in records_of(whole).items()}
-    machine = next(iter(records.values()))["machine"]
-    stub = Stub([[{"machine": machine}, "record", "record"], [{"death": "lost"}], []], records)
+    machine = next(iter(records.values())).machine
+    stub = Stub([[Ready(machine), "record", "record"], [Died("lost")], []], records)
     monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
     same(whole, read(generate(Recipe.from_dict(values), tmp_path / "run", workers=2)))
-    stub = Stub([[{"death": "no torch here"}]])
+    stub = Stub([[Died("no torch here")]])
     with pytest.raises(TrainingError, match=r"the worker died \(no torch here\) before it trained anything"):
         generate(Recipe.from_dict(values), tmp_path / "none")
 
@@ -378,8 +381,8 @@ def resumed(recipe, folder, content, monkeypatch, records=()):
     """Take a run up from these bytes of its journal, with a worker that has these records."""
     folder.mkdir()
     (folder / "journal.sqlite").write_bytes(content)
-    machine = {"cpu": "one", "gpu": "", "threads": 1, "versions": "{}"}
-    stub = Stub([[{"machine": machine}, *["record"] * 20]], dict(records))
+    machine = Machine("one", "", 1, "{}")
+    stub = Stub([[Ready(machine), *["record"] * 20]], dict(records))
     monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
     return generate(recipe, folder)
 
@@ -400,6 +403,36 @@ def interrupted(values, tmp_path, home, undisturbed, monkeypatch):
 def test_a_run_is_taken_up_from_its_journal(interrupted, tmp_path, monkeypatch):
     recipe, content, whole, records = interrupted
     same(whole, read(resumed(recipe, tmp_path / "run", content, monkeypatch, records)))
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(values, tmp_path, home, monkeypatch):
+    """journal.sqlite was made, and its driver killed, by the last version whose records were plain dicts."""
+    values["protocol"] |= {"score_at": "end", "curve_rows": 20}
+    earlier = Path(__file__).with_name("journal.sqlite").read_bytes()
+    (tmp_path / "journal.sqlite").write_bytes(earlier)
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.sqlite")) as db:
+        rows = db.execute("SELECT rank, seed, state, record FROM jobs WHERE record IS NOT NULL").fetchall()
+    assert [state for _, _, state, _ in rows].count("failed") == 1
+    made_now = Record.from_dict(json.loads(rows[0][3]))
+    stub = Stub([[Ready(Machine("one")), *["record"] * 20]], defaultdict(lambda: made_now))
+    monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
+    table = read(generate(Recipe.from_dict(values), tmp_path))
+    verify(table)
+    assert (len(rows), len(stub.requests), len(table)) == (11, 9, 20)
+    for rank, seed, _, text in rows:
+        record = json.loads(text)
+        (row,) = np.flatnonzero((table["rank"] == int(rank)) & (table["seed"] == seed) & (table["distilled"] == 0))
+        assert table["status"][row].decode() == record["status"]
+        assert table["reason"][row].decode() == record["reason"]
+        assert table["code_commit"][row].decode() == record.get("code_commit", "")
+        machine = {name: column[table["hardware"][row]] for name, column in table.hardware.items()}
+        assert machine == {name: v.encode() if isinstance(v, str) else v for name, v in record["machine"].items()}
+        for name in ("train_loss", "train_seconds", "eval_seconds", "cpu_seconds"):
+            expected = record["curves"].get(name, [np.nan] * 2)
+            assert np.array_equal(table[name][row], np.array(expected, np.float32), equal_nan=True)
+        for name, value in record.get("final", {}).items():
+            column = f"final_{name}" if name.endswith("seconds") else name
+            assert np.array_equal(table[column][row], np.array(value, table[column].dtype)), name
 
 
 def test_no_changed_byte_of_a_journal_becomes_a_sealed_score(interrupted, tmp_path, monkeypatch):
@@ -454,7 +487,7 @@ def test_what_is_recorded_is_parsed_once(recipe, tmp_path, home, monkeypatch):
     read_at = []
     entries = Journal.entries
     monkeypatch.setattr(Journal, "entries", lambda journal: read_at.append(1) or entries(journal))
-    monkeypatch.setattr("nasbench_evs.generators.generate.SHARD_EVERY", 0.0)
+    monkeypatch.setattr("nasbench_evs.generators.driver.SHARD_EVERY", 0.0)
     generate(recipe, tmp_path)
     assert len(read_at) == 1
     generate(recipe, tmp_path)

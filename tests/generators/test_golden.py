@@ -13,14 +13,14 @@ import pytest
 from nasbench_evs.datasets.prepare import prepare
 from nasbench_evs.datasets.sources import SOURCES
 from nasbench_evs.datasets.sources.synthetic import SYNTHETIC, make
-from nasbench_evs.generators.recipe import Recipe
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace
 from nasbench_evs.tables import read
 from nasbench_evs.training.inputs import prepare_inputs
-from nasbench_evs.training.machine import machine
+from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.protocol import Protocol
-from nasbench_evs.training.trainer import CURVES, train
+from nasbench_evs.training.recipe import Recipe
+from nasbench_evs.training.train import CURVES, train
 
 GOLDEN = Path(__file__).with_name("golden.json")
 ROOT = Path(__file__).parents[2]
@@ -56,8 +56,8 @@ def identities():
 
 def here():
     """What decides how numbers are rounded."""
-    found = machine("cpu")
-    return [found["cpu"], json.loads(found["versions"])["torch"]]
+    found = Machine.here("cpu")
+    return [found.cpu, json.loads(found.versions)["torch"]]
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasbench_evs.errors import RecipeError
-from nasbench_evs.generators.bananas import fresh, propose
-from nasbench_evs.generators.plan import Planner, Scored
-from nasbench_evs.generators.recipe import Recipe
+from nasbench_evs.generators.plan import Planner, Scored, fresh
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace
+from nasbench_evs.training.recipe import Recipe
 from tests.generators.conftest import SMALL
 
 SPACE = SeqNASSpace()
@@ -118,25 +117,6 @@ def test_too_few_scores_for_teachers_is_an_error(recipe):
     leading = [Scored(job, float("nan")) for job in planner.first if planner.leads(job)]
     with pytest.raises(RecipeError, match="0 of the first 4 trainings have a score"):
         planner.following(leading)
-
-
-def test_proposals_are_new_different_and_reproducible():
-    known = SPACE.sample_many(30, seed=1)
-    scores = known[:, 0] + np.random.default_rng(0).normal(0, 0.1, len(known))
-    scores[3] = np.nan
-    proposed = propose(SPACE, known, scores, 6, 50, seed=2)
-    rows = {row.tobytes() for row in proposed}
-    assert len(rows) == 6
-    assert not rows & {row.tobytes() for row in np.asarray(known, np.int8)}
-    assert np.array_equal(proposed, propose(SPACE, known, scores, 6, 50, seed=2))
-
-
-def test_proposals_score_better_than_random_ones():
-    """The predictor sees what matters: here, a deep encoder."""
-    column = [choice.name for choice in SPACE.choices].index("encoder.depth")
-    known = SPACE.sample_many(100, seed=1)
-    proposed = propose(SPACE, known, known[:, column].astype(float), 15, 100, seed=0)
-    assert proposed[:, column].mean() > SPACE.sample_many(1000, seed=5)[:, column].mean() + 0.5
 
 
 def test_a_small_space_runs_out():

@@ -27,7 +27,7 @@ def test_a_recipe_that_is_not_frozen_is_refused_in_one_line(tmp_path):
 @pytest.mark.parametrize("name", FROZEN)
 def test_frozen_recipes_are_what_they_were(name):
     """A frozen protocol and order never change; how many seeds and architectures come on top may."""
-    from nasbench_evs.generators.recipe import Recipe
+    from nasbench_evs.training.recipe import Recipe
 
     if git("cat-file", "-e", FROZEN[name]).returncode:
         pytest.skip("the frozen commit is not in this clone (a shallow one, or no checkout)")

@@ -20,15 +20,15 @@ from nasbench_evs.generators.verify import TOLERANCE, verify_sample
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.tables import Table, merge, read, verify, write
 from nasbench_evs.tables.format import FINAL
+from nasbench_evs.testing.benchmark import BenchmarkContract
 from nasbench_evs.training.machine import code_commit
 from tests.conftest import with_protocol
-from tests.contracts import BenchmarkContract
 from tests.generators.conftest import SMALL
 
 
 @pytest.fixture(scope="module")
 def path(home, tmp_path_factory):
-    from nasbench_evs.generators.recipe import Recipe
+    from nasbench_evs.training.recipe import Recipe
 
     values = {**SMALL, "plan": {"random": 6, "repeated": 4, "seeds": 2, "distilled": 2}}
     return generate(Recipe.from_dict(values), tmp_path_factory.mktemp("run"))
@@ -108,7 +108,7 @@ def test_records_come_out_exactly(table):
 @pytest.fixture(scope="module")
 def end_path(home, tmp_path_factory):
     """Three trainings whose score is measured at the end, curves on a part of the validation split only."""
-    from nasbench_evs.generators.recipe import Recipe
+    from nasbench_evs.training.recipe import Recipe
 
     changes = {"score_at": "end", "test_curves": False, "curve_rows": 30}
     values = {**SMALL, "protocol": {**SMALL["protocol"], **changes}, "plan": {"random": 3}}
@@ -248,7 +248,7 @@ def test_tables_of_format_1_are_never_rewritten(tmp_path):
 
 
 def test_an_architecture_that_diverges_answers_as_its_record_would(home, tmp_path):
-    from nasbench_evs.generators.recipe import Recipe
+    from nasbench_evs.training.recipe import Recipe
 
     wild = {"epochs": 2, "batch_size": 16, "learning_rate": 1000.0, "optimiser": "sgd", "clip": 0.0}
     values = {**SMALL, "space": "ffn-2", "protocol": wild, "plan": {"random": 4}}

@@ -1,23 +1,20 @@
-"""The ffn networks: layers, parameters and FLOPs as written."""
-
-import torch
-from torch.utils.flop_counter import FlopCounterMode
+"""The ffn networks: what every network promises, and layers as written."""
 
 from nasbench_evs.models import build
 from nasbench_evs.spaces import FFNSpace, VectorShape
+from nasbench_evs.testing.network import VECTORS, NetworkContract
 
 
-def test_parameters_and_flops_equal_the_formula():
-    shape = VectorShape(inputs=11, outputs=3)
-    for layers in (1, 3, 5):
-        space = FFNSpace(layers)
-        for architecture in space.architectures(space.sample_many(10, 0)):
-            network = build(architecture, shape).eval()
-            cost = space.cost(architecture, shape)
-            assert sum(p.numel() for p in network.parameters()) == cost.params
-            with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                assert network(torch.zeros(1, 11)).shape == (1, 3)
-            assert counter.get_total_flops() == cost.flops
+class TestFFNNetwork(NetworkContract):
+    shapes = VECTORS
+
+    def space(self, shape):
+        return FFNSpace(3)
+
+
+class TestDeepFFNNetwork(TestFFNNetwork):
+    def space(self, shape):
+        return FFNSpace(9)
 
 
 def test_hidden_layers_are_rectified_and_the_last_is_not():

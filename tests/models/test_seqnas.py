@@ -4,31 +4,15 @@ import numpy as np
 import plain_seqnas
 import pytest
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from nasbench_evs.errors import InvalidArchitecture
 from nasbench_evs.models import build
 from nasbench_evs.models.seqnas import Head
 from nasbench_evs.spaces import SearchSpace, SeqNASSpace, SequenceShape, VectorShape
+from nasbench_evs.testing.network import CATEGORICAL, MIXED, SEQUENCES, NetworkContract, make_batch
 
-MIXED = SequenceShape(((20, 8), (7, 5)), 3, 4, 16, 2, 30)
-CATEGORICAL = SequenceShape(((20, 8), (7, 5)), 0, 0, 16, 3, 30)
-NUMERICAL = SequenceShape((), 5, 3, 8, 2, 12)
 WIDE = SequenceShape(((5, 3),), 37, 2, 8, 3, 20)  # more fields than one group of the stem's convolution holds
-SHAPES = [MIXED, CATEGORICAL, NUMERICAL, WIDE]
-
-
-def make_batch(shape, lengths, padded_to=None, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    longest = padded_to or max(lengths)
-    lengths = torch.tensor(lengths)
-    size = (len(lengths), longest)
-    fields = [torch.randint(1, rows, size, generator=generator) for rows, _ in shape.categorical]
-    categorical = torch.stack(fields, -1) if fields else torch.zeros((*size, 0), dtype=torch.long)
-    numerical = torch.randn((*size, shape.numerical), generator=generator)
-    time = torch.rand(size, generator=generator).cumsum(1)
-    return categorical, numerical, time, lengths
+SHAPES = (*SEQUENCES, WIDE)
 
 
 def architectures(shape, n, seed=0):
@@ -38,18 +22,16 @@ def architectures(shape, n, seed=0):
     return space.architectures(choices)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_parameters_and_flops_equal_the_formulas(shape):
-    for architecture in architectures(shape, 40):
-        network = build(architecture, shape).eval()
-        cost = architecture.space.cost(architecture, shape)
-        assert sum(p.numel() for p in network.parameters()) == cost.params
-        # The counter sees what PyTorch's own layers multiply, and attention's products only where they are made one by
-        # one (a GRU's, on the CPU, always are).
-        plain = plain_seqnas.SeqNASNetwork(architecture, shape, 0.3).eval()
-        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            plain(*make_batch(shape, [shape.length]))
-        assert counter.get_total_flops() == cost.flops
+class TestSeqNASNetwork(NetworkContract):
+    shapes = SHAPES
+    unused = ("cross_attention.key.bias",)  # changes no logit
+
+    def space(self, shape):
+        return SeqNASSpace(numerical=shape.numerical > 0)
+
+    def counted(self, architecture, shape):
+        """PyTorch's own layers, whose products the counter sees (a GRU's, on the CPU, always)."""
+        return plain_seqnas.SeqNASNetwork(architecture, shape, 0.3)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -66,7 +48,7 @@ def test_it_computes_what_pytorchs_own_layers_compute(shape, training, monkeypat
         plain = plain_seqnas.SeqNASNetwork(architecture, shape, 0.0)
         plain.load_state_dict(fast.state_dict())
         batch = make_batch(shape, [1, 4, 9, shape.length], seed=seed)
-        logits = [network.train(training)(*batch) for network in (fast, plain)]
+        logits = [network.train(training)(batch) for network in (fast, plain)]
         assert torch.allclose(*logits, atol=1e-5, rtol=1e-4)
         expected = dict(fast.named_parameters())
         for network, answer in zip((fast, plain), logits, strict=True):
@@ -84,65 +66,13 @@ def test_it_computes_what_pytorchs_own_layers_compute(shape, training, monkeypat
                 assert torch.allclose(buffer, buffers[name], atol=1e-5), name
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_padding_changes_no_logit(shape):
-    lengths = [1, 3, 7, 10]
-    for architecture in architectures(shape, 20, seed=1):
-        torch.manual_seed(0)
-        network = build(architecture, shape).eval()
-        tight = make_batch(shape, lengths)
-        padded = []
-        for tensor in tight[:3]:
-            filler = torch.full((4, 5, *tensor.shape[2:]), 3 if tensor.dtype == torch.long else 1e3, dtype=tensor.dtype)
-            padded.append(torch.cat([tensor, filler], dim=1))
-        with torch.no_grad():
-            expected = network(*tight)
-            assert torch.allclose(network(*padded, tight[3]), expected, atol=1e-5)
-            for i, length in enumerate(lengths):
-                alone = [tensor[i : i + 1, :length] for tensor in tight[:3]]
-                assert torch.allclose(network(*alone, tight[3][i : i + 1]), expected[i : i + 1], atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_it_trains_on_any_batch(shape):
-    """Batches of one, sequences of one event, simultaneous events: finite gradients for every parameter that is used."""
-    for architecture in architectures(shape, 16, seed=2):
-        network = build(architecture, shape).train()
-        for lengths in ([5, 2], [2]):
-            categorical, numerical, time, counts = make_batch(shape, lengths)
-            network.zero_grad()
-            logits = network(categorical, numerical, torch.zeros_like(time), counts)
-            assert logits.shape == (len(lengths), shape.outputs)
-            logits.square().sum().backward()
-            for name, parameter in network.named_parameters():
-                if name.endswith("cross_attention.key.bias"):  # changes no logit
-                    continue
-                assert parameter.grad is not None, name
-                assert torch.isfinite(parameter.grad).all(), name
-        network.eval()
-        assert torch.isfinite(network(*make_batch(shape, [1]))).all()
-
-
-def test_padding_does_not_reach_the_batch_norm():
-    architecture = SeqNASSpace().parse("k1.n.0.0.mean")
-    shape = MIXED
-    categorical, numerical, time, lengths = make_batch(shape, [2, 6])
-    statistics = []
-    for filler in (0.0, 1e6):
-        network = build(architecture, shape).train()
-        numerical[0, 2:] = filler
-        network(categorical, numerical, time, lengths)
-        statistics.append(network.stem.numerical.norm.running_mean.clone())
-    assert torch.equal(*statistics)
-
-
 def test_dropout_is_only_where_the_architecture_has_it():
     space = SeqNASSpace()
     batch = make_batch(MIXED, [5, 5])
     for text, random in (("k3.t.0.0.mean", False), ("k3d.t.0.0.mean", True), ("k3.t.0.0.d-mean", True)):
         torch.manual_seed(0)
         network = build(space.parse(text), MIXED).train()
-        assert torch.equal(network(*batch), network(*batch)) != random
+        assert torch.equal(network(batch), network(batch)) != random
 
 
 @pytest.mark.parametrize("pool", ["mean", "max", "mean+max"])
@@ -160,16 +90,6 @@ def test_the_head_drops_whole_time_steps(pool):
     pooled = {"mean": torch.stack([row.mean(0) for row in rows]), "max": torch.stack([row.amax(0) for row in rows])}
     expected = head.linear(sum(pooled[name] for name in pool.split("+")) / len(pool.split("+")))
     assert torch.allclose(logits, expected, atol=1e-5)
-
-
-def test_the_same_seed_is_the_same_network():
-    architecture = SeqNASSpace().parse("k5d.t.a4/gc.2x8.d-max")
-    networks = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        networks.append(build(architecture, MIXED))
-    for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
-        assert torch.equal(a, b)
 
 
 def test_what_has_no_network():

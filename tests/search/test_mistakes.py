@@ -159,17 +159,19 @@ def test_tight_and_impossible_constraints():
         search.run("tunas-abs", bench, budget=30, constraint={"params": 50, "flops": 3})
 
 
-class Live:
+class Live(nb.Benchmark):
     """A benchmark that trains with any seed, and lists those it has trained."""
 
-    live = True
-    space, metric, epochs = SPACE, smooth().metric, 0
+    space, metric, dataset = SPACE, smooth().metric, "made"
 
     def __init__(self):
         self.trained = []
 
-    def query(self, architecture, *, seed=None, epoch=None):
-        self.trained.append(seed)
+    def observed_seed(self, architecture, seed):
+        return seed
+
+    def _query(self, architecture, question):
+        self.trained.append(question.seed)
         return smooth_answer
 
     def seeds(self, architecture):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nasbench_evs import spaces
+from nasbench_evs.search import Domain
 from nasbench_evs.search.pnasm import PNASM
 
 SPACE = spaces.SeqNASSpace()
@@ -79,12 +80,76 @@ def test_without_truth_it_evaluates_what_its_predictor_likes():
     assert np.mean([score(a) for a in later]) > np.mean([score(a) for a in first])
 
 
-def test_batches_of_reinforce():
-    from nasbench_evs.search.reinforce import Reinforce
+@pytest.mark.parametrize("mix", ["new", "all"])
+def test_the_policy_moves_after_its_initialisation(mix):
+    searcher = PNASM(SPACE, 0, initial=60, mix=mix)
+    drive(searcher, 60 + 8 * 5)
+    shifts = [bound.policy_shift for bound in searcher.bounds]
+    assert len(shifts) == 8
+    assert np.median(shifts) > 1e-3
 
-    start = Reinforce(SPACE, 0, batch=10).controller.log_probabilities(SPACE.sample_many(5, 0))
-    searcher = Reinforce(SPACE, 0, batch=10)
-    drive(searcher, 9)
-    assert np.array_equal(searcher.controller.log_probabilities(SPACE.sample_many(5, 0)), start)
-    drive(searcher, 1)
-    assert not np.array_equal(searcher.controller.log_probabilities(SPACE.sample_many(5, 0)), start)
+
+def test_batches_of_one_teach_too():
+    searcher = PNASM(SPACE, 0, initial=20, n=1, k=0, predicted=10)
+    drive(searcher, 21)
+    assert np.median([bound.policy_shift for bound in searcher.bounds]) > 1e-5
+
+
+@pytest.mark.slow
+def test_a_few_heavy_outliers_do_no_harm():
+    """One of twenty scores is a failure by orders of magnitude: the policy is about as good as without."""
+
+    def late(outliers):
+        rng = np.random.default_rng(0)
+        searcher, asked = PNASM(SPACE, 0, initial=60, predicted=40, k=20), []
+        for _ in range(260):
+            (architecture,) = searcher.ask(1)
+            bad = outliers and rng.random() < 0.05
+            searcher.tell([architecture], [-1e6 if bad else score(architecture)])
+            asked.append(architecture)
+        return np.mean([score(each) for each in asked[:60]]), np.mean([score(each) for each in asked[-60:]])
+
+    (start, clean), (_, dirty) = late(False), late(True)
+    assert clean > start + 0.03
+    assert dirty - start > 0.6 * (clean - start)
+
+
+def costs(choices, name):
+    return (choices >= 0).sum(axis=1)
+
+
+@pytest.mark.parametrize("pool", [None, np.unique(SPACE.sample_many(300, 0), axis=0)])
+@pytest.mark.parametrize("k", [0, 5])
+def test_what_the_predictor_scores_is_feasible_and_new(pool, k):
+    domain = Domain(SPACE, pool=pool, limits={"params": 19}, costs=costs)
+    searcher = PNASM(domain, 0, initial=30, k=k, predicted=60)
+    batches, predict = [], searcher._predict
+
+    def scored(choices):
+        batches.append((choices, set(searcher._asked)))
+        return predict(choices)
+
+    searcher._predict = scored
+    drive(searcher, 30 + 20)
+    assert len(batches) >= 3
+    for choices, asked in batches:
+        keys = [row.tobytes() for row in choices]
+        assert domain.feasible(choices).all()
+        assert len(choices) == 20
+        assert len(set(keys)) == len(keys)
+        if k:  # those to be evaluated truly stand first, and count as asked for
+            assert not set(keys[k:]) & asked
+        else:
+            assert not set(keys) & asked
+        if pool is not None:
+            assert set(keys) <= {row.tobytes() for row in domain.pool}
+
+
+def test_the_divergence_of_a_decision_is_less_than_that_of_an_architecture():
+    apart = []
+    for divergence in ("architecture", "decision"):
+        searcher = PNASM(SPACE, 0, initial=20, adaptive=True, divergence=divergence)
+        drive(searcher, 25)
+        assert len(searcher.bounds) == 1
+        apart.append(searcher._alpha)
+    assert apart[0] > 5 * apart[1] > 0

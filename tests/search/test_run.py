@@ -10,11 +10,10 @@ from nasbench_evs import search, spaces
 from nasbench_evs.benchmark import AutoBenchmark, TableBenchmark
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.metrics import metric
-from nasbench_evs.search.objective import Objective
 from nasbench_evs.search.random import RandomSearch
-from nasbench_evs.tables import Header, Table
+from nasbench_evs.tables import Header, build
+from nasbench_evs.testing.searcher import SearcherContract
 from tests.conftest import make_end_table
-from tests.contracts import SearcherContract
 
 EPOCHS = 4
 
@@ -28,7 +27,7 @@ def made_table(n=60, seeds=2, seconds=True, metric_name="accuracy", failed=False
     curves = np.sort(rng.random((len(ranks), EPOCHS)), axis=1)
     status = np.where(failed & (np.arange(len(ranks)) % 7 == 0), "failed", "ok")
     curves[status == "failed"] = np.nan
-    return Table.build(
+    return build(
         header,
         choices=space.unrank_many(ranks.astype(np.uint64)),
         seed=np.tile(np.arange(seeds), n),
@@ -93,19 +92,18 @@ def test_the_clock(bench, name, workers, seconds, seed):
     for moment in ends:  # never more at work than there are workers
         assert sum(trial.started < moment <= trial.finished for trial in result.trials) <= workers
     for trial in result.trials:  # a step takes the difference between its epochs
-        objective = Objective(bench, seed=seed)
         before = [
             t.epoch for t in result.trials if t.architecture == trial.architecture and t.finished < trial.finished
         ]
         whole = trial.epoch in (None, EPOCHS)
-        taken = objective.observe(trial.architecture, None if whole else trial.epoch).seconds
+        taken = bench.observe(trial.architecture, seed=seed, epoch=None if whole else trial.epoch).seconds
         if before:
-            taken -= objective.observe(trial.architecture, max(before)).seconds
+            taken -= bench.observe(trial.architecture, seed=seed, epoch=max(before)).seconds
         assert trial.finished - trial.started == pytest.approx(taken, abs=1e-6)
 
 
 class OneByOne(RandomSearch):
-    """Random search that does not say that it is blind."""
+    """Random search that does not say that it is non-adaptive."""
 
 
 @settings(max_examples=80, deadline=None)
@@ -165,16 +163,17 @@ def test_what_inherits_from_random_search_is_told(bench):
 
 
 def test_a_benchmark_that_says_nothing_is_asked_one_by_one(bench):
-    class Wrapped:
-        def __getattr__(self, name):
-            return getattr(bench, name)
+    class Wrapped(nb.Benchmark):
+        space, dataset, metric = bench.space, bench.dataset, bench.metric
 
-        def query(self, architecture, **question):
+        def _query(self, architecture, question):
             asked.append(architecture)
-            return bench.query(architecture, **question)
+            return bench._query(architecture, question)
 
     class Overridden(TableBenchmark):
-        query = Wrapped.query
+        def query(self, architecture, **question):
+            asked.append(architecture)
+            return super().query(architecture, **question)
 
     asked = []
     for each in (Wrapped(), Overridden(bench.table)):
@@ -185,11 +184,11 @@ def test_a_benchmark_that_says_nothing_is_asked_one_by_one(bench):
 def test_what_only_teachers_trained_is_predicted_alike():
     recorded, predicted = nb.load("credit-default", source="table"), nb.load("credit-default", source="surrogate")
     taught = recorded.table.select(np.flatnonzero(recorded.table["distilled"] == 1))
-    objective = Objective(AutoBenchmark(TableBenchmark(taught), predicted), seed=3)
+    bench = AutoBenchmark(TableBenchmark(taught), predicted)
     choices = TableBenchmark(taught).pool[:20]
-    one = [objective.observe(architecture) for architecture in recorded.space.architectures(choices)]
-    np.testing.assert_allclose(np.transpose(one), objective.observe_many(choices))
-    assert one[0].score == pytest.approx(predicted.query_many(choices[:1], seed=3).value[0])
+    one = [bench.observe(architecture, seed=3) for architecture in recorded.space.architectures(choices)]
+    np.testing.assert_allclose(np.transpose(one), bench.observe_many(choices, seed=3))
+    assert one[0].value == pytest.approx(predicted.query_many(choices[:1], seed=3).value[0])
 
 
 @pytest.mark.parametrize(("name", "source"), [("credit-default", "auto"), ("age", "table"), ("bpic2012", "surrogate")])
@@ -198,10 +197,9 @@ def test_many_observations_are_those_of_one(name, source, noise):
     bench = nb.load(name, source=source)
     recorded = nb.load(name, source="table").pool
     choices = recorded[:80] if source == "table" else np.concatenate([bench.space.sample_many(20, 0), recorded[:60]])
-    objective = Objective(bench, seed=5, noise=noise)
-    scores, seconds = objective.observe_many(choices)
+    scores, seconds = bench.observe_many(choices, seed=5, noise=noise)
     for architecture, score, taken in zip(bench.space.architectures(choices), scores, seconds, strict=True):
-        np.testing.assert_allclose(objective.observe(architecture), (score, taken))
+        np.testing.assert_allclose(bench.observe(architecture, seed=5, noise=noise), (score, taken))
 
 
 def test_more_workers_end_sooner(bench):

@@ -11,7 +11,7 @@ from nasbench_evs import search, spaces
 from nasbench_evs.errors import InvalidQuery, PredictorError
 from nasbench_evs.search import SEARCHERS, Domain, searcher_class
 from nasbench_evs.search.bananas import ACQUISITIONS, acquire
-from tests.contracts import SearcherContract
+from nasbench_evs.testing.searcher import SearcherContract
 
 # What makes the warm-ups short enough for 40 evaluations.
 SHORT = {
@@ -19,6 +19,8 @@ SHORT = {
     "local": {"initial": 3},
     "bananas": {"initial": 20, "batch": 10, "pool_size": 20},
     "bananas-mlp": {"initial": 25, "batch": 10, "pool_size": 20},
+    "bananas-paper": {"initial": 20, "batch": 10, "pool_size": 20},
+    "bananas-published": {"initial": 25, "batch": 10, "pool_size": 20},
     "pnasm": {"initial": 20, "n": 8, "k": 3},
     "pnasm-a": {"initial": 20, "n": 8, "k": 3},
 }
@@ -30,7 +32,7 @@ def without(monkeypatch, *libraries):
     """As if these were not installed."""
     for name in libraries:
         monkeypatch.setitem(sys.modules, name, None)
-    for name in ("search.controller", "surrogate.predictors.networks"):
+    for name in ("surrogate.predictors.networks",):
         monkeypatch.delitem(sys.modules, f"nasbench_evs.{name}", raising=False)
 
 
@@ -40,23 +42,16 @@ def evaluations(name):
     return search.run(name, bench, budget=30, seed=0, **SHORT.get(name, {})).trials
 
 
-@pytest.mark.parametrize("name", ["random", "evolution", "local", "bananas"])
+@pytest.mark.parametrize("name", ["random", "evolution", "local", "reinforce", "bananas", "pnasm", "pnasm-a"])
 def test_a_base_install_is_enough(name, monkeypatch):
     without(monkeypatch, "torch", "sklearn", "xgboost", "optuna", "matplotlib")
-    assert len(evaluations(name)) == 30
-
-
-@pytest.mark.parametrize("name", ["pnasm", "pnasm-a"])
-def test_a_controller_needs_one_extra_and_no_second(name, monkeypatch):
-    without(monkeypatch, "xgboost")
     assert len(evaluations(name)) == 30
 
 
 @pytest.mark.parametrize(
     ("name", "parameters", "extra"),
     [
-        ("reinforce", {}, "train"),
-        ("pnasm", {}, "train"),
+        ("pnasm", {"predictor": "mlp"}, "train"),
         ("bananas-mlp", {}, "train"),
         ("bananas", {"predictor": "gcn"}, "train"),
         ("bananas", {"predictor": "xgboost"}, "predictors"),
@@ -165,7 +160,8 @@ def test_counts_that_nothing_can_count(name):
         ("local", {"greedy": "yes"}, "greedy"),
         ("bohb", {"top": 2, "epochs": 5}, "top = 2"),
         ("asha", {"eta": 1, "epochs": 5}, "eta = 1"),
-        ("tabnas", {}, "constraint"),
+        ("tunas-abs", {}, "constraint"),
+        ("pnasm", {"mix": "old"}, "mix = 'old': expected one of new, all"),
         ("tpe", {"sampler": "NoSampler"}, "sampler = 'NoSampler'"),
     ],
 )

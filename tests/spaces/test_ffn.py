@@ -5,7 +5,7 @@ import pytest
 
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
 from nasbench_evs.spaces import FFNSpace, SequenceShape, VectorShape
-from tests.contracts import SpaceContract
+from nasbench_evs.testing.space import SpaceContract
 
 
 class TestFFN(SpaceContract):

@@ -12,7 +12,7 @@ from nasbench_evs import spaces
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
 from nasbench_evs.spaces import Choice, FFNSpace, SearchSpace, SeqNASSpace, SequenceShape, VectorShape
 from nasbench_evs.spaces.subspaces import subspace
-from tests.contracts import INHERITED, SpaceContract
+from nasbench_evs.testing.space import INHERITED, SpaceContract
 
 PLAIN = SearchSpace.from_choices(
     {"op": ["conv", "attention", "both"], "heads": [1, 2, 4], "kernel": [3, 5], "wide": [False, True], "only": ["one"]},
@@ -115,7 +115,7 @@ class TestSeqNASS(RestrictedContract):
         grown = [str(each) for each in self.space.neighbors(self.space.parse("k1.n.0.0.mean"))]
         assert {"k1.n.a4.0.mean", "k1.n.0.4x4.mean"} <= set(grown)
 
-    def test_hierarchical_sampling_keeps_the_odds(self):
+    def test_hierarchical_sampling_keeps_the_probabilities(self):
         depth = self.space.sample_many(20_000, 0)[:, self.space.column("encoder.depth")]
         assert np.bincount(depth) / len(depth) == pytest.approx([3 / 5, 1 / 5, 1 / 5], abs=0.02)
 
@@ -196,7 +196,7 @@ class TestOddsAndBits(RestrictedContract):
     test_is_rebuilt_from_its_spec = None
     test_pickles_small_and_compares_equal = None
 
-    def test_odds_are_those_of_the_options_that_are_left(self):
+    def test_probabilities_are_those_of_the_options_that_are_left(self):
         assert (self.space.sample_many(20_000, 0)[:, 0] == 1).mean() == pytest.approx(0.75, abs=0.02)
 
 
@@ -251,7 +251,7 @@ def test_restrictions_that_make_no_sense(options, message):
 
 @pytest.mark.parametrize("name", ["seqnas", "ffn", "", 7])
 def test_names_that_are_taken_or_none(name):
-    with pytest.raises(InvalidSpace, match="cannot name a restricted space"):
+    with pytest.raises(InvalidSpace, match="cannot name a space of RestrictedSpace"):
         FFNSpace(2).restrict({"layer.0": [8]}, name=name)
 
 

@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
 from nasbench_evs.spaces import SeqNASSpace, SequenceShape, VectorShape
 from nasbench_evs.spaces.seqnas import chunks, wide_kernel
-from tests.contracts import SpaceContract
+from nasbench_evs.testing.space import SpaceContract
 
 SHAPE = SequenceShape(categorical=((20, 8), (7, 5)), numerical=3, channels=4, hidden=16, outputs=2, length=30)
 
@@ -51,7 +51,7 @@ class TestSeqNAS(SpaceContract):
         expected |= {118, 120}  # head dropout, max
         assert set(np.flatnonzero(avec)) == expected
 
-    def test_hierarchical_odds_are_those_of_the_authors(self):
+    def test_hierarchical_probabilities_are_those_of_the_authors(self):
         """The 800 published random architectures come from the distribution that we sample from."""
         choices = self.space.sample_many(100_000, 0)
         depth = choices[:, self.space.column("encoder.depth")]
@@ -103,7 +103,7 @@ def _distinct(n, seed):
     return choices[np.sort(first)[:n]]
 
 
-def test_published_random_architectures_follow_the_hierarchical_odds(release):
+def test_published_random_architectures_follow_the_hierarchical_probabilities(release):
     """Chi-squared of the released random_sampling records (400 distinct ones each) against our sampler."""
     from nasbench_evs.tables.release import read_release
 

@@ -46,13 +46,13 @@ def test_the_members_of_an_ensemble(made):
     features, truth, values, _ = made
     ensemble = Ensemble.fit(features, values, np.arange(600), 0)
     assert ensemble.model.tree_count_ == MEMBERS * TREES
-    mean, spread = ensemble.predict(features)
+    mean, epistemic_std = ensemble.predict(features)
     assert np.corrcoef(mean, truth)[0, 1] > 0.98
     whole = np.asarray(ensemble.model.predict(features)) / MEMBERS * ensemble.scale + ensemble.mean
     assert np.allclose(mean, whole)
-    assert (spread > 0).all()
+    assert (epistemic_std > 0).all()
     one = ensemble.predict(features[3].tolist())
-    assert (one.mean[0], one.spread[0]) == (mean[3], spread[3])
+    assert (one.mean[0], one.epistemic_std[0]) == (mean[3], epistemic_std[3])
     assert np.array_equal(Ensemble.fit(features, values, np.arange(600), 0).predict(features).mean, mean)
 
 
@@ -62,18 +62,18 @@ def test_models_know_their_loss(made, loss):
     assert loss_of(fit_catboost(features, values, {"iterations": 2}, loss)) == loss
 
 
-def test_noise_and_knowledge(made):
+def test_noise_and_epistemic_uncertainty(made):
     features, _, values, noise = made
     out = held_out(features, values, np.arange(600), folds=5, seed=0)
     errors = values - out.mean
-    fitted = Uncertainty.fit(features, errors, out.spread, float(np.mean(noise**2)))
-    found, knowledge = fitted.predict(features, out.spread)
+    fitted = Uncertainty.fit(features, errors, out.epistemic_std, float(np.mean(noise**2)))
+    found, epistemic = fitted.predict(features, out.epistemic_std)
     noisy = features[:, 0] == 1
     assert np.median(found[noisy]) > 2.5 * np.median(found[~noisy])
     assert np.sqrt(np.mean(found**2)) == pytest.approx(np.sqrt(np.mean(noise**2)), rel=0.25)
-    assert np.mean(np.abs(errors) < 1.2816 * np.hypot(found, knowledge)) == pytest.approx(0.8, abs=0.01)
-    unknown = Uncertainty.fit(features, errors, out.spread, float("nan"))
-    assert np.mean(unknown.predict(features, out.spread)[0]) >= np.mean(found)
+    assert np.mean(np.abs(errors) < 1.2816 * np.hypot(found, epistemic)) == pytest.approx(0.8, abs=0.01)
+    unknown = Uncertainty.fit(features, errors, out.epistemic_std, float("nan"))
+    assert np.mean(unknown.predict(features, out.epistemic_std)[0]) >= np.mean(found)
 
 
 def test_variance_between_trainings_of_one_architecture():

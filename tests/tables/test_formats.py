@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nasbench_evs.errors import MergeConflict, TableFormatError
 from nasbench_evs.locations import shipped_tables
-from nasbench_evs.tables import Table, merge, read, verify, write
+from nasbench_evs.tables import Table, build, merge, read, verify, write
 from nasbench_evs.tables.format import COLUMNS, FINAL, HARDWARE
 from nasbench_evs.tables.hdf5 import read_reference_sha256
 from tests.conftest import make_end_table, make_header, make_table
@@ -220,7 +220,7 @@ def test_columns_that_no_record_has_are_absent(end_table):
 def test_scores_at_the_end_need_a_protocol_that_has_them(columns, message):
     header = make_header()
     with pytest.raises(TableFormatError, match=message):
-        Table.build(header, choices=header.space.unrank_many([0]), **columns)
+        build(header, choices=header.space.unrank_many([0]), **columns)
 
 
 def test_a_protocol_that_reads_scores_elsewhere():

@@ -6,14 +6,16 @@ import subprocess
 import numpy as np
 import pytest
 
-import nasbench_evs
+from nasbench_evs import locations
+from nasbench_evs.errors import TrainingError
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.spaces import shape_to_dict
 from nasbench_evs.tables import read
 from nasbench_evs.tables.format import COLUMNS, HARDWARE
 from nasbench_evs.training import machine
-from nasbench_evs.training.record import Job, record_of, records_of, score_of, table_of
-from nasbench_evs.training.trainer import Training
+from nasbench_evs.training.record import Final, Job, Record, record_of, records_of, score_of, table_of
+from nasbench_evs.training.train import Training
+from nasbench_evs.version import __version__
 from tests.conftest import SHAPE, make_end_table, make_header, make_table
 
 MACHINE = {"cpu": "one", "threads": 1, "family": "25", "model": "1", "instruction_set": "avx2"}
@@ -21,7 +23,7 @@ WITH_SHAPE = {"epochs": 3, "shape": shape_to_dict(SHAPE)}
 
 
 def through_a_journal(records):
-    return [(job, json.loads(json.dumps(record))) for job, record in records.items()]
+    return {job: Record.from_dict(json.loads(json.dumps(record.to_dict()))) for job, record in records.items()}
 
 
 def assert_same(a, b):
@@ -45,14 +47,14 @@ def test_records_of_scores_at_the_end_make_the_same_table():
     records = records_of(table)
     assert_same(table_of(table.header, through_a_journal(records)), table)
     record = records[Job(0, 0, "seqnas-s")]
-    assert set(record["curves"]) == {
+    assert set(record.curves) == {
         "train_loss", "valid_loss", "valid_score", "train_seconds", "eval_seconds", "cpu_seconds"
     }  # fmt: skip
-    assert record["final"]["valid_score"] == table["valid_score"][0]
-    assert len(record["final"]["test_blocks"]) == 10
-    assert record["machine"]["instruction_set"] == "avx2"
-    assert "latency_ms_b1" not in record
-    assert "final" not in records[Job(2, 1, "seqnas-s")]
+    assert record.final.valid_score == table["valid_score"][0]
+    assert len(record.final.test_blocks) == 10
+    assert record.machine.instruction_set == "avx2"
+    assert record.latency_ms_b1 is None
+    assert records[Job(2, 1, "seqnas-s")].final is None
 
 
 def test_records_of_the_best_epoch_make_the_same_table():
@@ -62,9 +64,9 @@ def test_records_of_the_best_epoch_make_the_same_table():
     table = priced(make_table(*arguments, **columns), make_table, *arguments, **columns)
     records = records_of(table)
     assert_same(table_of(header, through_a_journal(records)), table)
-    assert all("final" not in record for record in records.values())
-    assert records[Job(0, 0, "random")]["latency_ms_b1"] == 0.5
-    assert "latency_ms_b1" not in records[Job(2, 1, "random")]
+    assert all(record.final is None for record in records.values())
+    assert records[Job(0, 0, "random")].latency_ms_b1 == 0.5
+    assert records[Job(2, 1, "random")].latency_ms_b1 is None
 
 
 def test_records_of_a_table_of_format_1_have_its_results():
@@ -73,25 +75,40 @@ def test_records_of_a_table_of_format_1_have_its_results():
     assert again.results_sha256 == table.results_sha256
 
 
+def test_a_record_without_a_machine_is_not_given_another_ones():
+    columns = {"header": make_header(protocol=WITH_SHAPE), "machines": [MACHINE], "hardware": [-1, 0]}
+    table = priced(make_table([0, 2], **columns), make_table, [0, 2], 0, **columns)
+    records = records_of(table)
+    assert records[Job(0, 0, "random")].machine == machine.Machine()
+    assert records[Job(2, 0, "random")].machine.cpu == "one"
+    assert_same(table_of(table.header, through_a_journal(records)), table)
+
+
+def test_a_record_of_a_later_version_is_refused():
+    for values in ({"status": "ok", "watts": 3}, {"status": "ok", "machine": {"cpu": "one", "watts": 3}}):
+        with pytest.raises(TrainingError, match="a record has watts, expected some of .* later version"):
+            Record.from_dict(values)
+
+
 def test_the_score_of_a_record():
     end, best = make_end_table([0]).header, make_header()
     curves = {"valid_score": [0.5, 0.7, float("nan")]}
-    assert score_of({"curves": curves}, best) == float(np.float32(0.7))
-    assert score_of({"curves": curves, "final": {"valid_score": 0.6}}, end) == 0.6
-    for record in ({"curves": {}}, {"curves": {"valid_score": [float("nan")]}}):
+    assert score_of(Record("ok", curves=curves), best) == float(np.float32(0.7))
+    assert score_of(Record("ok", curves=curves, final=Final(valid_score=0.6)), end) == 0.6
+    for record in (Record("failed"), Record("diverged", curves={"valid_score": [float("nan")]})):
         assert np.isnan(score_of(record, best))
         assert np.isnan(score_of(record, end))
 
 
 def test_a_record_says_which_code_trained():
     result = Training(curves={"train_loss": [0.5]})
-    record = record_of(result, MACHINE)
-    assert record["code_commit"] == machine.code_commit()
-    assert record["machine"] == MACHINE
-    assert "final" not in record
-    assert not [name for name in record if "latency" in name]
+    here = machine.Machine(**MACHINE)
+    record = record_of(result, here)
+    assert record.code_commit == machine.code_commit()
+    assert record.machine == here
+    assert set(record.to_dict()) == {"status", "reason", "curves", "code_commit", "machine"}
     result.final = {"valid_score": 0.5}
-    assert record_of(result, MACHINE)["final"] == {"valid_score": 0.5}
+    assert record_of(result, here).final == Final(valid_score=0.5)
 
 
 @pytest.fixture
@@ -100,7 +117,7 @@ def checkout(tmp_path, monkeypatch):
     package = tmp_path / "checkout" / "nasbench_evs"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    monkeypatch.setattr(nasbench_evs, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(locations, "PACKAGE", package)
     for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
@@ -130,20 +147,20 @@ def test_the_commit_of_a_checkout(checkout):
 
 
 def test_without_a_checkout_the_version_names_the_code(checkout, monkeypatch):
-    assert machine.code_commit() == nasbench_evs.__version__
+    assert machine.code_commit() == __version__
     git(checkout, "init", "-q")  # a checkout around it that does not hold it
     machine.code_commit.cache_clear()
-    assert machine.code_commit() == nasbench_evs.__version__
+    assert machine.code_commit() == __version__
     monkeypatch.setenv("PATH", "")
     machine.code_commit.cache_clear()
-    assert machine.code_commit() == nasbench_evs.__version__
+    assert machine.code_commit() == __version__
 
 
 def test_a_machine_is_more_than_its_name():
-    found = machine.machine("cpu")
-    assert set(found) == set(HARDWARE)
-    assert found["instruction_set"]
-    assert all(isinstance(found[name], str) for name in ("cpu", "family", "model", "instruction_set"))
+    found = machine.Machine.here("cpu")
+    assert list(found.to_dict()) == list(HARDWARE)
+    assert found.instruction_set
+    assert all(isinstance(getattr(found, name), str) for name in ("cpu", "family", "model", "instruction_set"))
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,19 @@ from importlib import import_module
 
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.spaces import SearchSpace
-from nasbench_evs.surrogate.predictors.predictor import Predictor
+from nasbench_evs.surrogate.predictors.predictor import Prediction, Predictor
 
-__all__ = ["PREDICTORS", "Predictor", "predictor"]
+__all__ = ["PREDICTORS", "Prediction", "Predictor", "predictor"]
 
 PREDICTORS = {
+    "leaf-gp": "gaussian_process.LeafGP",
+    "virtual-ensembles": "virtual_ensembles.VirtualEnsembles",
     "catboost": "trees.CatBoost",
     "single-catboost": "trees.SingleCatBoost",
     "xgboost": "trees.XGBoost",
     "single-xgboost": "trees.SingleXGBoost",
     "mlp": "networks.MLP",
+    "deep-mlp": "networks.DeepMLP",
     "gcn": "networks.GCN",
     "nao": "networks.NAO",
     "seminas": "networks.SemiNAS",

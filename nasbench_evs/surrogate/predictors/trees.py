@@ -8,9 +8,9 @@ import numpy as np
 
 from nasbench_evs.errors import PredictorError
 from nasbench_evs.spaces import SearchSpace
-from nasbench_evs.surrogate.ensemble import Ensemble, Estimate, fit_catboost, predict
+from nasbench_evs.surrogate.ensemble import Ensemble, fit_catboost, predict
 from nasbench_evs.surrogate.features import Features
-from nasbench_evs.surrogate.predictors.predictor import Predictor
+from nasbench_evs.surrogate.predictors.predictor import Prediction, Predictor
 
 
 class CatBoost(Predictor):
@@ -21,8 +21,9 @@ class CatBoost(Predictor):
         ranks = self.space.rank_many(choices)
         self._ensemble = Ensemble.fit(self._features.many(choices, False), scores, ranks, self.seed)
 
-    def _predict(self, choices: np.ndarray) -> Estimate:
-        return self._ensemble.predict(self._features.many(choices, False))
+    def _predict(self, choices: np.ndarray) -> Prediction:
+        mean, std = self._ensemble.predict(self._features.many(choices, False))
+        return Prediction(mean, std)
 
 
 class SingleCatBoost(Predictor):
@@ -37,11 +38,11 @@ class SingleCatBoost(Predictor):
         settings = {**self.settings, "random_seed": self.seed, "boost_from_average": False}
         self._model = fit_catboost(features, scores, settings) if np.ptp(features, axis=0).any() else None
 
-    def _predict(self, choices: np.ndarray) -> Estimate:
+    def _predict(self, choices: np.ndarray) -> Prediction:
         nothing = np.zeros(len(choices))
         if self._model is None:
-            return Estimate(nothing, nothing)
-        return Estimate(predict(self._model, self._features.many(choices, False)), nothing)
+            return Prediction(nothing, nothing)
+        return Prediction(predict(self._model, self._features.many(choices, False)), nothing)
 
 
 class XGBoost(Predictor):
@@ -76,10 +77,10 @@ class XGBoost(Predictor):
             for i in range(self.members)
         ]
 
-    def _predict(self, choices: np.ndarray) -> Estimate:
+    def _predict(self, choices: np.ndarray) -> Prediction:
         features = self._features.many(choices, False)
         members = np.array([model.predict(features) for model in self._models], np.float64)
-        return Estimate(members.mean(axis=0), members.std(axis=0, ddof=min(1, self.members - 1)))
+        return Prediction(members.mean(axis=0), members.std(axis=0, ddof=min(1, self.members - 1)))
 
 
 class SingleXGBoost(XGBoost):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
+from nasbench_evs.benchmark import landscapes
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery
 from nasbench_evs.spaces import FFNSpace, SearchSpace, SeqNASSpace
-from nasbench_evs.surrogate.predictors import PREDICTORS, predictor
+from nasbench_evs.surrogate.predictors import PREDICTORS, Prediction, Predictor, predictor
+from nasbench_evs.surrogate.predictors.predictor import normal_scores
 
 MINE = SearchSpace.from_choices({"a": [1, 2, 3], "b": ["x", "y", "z"], "c": [True, False]}, name="mine")
 
@@ -26,9 +28,9 @@ def test_it_learns(name, space):
     found = predictor(name, space, seed=3).fit(choices, scores).predict(unseen)
     assert kendalltau(found.mean, truth).statistic > 0.4
     assert np.abs(found.mean - truth).mean() < truth.std() * 1.5
-    assert found.spread.shape == (200,)
-    assert (found.spread >= 0).all()
-    assert (found.spread.max() > 0) == (not name.startswith("single-"))
+    assert found.epistemic_std.shape == (200,)
+    assert (found.epistemic_std >= 0).all()
+    assert (found.epistemic_std.max() > 0) == (not name.startswith("single-"))
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
@@ -58,7 +60,73 @@ def test_contract(name):
     assert one.mean[0] == pytest.approx(fresh.predict(choices).mean[0], abs=1e-5)
     alike = fresh.fit(choices, np.full(8, 0.5)).predict(choices)
     assert (alike.mean == 0.5).all()
-    assert (alike.spread == 1).all()
+    assert (alike.epistemic_std == 1).all()
+
+
+def landscape(name, n, seed):
+    """Architectures of a made landscape, and their true values."""
+    bench = landscapes.load(name)
+    choices = bench.space.sample_many(n, seed=seed)
+    return bench.space, choices, bench.query_many(choices).value
+
+
+@pytest.mark.parametrize("name", ["leaf-gp", "catboost", "single-catboost", "mlp", "virtual-ensembles"])
+def test_a_few_failures_do_not_hide_the_rest(name):
+    """5 % of the known architectures failed badly, for no reason. Of standardized scores nothing is learned: tau is -0.1."""
+    space, choices, truth = landscape("layers", 400, seed=2)
+    known, unseen = choices[:100], choices[100:]
+    failed = np.where(np.arange(100) % 20 == 7, -1000.0, truth[:100])
+    tau = [
+        kendalltau(predictor(name, space, 0).fit(known, scores).predict(unseen).mean, truth[100:]).statistic
+        for scores in (truth[:100], failed)
+    ]
+    assert tau[0] > 0.6
+    assert tau[1] > 0.75 * tau[0]
+
+
+def test_any_increasing_scale_of_scores_is_the_same_to_it():
+    choices, scores = made(MINE, 20)
+    plain, bent = (predictor("leaf-gp", MINE, 1).fit(choices, each) for each in (scores, np.exp(30 * scores)))
+    for one, other in zip(plain.predict_normal(choices), bent.predict_normal(choices), strict=True):
+        assert np.array_equal(one, other)
+    assert np.corrcoef(np.log(bent.predict(choices).mean), scores)[0, 1] > 0.9
+
+
+def test_normal_scores_and_back():
+    values, normal, owner = normal_scores(np.array([5.0, -9e9, 5.0, 7.0, 6.0]))
+    assert values.tolist() == [-9e9, 5.0, 6.0, 7.0]
+    assert owner.tolist() == [1, 0, 1, 3, 2]
+    assert (np.diff(normal) > 0).all()
+    assert normal[0] == pytest.approx(-normal[-1])
+
+    class Echo(Predictor):
+        """Predicts what it is told to."""
+
+        def _fit(self, choices, scores):
+            self.answer = scores
+
+        def _predict(self, choices):
+            return Prediction(self.answer, np.full(len(choices), 1e-3))
+
+    choices, scores = made(MINE, 9)
+    echo = Echo(MINE).fit(choices, scores)
+    found = echo.predict(choices)
+    assert found.mean == pytest.approx(scores)
+    assert (found.epistemic_std > 0).all()
+    echo.answer = np.linspace(-4, 4, 9)  # beyond what was seen
+    assert (np.diff(echo.predict(choices).mean) > 0).all()
+
+
+def test_the_default_knows_how_far_it_is_off():
+    """Errors on unseen architectures are as large as it says, within a factor of two; on those it saw, smaller."""
+    for name in ("nk-1", "layers", "constrained"):
+        space, choices, truth = landscape(name, 400, seed=2)
+        model = predictor("leaf-gp", space, 0).fit(choices[:100], truth[:100])
+        values, normal, _ = normal_scores(truth[:100])
+        mean, std = model.predict_normal(choices[100:])
+        error = np.std(np.interp(truth[100:], values, normal) - mean) / std.mean()
+        assert 0.5 < error < 2, name
+        assert model.predict_normal(choices[:100]).epistemic_std.mean() < 0.8 * std.mean()
 
 
 def test_one_architecture_with_several_scores():
@@ -70,7 +138,7 @@ def test_one_architecture_with_several_scores():
 
 def test_unknown_names():
     with pytest.raises(
-        InvalidQuery, match="unknown predictor 'forest': expected one of catboost, single-catboost, xgboost"
+        InvalidQuery, match="unknown predictor 'forest': expected one of leaf-gp, virtual-ensembles, catboost"
     ):
         predictor("forest", MINE)
 

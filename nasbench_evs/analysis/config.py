@@ -1,0 +1,176 @@
+"""Experiment files: which searchers run on which benchmarks, with how many seeds and evaluations."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nasbench_evs.errors import InvalidQuery, one_line
+from nasbench_evs.models.networks import DEFAULT
+from nasbench_evs.search.checks import check_float
+from nasbench_evs.search.registry import check_name
+from nasbench_evs.spaces import Cost
+
+if TYPE_CHECKING:
+    from nasbench_evs.benchmark import Benchmark
+
+
+class SearcherConfig(NamedTuple):
+    """A searcher of an experiment: `label` names it in results."""
+
+    label: str
+    name: str
+    parameters: dict[str, Any]
+
+
+class BenchmarkConfig(NamedTuple):
+    """A benchmark of an experiment. `limits`: the constraint; `budget`: evaluations of each search."""
+
+    label: str
+    name: str
+    space: str | None
+    source: str
+    limits: dict[str, float]
+    budget: int
+
+    def load(self) -> Benchmark:
+        return _load(self.name, self.space, self.source)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What an experiment file says (see `read_experiment`)."""
+
+    title: str
+    searchers: list[SearcherConfig]
+    benchmarks: list[BenchmarkConfig]
+    seeds: int
+    workers: int = 1  # simulated ones
+    question: str = ""
+    against: str = ""  # a hyper-parameter that a figure shows regret against
+    noise: bool = True  # searchers see single trainings; else means
+
+
+@cache
+def _load(name: str, space: str | None, source: str) -> Benchmark:
+    from nasbench_evs.benchmark import load
+
+    return load(name, space, source=source)
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The experiment of a TOML file; InvalidQuery names what is wrong in it.
+
+    `title`, `question`, `against` (a hyper-parameter to show regret against), `seeds`, `budget` (evaluations), `workers`
+    (simulated), `noise` (false: searchers see means over trainings, not single ones), a list `searchers` of names, or tables
+    `[[searcher]]` with `name`, `label` and hyper-parameters, and tables `[[benchmark]]` with `name`, `space`, `source`,
+    `label`, `params` or `flops` (constraints) and a `budget` of its own.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InvalidQuery(
+            f"no experiment file at {path}: expected a TOML file such as analysis/comparison.toml"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidQuery(f"{path} cannot be read: {one_line(error)}") from None
+    try:
+        return _parse(tomllib.loads(text), Path(path).stem)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidQuery(f"{path} is no TOML: {one_line(error)}") from None
+    except InvalidQuery as error:
+        raise InvalidQuery(f"{path}: {error}") from None
+
+
+_KEYS = ("title", "question", "against", "seeds", "budget", "workers", "noise", "searchers", "searcher", "benchmark")
+_BENCHMARK_KEYS = ("name", "space", "source", "label", "budget", *Cost._fields)
+
+
+def _parse(values: dict[str, Any], stem: str) -> Experiment:
+    _known(values, _KEYS, "the experiment")
+    searchers = [SearcherConfig(str(name), _text(name, "a searcher"), {}) for name in _list(values, "searchers")]
+    for entry in _list(values, "searcher"):
+        rest = dict(entry) if isinstance(entry, dict) else {}
+        name = _text(rest.pop("name", None), "a [[searcher]]'s name")
+        searchers.append(SearcherConfig(str(rest.pop("label", name)), name, rest))
+    for each in searchers:
+        check_name(each.name)
+    benchmarks = []
+    for entry in _list(values, "benchmark"):
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            raise InvalidQuery(f"benchmark {entry!r}: expected a table with a name")
+        _known(entry, _BENCHMARK_KEYS, f"benchmark {entry['name']}")
+        source = _text(entry.get("source", "auto"), f"benchmark {entry['name']}: source")
+        space = None if "space" not in entry else _text(entry["space"], f"benchmark {entry['name']}: space")
+        limits = {
+            cost: check_float(f"benchmark {entry['name']}: {cost}", entry[cost], 0)
+            for cost in Cost._fields
+            if cost in entry
+        }
+        priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
+        label = " ".join([entry["name"], *([space] if space not in (None, DEFAULT) else []), source, *priced])
+        budget = _whole(entry if "budget" in entry else values, "budget", 150)
+        benchmarks.append(BenchmarkConfig(str(entry.get("label", label)), entry["name"], space, source, limits, budget))
+    for kind, labels in (("searcher", [s.label for s in searchers]), ("benchmark", [b.label for b in benchmarks])):
+        if not labels:
+            raise InvalidQuery(f"no {kind} is named: expected at least one [[{kind}]]")
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise InvalidQuery(f"two of [[{kind}]] are called {twice[0]!r}: give them a label each")
+    return Experiment(
+        str(values.get("title", stem)),
+        searchers,
+        benchmarks,
+        _whole(values, "seeds", 20),
+        _whole(values, "workers", 1),
+        str(values.get("question", "")),
+        _against(values.get("against", ""), searchers),
+        _flag(values, "noise", True),
+    )
+
+
+def _against(name: Any, searchers: list[SearcherConfig]) -> str:
+    """The hyper-parameter of that name, which at least two searchers must have as a number and no other."""
+    found = [each.parameters[name] for each in searchers if set(each.parameters) == {name}] if name else []
+    if name and (len(found) < 2 or not all(isinstance(value, int | float) for value in found)):
+        raise InvalidQuery(
+            f"against = {name!r}: expected a numeric hyper-parameter that at least two searchers have, and no other one"
+        )
+    return str(name)
+
+
+def _known(values: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
+    for key in values:
+        if key not in keys:
+            raise InvalidQuery(f"{where} has no key {key!r}: expected some of {', '.join(keys)}")
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidQuery(f"{what} is {value!r}: expected text")
+    return value
+
+
+def _list(values: Mapping[str, Any], key: str) -> list[Any]:
+    found = values.get(key, [])
+    if not isinstance(found, list):
+        raise InvalidQuery(f"{key} = {found!r}: expected a list")
+    return found
+
+
+def _whole(values: Mapping[str, Any], key: str, default: int) -> int:
+    value = values.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidQuery(f"{key} = {value!r}: expected an integer of 1 or more")
+    return value
+
+
+def _flag(values: Mapping[str, Any], key: str, default: bool) -> bool:
+    value = values.get(key, default)
+    if not isinstance(value, bool):
+        raise InvalidQuery(f"{key} = {value!r}: expected true or false")
+    return value

@@ -1,0 +1,131 @@
+"""load(): one query over recorded trainings and over what a surrogate predicts for the rest of the space."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nasbench_evs import locations
+from nasbench_evs.benchmark.base import Benchmark
+from nasbench_evs.benchmark.landscapes import LandscapeBenchmark
+from nasbench_evs.benchmark.live import TrainingBenchmark
+from nasbench_evs.benchmark.predicted import AutoBenchmark, SurrogateBenchmark
+from nasbench_evs.benchmark.tabular import TableBenchmark
+from nasbench_evs.errors import InvalidQuery, UnknownBenchmark
+from nasbench_evs.models import networks
+from nasbench_evs.spaces.subspaces import SUBSPACES, subspace
+from nasbench_evs.tables.hdf5 import read, read_reference_sha256
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SOURCES = ("auto", "table", "surrogate", "train")
+
+
+def load(name: str | Path, space: str | None = None, *, source: str = "auto", device: str = "cpu") -> Benchmark:
+    """Open a benchmark: a shipped one by the name of its dataset, or a table file by its path.
+
+    `space` is the label of a space where a dataset has several ("seqnas" is the default; see `benchmarks()`), or its name if
+    that is unambiguous ("ffn" for "ffn-3"), or a part of a space, "seqnas-s": a view with its own ranks and neighbours over
+    what there is of the whole. `source`: "table" answers only for what was trained, "surrogate" predicts every architecture,
+    "auto" takes the table where it can and the surrogate elsewhere (the table alone if none is fitted, the surrogate alone if
+    nothing of a part is recorded). Works offline; needs no PyTorch. "train" trains what is asked for, on `device`, by the
+    table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset. "landscape:NAME" is a made landscape
+    (`benchmark.landscapes`), without `space` and `source`.
+    """
+    if source not in SOURCES:
+        raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
+    if isinstance(name, str) and name.startswith("landscape:"):
+        if space is not None or source != "auto":
+            raise InvalidQuery(f"{name} is a formula: it has one space and one source, leave both out")
+        return LandscapeBenchmark(name.removeprefix("landscape:"))
+    path = find_table(name, space)
+    bench = _open(path, source, device)
+    return bench.view(subspace(space, bench.space)) if space in SUBSPACES else bench
+
+
+def _open(path: Path, source: str, device: str) -> Benchmark:
+    if source == "train":
+        return TrainingBenchmark(read(path).header, device)
+    fitted = locations.surrogate_of(path)
+    table = None if source == "surrogate" else TableBenchmark(read(path))
+    if table is not None and (source == "table" or not fitted.is_dir()):
+        return table
+    if not fitted.is_dir():
+        raise UnknownBenchmark(
+            f"no surrogate is fitted for {path}: run nasbench-evs surrogate fit {path}, or use source='table'"
+        )
+    from nasbench_evs.surrogate import Surrogate
+
+    predicted = SurrogateBenchmark(Surrogate.load(fitted))
+    written = read_reference_sha256(path) if table is None else table.table.reference_sha256
+    predicted.surrogate.check_belongs_to(written, path)
+    return predicted if table is None else AutoBenchmark(table, predicted)
+
+
+def find_table(name: str | Path, space: str | None = None) -> Path:
+    """The file that `load` opens for this name or path, and this space: of a part of a space, the file of the whole."""
+    if not isinstance(name, str | Path):
+        raise UnknownBenchmark(f"{name!r} is a {type(name).__name__}: expected a name of nasbench-evs list, or a path")
+    path = Path(name)
+    if path.suffix in (".h5", ".hdf5") or len(path.parts) > 1:
+        if space is not None and space not in SUBSPACES:
+            raise InvalidQuery(
+                f"space {space!r} goes with the name of a dataset: the table at {path} is of one space, of which a part can be "
+                f"named ({', '.join(SUBSPACES)})"
+            )
+        if not os.path.isfile(path):
+            raise UnknownBenchmark(
+                f"no table at {path}: expected the path of a table (*.h5) or a name of nasbench-evs list"
+            )
+        return path
+    shipped = locations.shipped_tables()
+    spaces = [s for dataset, s in shipped if dataset == str(name)]
+    if not spaces:
+        names = sorted({dataset for dataset, _ in shipped})
+        raise UnknownBenchmark(
+            f"no benchmark {str(name)!r}: expected one of {', '.join(names)}, or the path of a table (*.h5)"
+        )
+    if space is None:
+        if len(spaces) > 1 and networks.DEFAULT not in spaces:
+            raise UnknownBenchmark(f"{name} has several spaces: name one of {', '.join(spaces)} (space=..., --space)")
+        space = networks.DEFAULT if networks.DEFAULT in spaces else spaces[0]
+    found = networks.of_label(SUBSPACES[space].space if space in SUBSPACES else space, spaces)
+    if len(found) > 1:
+        raise UnknownBenchmark(f"{name} has several spaces {space!r}: name one of {', '.join(found)}")
+    if not found:
+        raise UnknownBenchmark(f"{name} has no table of the space {space!r}: expected one of {', '.join(spaces)}")
+    return shipped[str(name), found[0]]
+
+
+def benchmarks() -> pd.DataFrame:
+    """What can be loaded by name, one row each: dataset, space, records, architectures, best score, sources, ..."""
+    import pandas as pd
+
+    return pd.DataFrame(list_benchmarks())
+
+
+def list_benchmarks() -> list[dict[str, object]]:
+    """The rows of `benchmarks()` as plain dicts."""
+    rows: list[dict[str, object]] = []
+    for (dataset, space), path in locations.shipped_tables().items():
+        bench = TableBenchmark(read(path))
+        table = bench.table
+        best = bench.metric.sign * np.nanmax(bench.metric.sign * table.scores("valid"))
+        rows.append(
+            {
+                "dataset": dataset,
+                "space": space,
+                "size": bench.space.size,
+                "records": len(table),
+                "architectures": len(bench.pool),
+                "epochs": 0 if table.header.curves == "best" else table.epochs,
+                "metric": bench.metric.name,
+                "best_valid": round(float(best), 4),
+                "surrogate": locations.surrogate_of(path).is_dir(),
+            }
+        )
+    return rows

@@ -1,0 +1,196 @@
+"""Answers from a surrogate: of all architectures, or of those that are not recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from nasbench_evs.benchmark.base import Architectures, Benchmark, check_view
+from nasbench_evs.benchmark.score import Question, Score, Scores
+from nasbench_evs.benchmark.tabular import TableBenchmark
+from nasbench_evs.errors import NotRecorded
+from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
+
+if TYPE_CHECKING:
+    from nasbench_evs.surrogate import Surrogate
+
+_Answer = TypeVar("_Answer")
+
+
+class SurrogateBenchmark(Benchmark):
+    """Answers from a surrogate only: predictions for every architecture of the space.
+
+    `query(arch)` is the predicted mean; `query(arch, seed=s)` adds a draw from the predicted noise, the same for the
+    same seed on any machine and in any batch. `space` may be a view of the surrogate's.
+    """
+
+    lookup = True
+
+    def __init__(self, surrogate: Surrogate, space: SearchSpace | None = None) -> None:
+        self.surrogate = surrogate
+        self.space = surrogate.space if space is None else space
+        self.dataset = surrogate.dataset
+        self.metric = surrogate.metric
+
+    def __repr__(self) -> str:
+        return f"<surrogate benchmark {self.dataset}: {self.space.name}, {self.metric.name}>"
+
+    @property
+    def epochs(self) -> int:
+        return self.surrogate.epochs
+
+    def view(self, space: SearchSpace) -> SurrogateBenchmark:
+        check_view(space, self.space)
+        return SurrogateBenchmark(self.surrogate, space)
+
+    def _query(self, architecture: Architecture, question: Question) -> Score:
+        scores = self._query_many(self.space.stack([architecture]), question)
+        fields = {name: f.item() if isinstance(f, np.ndarray) else f for name, f in scores._asdict().items()}
+        return Score(**fields)
+
+    def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
+        split, epoch, seed, distilled = question
+        choices = lift(choices, self.space, self.surrogate.space)
+        prediction, seconds = self.surrogate.predict_all(choices, split, epoch=epoch, distilled=distilled)
+        value = prediction.mean
+        if seed is not None:
+            value = value + prediction.noise_std * self.surrogate.noise(choices, split, seed, distilled=distilled)
+        n = len(choices)
+        return Scores(
+            value,
+            np.full(n, np.nan),
+            prediction.epistemic_std,
+            prediction.noise_std,
+            self.metric.name,
+            self.metric.direction,
+            split,
+            epoch,
+            np.full(n, "surrogate"),
+            np.zeros(n, np.int64),
+            seconds,
+        )
+
+    def _query_each(self, choices: np.ndarray, question: Question, seeds: np.ndarray) -> Scores:
+        means = self._query_many(choices, question)
+        choices = lift(choices, self.space, self.surrogate.space)
+        noise = np.empty(len(choices))
+        for seed in np.unique(seeds):
+            rows = np.flatnonzero(seeds == seed)
+            noise[rows] = self.surrogate.noise(choices[rows], question.split, int(seed), distilled=question.distilled)
+        return Scores(**{**means._asdict(), "value": means.value + means.noise_std * noise})
+
+    def _observe_many(self, choices: np.ndarray, question: Question) -> Scores:
+        return self._query_many(choices, question)
+
+    def observed_seed(self, architecture: Architecture, seed: int) -> int:
+        return seed
+
+    def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
+        raise NotRecorded("a surrogate records no seeds: every seed can be asked for, with query(arch, seed=...)")
+
+    def cost_many(self, architectures: Architectures) -> Cost:
+        shape = self.surrogate.shape
+        if shape is None:
+            raise NotRecorded(f"costs on {self.dataset} are unknown: its protocol names no widths")
+        return self.space.cost_many(self._choices(architectures), shape)
+
+
+class AutoBenchmark(Benchmark):
+    """Recorded architectures from the table, all others from the surrogate; every answer says which."""
+
+    lookup = True
+
+    def __init__(self, table: TableBenchmark, surrogate: SurrogateBenchmark) -> None:
+        self.recorded = table
+        self.predicted = surrogate
+        self.table = table.table
+        self.surrogate = surrogate.surrogate
+        self.space = table.space
+        self.dataset = table.dataset
+        self.metric = table.metric
+
+    def __repr__(self) -> str:
+        return repr(self.recorded)[:-1] + ", and a surrogate for the rest>"
+
+    @property
+    def epochs(self) -> int:
+        return self.recorded.epochs
+
+    def view(self, space: SearchSpace) -> AutoBenchmark | SurrogateBenchmark:
+        predicted = self.predicted.view(space)
+        try:
+            return AutoBenchmark(self.recorded.view(space), predicted)
+        except NotRecorded:  # nothing of it is recorded: the surrogate answers for all of it
+            return predicted
+
+    def _query(self, architecture: Architecture, question: Question) -> Score:
+        if self.recorded.holds_one(architecture, question.distilled):
+            return self.recorded._query(architecture, question)
+        return self.predicted._query(architecture, question)
+
+    def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
+        def ask(bench: Benchmark, rows: np.ndarray) -> Scores:
+            return bench._query_many(choices[rows], question)
+
+        return Scores.join(self._each(choices, question.distilled, ask))
+
+    def _observe_many(self, choices: np.ndarray, question: Question) -> Scores:
+        def ask(bench: Benchmark, rows: np.ndarray) -> Scores:
+            return bench._observe_many(choices[rows], question)
+
+        return Scores.join(self._each(choices, False, ask))
+
+    def observed_seed(self, architecture: Architecture, seed: int) -> int | None:
+        if self.recorded.holds_one(architecture, False):
+            return self.recorded.observed_seed(architecture, seed)
+        return seed
+
+    def _each(
+        self, choices: np.ndarray, distilled: bool, ask: Callable[[Benchmark, np.ndarray], _Answer]
+    ) -> list[tuple[np.ndarray, _Answer]]:
+        """What table and surrogate answer, each with the mask of the rows (N,) that it is asked for."""
+        held = self.recorded.holds(choices, distilled)
+        sources: list[tuple[np.ndarray, Benchmark]] = [(held, self.recorded), (~held, self.predicted)]
+        parts = [(rows, ask(bench, rows)) for rows, bench in sources if rows.any()]
+        return parts or [(held, ask(self.predicted, held))]
+
+    @property
+    def recorded_choices(self) -> np.ndarray:
+        return self.recorded.recorded_choices
+
+    def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
+        if self._exhaustive:
+            return self.recorded._true_values(choices, regime, seed)
+        if regime != "clean":
+            raise self._no_judge(regime)  # of what is only predicted: no other training can judge that
+        values = np.empty(len(choices))
+        for rows, part in self._each(
+            choices, False, lambda bench, rows: bench._true_values(choices[rows], regime, seed)
+        ):
+            values[rows] = part
+        return values
+
+    def _recorded_values(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
+        if regime != "clean" and not self._exhaustive:
+            raise self._no_judge(regime)
+        return self.recorded._recorded_values(regime)
+
+    @cached_property
+    def _exhaustive(self) -> bool:
+        pool = self.recorded.pool
+        return len(pool) == self.space.size and bool(self.recorded.holds(pool, False).all())
+
+    def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
+        self.space.stack([architecture])  # says what is wrong with it
+        if not self.recorded.holds_one(architecture, distilled):
+            raise NotRecorded(f"{architecture} was not trained so on {self.dataset}: a surrogate answers for it")
+        return self.recorded.seeds(architecture, distilled=distilled)
+
+    def cost_many(self, architectures: Architectures) -> Cost:
+        return self.recorded.cost_many(architectures)
+
+    def _costs(self, choices: np.ndarray, name: str) -> np.ndarray:
+        return self.recorded._costs(choices, name)

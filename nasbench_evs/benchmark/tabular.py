@@ -1,0 +1,288 @@
+"""Answers from recorded trainings."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nasbench_evs.benchmark.answers import Answers
+from nasbench_evs.benchmark.base import Architectures, Benchmark
+from nasbench_evs.benchmark.score import Question, Score, Scores
+from nasbench_evs.errors import NotRecorded
+from nasbench_evs.spaces import Architecture, Cost, SearchSpace
+from nasbench_evs.tables.format import MISSING
+from nasbench_evs.tables.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class TableBenchmark(Benchmark):
+    """Answers from recorded trainings only.
+
+    A training that failed has no score and is left out of means; so is one that diverged, unless scores are read at the best
+    epoch: then it counts with the best that it reached. An architecture none of whose trainings has a score gets NaN.
+    """
+
+    lookup = True
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.space = table.header.space
+        self.dataset = table.header.dataset
+        self.metric = table.header.metric
+
+    def __repr__(self) -> str:
+        return f"<benchmark {self.dataset}: {self.space.name}, {len(self.table):,} records, {self.metric.name}>"
+
+    @property
+    def epochs(self) -> int:
+        return 0 if self.table.header.curves == "best" else self.table.epochs
+
+    def view(self, space: SearchSpace) -> TableBenchmark:
+        return TableBenchmark(self.table.view(space))
+
+    @cached_property
+    def _answers(self) -> Answers:
+        return Answers(self.table)
+
+    @property
+    def common_seeds(self) -> int:
+        """k: every architecture that was trained without teachers has the seeds 0 ... k - 1."""
+        return self._answers.common_seeds
+
+    @cached_property
+    def _ranks(self) -> np.ndarray:
+        return self.table["rank"][self._answers.starts]
+
+    @cached_property
+    def _position(self) -> dict[bytes, int]:
+        """Architecture key -> position among the distinct architectures."""
+        keys = np.ascontiguousarray(self.table["choices"][self._answers.starts])
+        return dict(zip(keys.view(f"V{keys.shape[1]}")[:, 0].tolist(), range(len(keys)), strict=True))
+
+    @property
+    def pool(self) -> np.ndarray:  # type: ignore[override]
+        """The recorded architectures, each once, as choice indices of shape (M, C), in order of rank."""
+        return self.table["choices"][self._answers.starts]
+
+    @property
+    def recorded_choices(self) -> np.ndarray:
+        return self.pool
+
+    def _query(self, architecture: Architecture, question: Question) -> Score:
+        position = self._find(architecture)
+        name, direction = self.metric[:2]
+        split, epoch, seed, distilled = question
+        if seed is not None:
+            rows = self._rows(position)
+            for row in range(rows.start, rows.stop):
+                if self.table["seed"][row] == seed and (self.table["distilled"][row] == 1) == distilled:
+                    if epoch is None:
+                        trained, at = self._answers.trainings(split, None), row
+                    else:  # there are many epochs: those of all records are not worth reading
+                        trained, at = self._answers.read(split, epoch, slice(row, row + 1)), 0
+                    value, taken = float(trained.value[at]), float(trained.seconds[at])
+                    return Score.of(value, self.metric, question, source="table", seconds=taken)
+            raise self._no_such_training(architecture, question)
+        value, error, noise_std, trainings, seconds, matching = self._answers.means(question).rows[position].tolist()
+        if not matching:
+            raise self._no_such_training(architecture, question)
+        unknown = math.nan
+        return Score(value, error, unknown, noise_std, name, direction, split, epoch, "table", int(trainings), seconds)
+
+    def _query_many(self, choices: np.ndarray, question: Question) -> Scores:
+        if question.seed is not None:
+            return self._query_each(choices, question, np.full(len(choices), question.seed))
+        answers, position = self._answers.means(question), self._positions(choices)
+        matching = answers.matching[position] > 0
+        if not matching.all():
+            raise self._no_such_training(self.space.architectures(choices[~matching][:1])[0], question)
+        return Scores(
+            answers.value[position],
+            answers.standard_error[position],
+            np.full(len(choices), np.nan),
+            answers.noise_std[position],
+            self.metric.name,
+            self.metric.direction,
+            question.split,
+            question.epoch,
+            np.full(len(choices), "table"),
+            answers.trainings[position],
+            answers.seconds[position],
+        )
+
+    def _query_each(self, choices: np.ndarray, question: Question, seeds: np.ndarray) -> Scores:
+        split, epoch, _, distilled = question
+        trained, first = self._answers.trainings(split, epoch), self._answers.starts[self._positions(choices)]
+        found = np.full(len(choices), -1)
+        for offset in range(self._answers.most_trainings if len(choices) else 0):
+            row = np.minimum(first + offset, len(self.table) - 1)
+            same = (self.table["seed"][row] == seeds) & ((self.table["distilled"][row] == 1) == distilled)
+            same &= self.table["rank"][row] == self.table["rank"][first]
+            found[same] = row[same]
+        if (found < 0).any():
+            wrong = int(np.flatnonzero(found < 0)[0])
+            asked = question._replace(seed=int(seeds[wrong]))
+            raise self._no_such_training(self.space.architectures(choices[wrong : wrong + 1])[0], asked)
+        value, unknown = trained.value[found], np.full(len(choices), np.nan)
+        return Scores(
+            value, unknown, unknown, unknown, *self.metric[:2], split, epoch, np.full(len(choices), "table"),
+            (~np.isnan(value)).astype(np.int64), trained.seconds[found],
+        )  # fmt: skip
+
+    def seeds_many(self, architectures: Architectures) -> tuple[np.ndarray, np.ndarray]:
+        """`seeds` of many architectures: all of them in one array, (M,), and how many each has, (N,)."""
+        position = self._positions(self._choices(architectures))
+        known = (self.table["seed"] != MISSING) & (self.table["distilled"] != 1)
+        counts = np.add.reduceat(known, self._answers.starts, dtype=np.int64)
+        first = (np.cumsum(counts) - counts)[position]
+        counts = counts[position]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self.table["seed"][known][np.repeat(first, counts) + within], counts
+
+    def _observe_many(self, choices: np.ndarray, question: Question) -> Scores:
+        drawn = self._drawn_seeds(choices, question.seed or 0)
+        seeded = drawn != MISSING
+        parts = []
+        if seeded.any() or not len(choices):
+            parts.append((seeded, self._query_each(choices[seeded], question, drawn[seeded])))
+        if not seeded.all():
+            parts.append((~seeded, self._query_many(choices[~seeded], question._replace(seed=None))))
+        return Scores.join(parts)
+
+    def observed_seed(self, architecture: Architecture, seed: int) -> int | None:
+        seeds = self.seeds(architecture)
+        return seeds[(seed + architecture.rank) % len(seeds)] if seeds else None
+
+    def _drawn_seeds(self, choices: np.ndarray, seed: int) -> np.ndarray:
+        """`observed_seed` of every row, (N,); MISSING where no seeds are recorded."""
+        seeds, counts = self.seeds_many(choices)
+        drawn = np.full(len(choices), MISSING, np.int64)
+        seeded = counts > 0
+        if seeded.any():
+            first, counts = (np.cumsum(counts) - counts)[seeded], counts[seeded]
+            turn = np.array([seed % max(1, count) for count in range(counts.max() + 1)])[counts]
+            rank = self.space.rank_many(choices[seeded]) % counts.astype(np.uint64)
+            drawn[seeded] = seeds[first + (rank.astype(np.int64) + turn) % counts]
+        return drawn
+
+    def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
+        question = Question("valid" if regime != "transfer" else "test", None, None, False)
+        means = self._query_many(choices, question).value  # which says what is not recorded
+        scores = self._judges(regime)[self._positions(choices)]
+        if regime == "clean":
+            return np.where(np.isnan(scores).any(axis=1), np.nan, means)
+        others = np.arange(scores.shape[1]) != self._drawn_seeds(choices, seed)[:, None]
+        values = np.where(others, scores, 0.0).sum(axis=1) / others.sum(axis=1)
+        return np.where(np.isnan(scores).any(axis=1), np.nan, values)
+
+    def _recorded_values(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
+        choices = self.pool[self._answers.matching[0] > 0]
+        if regime == "clean":
+            return choices, self._true_values(choices, regime, 0)
+        return choices, self._judges(regime)[self._answers.matching[0] > 0].mean(axis=1)
+
+    def _judges(self, regime: str) -> np.ndarray:
+        """`Answers.common_scores` that the regime looks at; NotRecorded if there are too few seeds to judge by."""
+        if regime != "clean" and self.common_seeds < 2:
+            raise self._no_judge(regime)
+        return self._answers.common_scores("test" if regime == "transfer" else "valid")
+
+    @property
+    def _exhaustive(self) -> bool:
+        return True
+
+    def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
+        rows = self._rows(self._find(architecture))
+        seeds = self.table["seed"][rows][(self.table["distilled"][rows] == 1) == distilled]
+        return tuple(seeds[seeds != MISSING].tolist())
+
+    def _positions(self, choices: np.ndarray) -> np.ndarray:
+        """Positions in `pool` of valid choice indices, all recorded."""
+        position, recorded = self.locate(choices)
+        if not recorded.all():
+            missing = self.space.architectures(choices[~recorded][:1])[0]
+            raise NotRecorded(f"{self._not_recorded(missing)} ({int((~recorded).sum())} of {len(choices)} asked for)")
+        return position
+
+    def locate(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of valid choice indices (N, C): positions in `pool` and whether recorded at all, both of shape (N,)."""
+        ranks = self.space.rank_many(choices)
+        position = np.minimum(np.searchsorted(self._ranks, ranks), len(self._ranks) - 1)
+        return position, self._ranks[position] == ranks
+
+    def holds(self, choices: np.ndarray, distilled: bool) -> np.ndarray:
+        """Which of these architectures have a training with (or without) teachers: bool (N,)."""
+        position, recorded = self.locate(choices)
+        return recorded & (self._answers.matching[int(distilled)][position] > 0)
+
+    def holds_one(self, architecture: Architecture, distilled: bool) -> bool:
+        """`holds` of one architecture, fast."""
+        position = self._position.get(architecture.key) if isinstance(architecture, Architecture) else None
+        return position is not None and bool(self._answers.matching[distilled][position])
+
+    def records(self, architecture: Architecture) -> pd.DataFrame:
+        """Every recorded training of the architecture, curves included, as `Table.to_frame` gives it."""
+        return self.table.select(np.arange(len(self.table))[self._rows(self._find(architecture))]).to_frame(curves=True)
+
+    def cost_many(self, architectures: Architectures) -> Cost:
+        choices = self._choices(architectures)
+        shape = self.table.header.shape
+        if shape is not None:
+            return self.space.cost_many(choices, shape)
+        return Cost(*(self._costs(choices, name) for name in Cost._fields))
+
+    def _costs(self, choices: np.ndarray, name: str) -> np.ndarray:
+        if self.table.header.shape is not None:
+            return super()._costs(choices, name)
+        position, recorded = self.locate(choices)
+        found = self.table[name][self._answers.starts[position]]
+        unknown = ~recorded | (found == MISSING)
+        if unknown.any():
+            first = self.space.architectures(choices[unknown][:1])[0]
+            raise NotRecorded(
+                f"the cost {name} of {first} on {self.dataset} is not recorded, and its protocol names no widths"
+            )
+        return found
+
+    def _rows(self, position: int) -> slice:
+        end = self._answers.starts[position + 1] if position + 1 < len(self._answers.starts) else len(self.table)
+        return slice(int(self._answers.starts[position]), int(end))
+
+    def _find(self, architecture: Architecture) -> int:
+        try:
+            if architecture.space is self.space or architecture.space == self.space:
+                return self._position[architecture.key]
+        except KeyError:
+            raise NotRecorded(self._not_recorded(architecture)) from None
+        except AttributeError:
+            pass
+        self.space.stack([architecture])  # says what is wrong with it
+        raise NotRecorded(self._not_recorded(architecture))
+
+    def _not_recorded(self, architecture: Architecture) -> str:
+        return (
+            f"{architecture} is not recorded in the table of {self.dataset}: fit a surrogate "
+            f"(nasbench-evs surrogate fit) and use source='auto', or choose among bench.pool"
+        )
+
+    def _no_such_training(self, architecture: Architecture, question: Question) -> NotRecorded:
+        seed, distilled = question.seed, question.distilled
+        seeds = self.seeds(architecture, distilled=distilled)
+        kind = "with" if distilled else "without"
+        if seed is None:
+            return NotRecorded(
+                f"{architecture} on {self.dataset} has no training {kind} teachers: use distilled={not distilled}"
+            )
+        known = f"recorded seeds are {', '.join(map(str, seeds))}" if seeds else "its records have no seeds"
+        return NotRecorded(
+            f"seed {seed} of {architecture} on {self.dataset} ({kind} teachers) is not recorded: {known}"
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        # What was computed from the table does not travel with it.
+        return {name: self.__dict__[name] for name in ("table", "space", "dataset", "metric")}

@@ -1,0 +1,34 @@
+"""Specs: from what a file says of a space to the space."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nasbench_evs.errors import InvalidSpace
+from nasbench_evs.spaces import families
+from nasbench_evs.spaces.restricted import RestrictedSpace
+from nasbench_evs.spaces.space import SearchSpace
+
+
+def from_spec(spec: Mapping[str, Any]) -> SearchSpace:
+    """The space that a file names: `spec` has name, version and parameters, as `SearchSpace.spec` gives them."""
+    try:
+        name, version, parameters = spec["name"], spec["version"], dict(spec["parameters"])
+    except (KeyError, TypeError, ValueError):
+        raise InvalidSpace(f"{spec!r} does not name a search space: expected name, version and parameters") from None
+    family = families.find(name) if isinstance(name, str) else None
+    known = family.version if family else 1
+    if version != known:
+        raise InvalidSpace(f"space {name!r} has version {version}; this nasbench-evs knows version {known}: upgrade it")
+    try:
+        if family:
+            return family.space.from_parameters(name, parameters)
+        if "parent" in parameters:
+            return RestrictedSpace(from_spec(parameters["parent"]), parameters["options"], name=name)
+        if "choices" in parameters:
+            return SearchSpace.from_parameters(name, parameters)
+    except (TypeError, ValueError, KeyError):
+        raise InvalidSpace(f"space {name!r} does not have the parameters {parameters!r}") from None
+    raise InvalidSpace(
+        f"no space {name!r} is known here: expected {', '.join(families.names())}, or one that is registered by a module which "
+        f"was imported, or by an installed package (entry points {families.ENTRY_POINTS!r})"
+    )

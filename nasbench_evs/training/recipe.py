@@ -1,0 +1,273 @@
+"""Recipe: what makes a shard. Dataset, part of it, space, protocol and plan, in TOML; with the code version it is complete."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nasbench_evs.datasets import Dataset
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, one_line
+from nasbench_evs.models import networks
+from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.spaces.subspaces import SUBSPACES, subspace_ranks
+from nasbench_evs.training.protocol import Protocol
+
+_MOST = 10_000_000  # jobs of one recipe
+
+
+@dataclass(frozen=True)
+class Bananas:
+    """Architectures found by BANANAS (paper 000, algorithm 1) after `start` random ones of the plan.
+
+    Every iteration scores `candidates` random architectures with the predictor; Thompson sampling picks `batch` of them.
+    `distilled`: the found ones are trained with the best of all earlier ones as teachers, as in the paper.
+    """
+
+    architectures: int
+    start: int = 100
+    batch: int = 15
+    candidates: int = 100
+    distilled: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which trainings.
+
+    `random` architectures drawn without repeats, or all of the space (`exhaustive`), or those of a sub-space
+    (`architectures`, a name of spaces.subspaces) or of a file of canonical strings, one a line (then `listed` are these),
+    in that order. All with seeds 0 to `seeds_of_all` - 1, the first `repeated` of them with seeds 0 to `seeds` - 1.
+    `skip` leaves out so many architectures at the beginning of the order, `first` keeps so many of the next. `distilled`:
+    that many of the random ones, from position protocol.teach_after on, are also trained with teachers (the best of those
+    before them), with as many seeds.
+    """
+
+    random: int = 0
+    exhaustive: bool = False
+    architectures: str = ""
+    listed: tuple[str, ...] = ()
+    skip: int = 0
+    first: int | None = None
+    sample_seed: int = 0
+    repeated: int = 0
+    seeds: int = 3
+    seeds_of_all: int = 1
+    distilled: int = 0
+    bananas: Bananas | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe, checked as far as that is possible without its dataset."""
+
+    dataset: str
+    protocol: Protocol
+    plan: Plan
+    space: str = networks.DEFAULT
+    subset: int | None = None
+    train: int | None = None  # training sequences; validation and test split stay whole
+    text: str = field(default="", compare=False)  # as it was written
+
+    @classmethod
+    def read(cls, path: str | Path) -> Recipe:
+        """The recipe in a TOML file; RecipeError says what is wrong with it."""
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+            values = tomllib.loads(text)
+        except OSError as error:
+            raise RecipeError(f"cannot read {path}: {error.strerror or error}") from None
+        except UnicodeDecodeError:
+            raise RecipeError(f"{path} is no text: expected a recipe in TOML") from None
+        except (ValueError, RecursionError) as error:  # tomllib's own error, and what its parser trips over
+            raise RecipeError(f"{path} is no TOML: {one_line(error)[:200]}") from None
+        try:
+            return cls.from_dict(values, text, path.parent)
+        except RecipeError as error:
+            raise RecipeError(f"{path}: {error}") from None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], text: str = "", folder: Path | None = None) -> Recipe:
+        """The recipe of plain values, as TOML gives them; files of architectures are in `folder`."""
+        known = ("dataset", "space", "subset", "train", "protocol", "plan")
+        _no_others(values, known, "")
+        for name, kind in (("dataset", str), ("protocol", Mapping), ("plan", Mapping)):
+            if not isinstance(values.get(name), kind):
+                what = "the name of a dataset" if kind is str else f"a section [{name}]"
+                raise RecipeError(f"{name} is {values.get(name, 'missing')!r}: expected {what}")
+        plan = dict(values["plan"])
+        if "bananas" in plan:
+            if not isinstance(plan["bananas"], Mapping):
+                raise RecipeError("plan.bananas: expected a section [plan.bananas]")
+            _integers(plan["bananas"], "plan.bananas", {"architectures": 1, "start": 2, "batch": 1, "candidates": 1})
+            if "architectures" not in plan["bananas"]:
+                raise RecipeError("plan.bananas: architectures is missing: expected how many to find")
+            plan["bananas"] = _make(Bananas, plan["bananas"], "plan.bananas")
+        if "listed" in plan:
+            raise RecipeError("plan: listed is no key of a recipe: name a file with architectures")
+        lowest = {
+            "random": 0,
+            "sample_seed": 0,
+            "repeated": 0,
+            "seeds": 1,
+            "seeds_of_all": 1,
+            "distilled": 0,
+            "skip": 0,
+        }
+        _integers(plan, "plan", lowest)
+        if plan.get("first") is not None:
+            _integers(plan, "plan", {"first": 1})
+        if plan.get("architectures"):
+            plan["listed"] = _listed(plan["architectures"], folder)
+        recipe = cls(
+            dataset=values["dataset"],
+            protocol=Protocol.from_dict(values["protocol"]),
+            plan=_make(Plan, plan, "plan"),
+            space=values.get("space", networks.DEFAULT),
+            subset=values.get("subset"),
+            train=values.get("train"),
+            text=text,
+        )
+        recipe._check()
+        return recipe
+
+    def _check(self) -> None:
+        plan, protocol = self.plan, self.protocol
+        try:
+            spec = networks.by_label(self.space)
+        except InvalidSpace as error:
+            raise RecipeError(str(error)) from None
+        for name in ("subset", "train"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise RecipeError(f"{name} {value!r}: expected how many sequences, or nothing for all")
+        if self.subset is not None and self.train is not None:
+            raise RecipeError(
+                "subset and train: expected one of them; train bounds the training split only, subset cuts all three"
+            )
+        if protocol.norm != "none" and spec.inputs == "sequences":
+            raise RecipeError(
+                f"protocol: norm = {protocol.norm!r} is for networks of vectors, such as ffn; the space is {self.space}: "
+                "leave it out"
+            )
+        if bool(plan.exhaustive) + bool(plan.random) + bool(plan.architectures) != 1:
+            raise RecipeError(
+                "plan: expected either random = how many architectures, or exhaustive = true, or architectures = a "
+                "sub-space or a file"
+            )
+        if not plan.random and (plan.bananas or plan.distilled):
+            what = (
+                "exhaustive leaves nothing to find" if plan.exhaustive else "bananas and distilled follow random ones"
+            )
+            raise RecipeError(f"plan: {what}: drop bananas and distilled")
+        if (plan.seeds_of_all > 1 or plan.first is not None or plan.skip) and (plan.bananas or plan.distilled):
+            raise RecipeError("plan: seeds_of_all, skip and first go without bananas and distilled")
+        if plan.first is not None and plan.repeated > plan.first:
+            raise RecipeError(f"plan: repeated = {plan.repeated}, expected at most first = {plan.first}")
+        if plan.random and plan.repeated > plan.random:
+            raise RecipeError(f"plan: repeated = {plan.repeated}, expected at most random = {plan.random}")
+        if plan.repeated and plan.seeds_of_all > plan.seeds:
+            raise RecipeError(
+                f"plan: seeds_of_all = {plan.seeds_of_all} above the seeds = {plan.seeds} of the first {plan.repeated}: "
+                "expected at most as many"
+            )
+        if plan.distilled and plan.distilled + protocol.teach_after > plan.random:
+            raise RecipeError(
+                f"plan: distilled = {plan.distilled} architectures after the first {protocol.teach_after}, of "
+                f"random = {plan.random}: expected fewer, or more random ones"
+            )
+        if plan.bananas and plan.bananas.distilled and plan.bananas.start < protocol.teachers:
+            raise RecipeError(
+                f"plan.bananas: start = {plan.bananas.start} trainings cannot give teachers = {protocol.teachers}: expected more"
+            )
+        jobs = plan.random * plan.seeds_of_all + (plan.repeated + plan.distilled) * plan.seeds
+        if jobs > _MOST:
+            raise RecipeError(f"plan: {jobs:,} trainings: expected at most {_MOST:,}")
+        if plan.bananas and plan.bananas.start > plan.random:
+            raise RecipeError(f"plan.bananas: start = {plan.bananas.start}, expected at most random = {plan.random}")
+
+    def search_space(self, dataset: Dataset) -> SearchSpace:
+        """The recipe's space, as this dataset needs it. RecipeError if the plan asks for more than it holds."""
+        space = networks.by_label(self.space).make(self.space, dataset.schema)
+        plan = self.plan
+        wanted = plan.random + (plan.bananas.architectures if plan.bananas else 0)
+        if wanted > space.size:
+            raise RecipeError(f"plan: {wanted:,} architectures of a space of {space.size:,}")
+        if plan.exhaustive and space.size * plan.seeds_of_all > _MOST:
+            raise RecipeError(f"plan: exhaustive over {space.size:,} architectures: expected at most {_MOST:,}")
+        listed = plan_ranks(plan, space) if plan.architectures else None
+        if listed is not None and plan.repeated > len(listed):
+            raise RecipeError(f"plan: repeated = {plan.repeated:,} of {len(listed):,} architectures")
+        if plan.exhaustive and plan.repeated > space.size:
+            raise RecipeError(f"plan: repeated = {plan.repeated:,} of {space.size:,} architectures")
+        return space
+
+
+def plan_ranks(plan: Plan, space: SearchSpace) -> list[int]:
+    """Ranks of the architectures that a plan lists, in its order. RecipeError if they are not of this space."""
+    if not plan.listed:
+        try:
+            return subspace_ranks(plan.architectures, space)
+        except InvalidSpace as error:
+            raise RecipeError(f"plan: {error}") from None
+    ranks: dict[int, str] = {}
+    for line, text in enumerate(plan.listed, start=1):
+        try:
+            rank = space.parse(text).rank
+        except InvalidArchitecture as error:
+            raise RecipeError(f"plan: {plan.architectures}, architecture {line}: {error}") from None
+        if rank in ranks:
+            raise RecipeError(f"plan: {plan.architectures}, architecture {line}: {text} is there twice")
+        ranks[rank] = text
+    return list(ranks)
+
+
+def _listed(name: object, folder: Path | None) -> tuple[str, ...]:
+    """The strings of a file; nothing for the name of a sub-space."""
+    if not isinstance(name, str):
+        raise RecipeError(f"plan: architectures = {name!r}, expected the name of a sub-space or of a file")
+    if name in SUBSPACES:
+        return ()
+    path = (folder or Path()) / name
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no text"
+        raise RecipeError(
+            f"plan: architectures = {name!r} is neither a sub-space ({', '.join(SUBSPACES)}) nor a file of canonical "
+            f"strings: {path}: {reason}"
+        ) from None
+    strings = tuple(text for line in lines if (text := line.split("#")[0].strip()))
+    if not strings:
+        raise RecipeError(f"plan: {path} holds no architectures: expected canonical strings, one a line")
+    return strings
+
+
+Section = TypeVar("Section", Bananas, Plan)
+
+
+def _make(cls: type[Section], values: Mapping[str, Any], where: str) -> Section:
+    for each in fields(cls):
+        if each.type == "bool" and not isinstance(values.get(each.name, False), bool):
+            raise RecipeError(f"{where}: {each.name} = {values[each.name]!r}, expected true or false")
+    return cls(**values)
+
+
+def _no_others(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise RecipeError(
+            f"{where and where + ': '}unknown keys {', '.join(unknown)}; expected some of {', '.join(known)}"
+        )
+
+
+def _integers(values: Mapping[str, Any], where: str, lowest: Mapping[str, int]) -> None:
+    cls = Bananas if where.endswith("bananas") else Plan
+    _no_others(values, tuple(each.name for each in fields(cls)), where)
+    for name, low in lowest.items():
+        value = values.get(name, low)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= _MOST:
+            raise RecipeError(f"{where}: {name} = {value!r}, expected an integer from {low} to {_MOST:,}")
