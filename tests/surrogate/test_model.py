@@ -218,7 +218,7 @@ def test_another_model_does_not_make_the_reference_predictions(copy, seqnas_tabl
         (lambda s: s.update(format="other"), "no sidecar of a surrogate"),
         (lambda s: s.update(version=3), "format version 3, this nasbench-evs reads 2: upgrade"),
         (lambda s: s["space"].update(version=2), "version 2; this nasbench-evs knows version 1"),
-        (lambda s: s["space"].update(name="mine"), "does not have the parameters"),
+        (lambda s: s["space"].update(name="mine"), "no space .mine. is known here"),
         (lambda s: s.update(features="something"), "features 'something'"),
     ],
 )
