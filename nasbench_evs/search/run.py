@@ -155,7 +155,7 @@ def run(
     >>> from nasbench_evs import search
     >>> result = search.run("random", nb.load("digits"), budget=20, seed=0)
     >>> len(result.trials), str(result.best.architecture)
-    (20, '240-256-64')
+    (20, '224-240-512')
     """
     return run_with(
         searcher, bench, budget=budget, seconds=seconds, seed=seed, workers=workers, constraint=constraint, regime=regime,
