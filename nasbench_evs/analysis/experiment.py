@@ -33,8 +33,8 @@ def search_once(
     """Run one search and look up what its incumbents are worth."""
     bench = benchmark.load()
     result = run_with(
-        searcher.name, bench, budget=benchmark.budget, seed=seed, workers=workers, constraint=benchmark.limits, noise=noise,
-        parameters=searcher.parameters,
+        searcher.name, bench, budget=benchmark.budget, seed=seed, workers=workers, constraint=benchmark.limits,
+        regime="noisy" if noise else "clean", parameters=searcher.parameters,
     )  # fmt: skip
     incumbents = result.incumbents
     truth = {

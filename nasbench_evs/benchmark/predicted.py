@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from nasbench_evs.benchmark.base import Architectures, Benchmark, check_view
-from nasbench_evs.benchmark.score import Question, Score, Scores
+from nasbench_evs.benchmark.base import Architectures, Benchmark, check_regime, check_view
+from nasbench_evs.benchmark.score import Optimum, Question, Score, Scores
 from nasbench_evs.benchmark.tabular import TableBenchmark
 from nasbench_evs.errors import NotRecorded
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 
 
+ENUMERATED = 100_000  # a space of at most so many architectures is enumerated for its optimum
+
+
 class SurrogateBenchmark(Benchmark):
     """Answers from a surrogate only: predictions for every architecture of the space.
 
     `query(arch)` is the predicted mean; `query(arch, seed=s)` adds a draw from the predicted noise, the same for the
     same seed on any machine and in any batch. `space` may be a view of the surrogate's.
+
+    A search is judged by the predicted mean, of validation scores in the clean and noisy regimes, of test scores in transfer:
+    what it sees in the last two is that mean and noise drawn independently, so that no search is judged by its luck.
     """
 
     lookup = True
@@ -34,6 +41,7 @@ class SurrogateBenchmark(Benchmark):
         self.space = surrogate.space if space is None else space
         self.dataset = surrogate.dataset
         self.metric = surrogate.metric
+        self._optima: dict[str, Optimum] = {}
 
     def __repr__(self) -> str:
         return f"<surrogate benchmark {self.dataset}: {self.space.name}, {self.metric.name}>"
@@ -88,6 +96,24 @@ class SurrogateBenchmark(Benchmark):
     def observed_seed(self, architecture: Architecture, seed: int) -> int:
         return seed
 
+    def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
+        return self._query_many(choices, Question("test" if regime == "transfer" else "valid", None, None, False)).value
+
+    def optimum(self, regime: str = "clean") -> Optimum:
+        check_regime(regime)
+        split = "test" if regime == "transfer" else "valid"
+        if self.space == self.surrogate.space and split in self.surrogate.references:
+            found = self.surrogate.references[split]
+            return Optimum(self.space.parse(found.architecture), found.value, found.how)
+        if self.space.size > ENUMERATED:
+            raise NotRecorded(
+                f"no reference value for the {regime} regime is known in {self!r}, so there is no regret: find one with "
+                "nasbench-evs surrogate reference TABLE, for the whole space"
+            )
+        if regime not in self._optima:
+            self._optima[regime] = _best_of_all(self, regime)
+        return self._optima[regime]
+
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         raise NotRecorded("a surrogate records no seeds: every seed can be asked for, with query(arch, seed=...)")
 
@@ -99,7 +125,11 @@ class SurrogateBenchmark(Benchmark):
 
 
 class AutoBenchmark(Benchmark):
-    """Recorded architectures from the table, all others from the surrogate; every answer says which."""
+    """Recorded architectures from the table, all others from the surrogate; every answer says which.
+
+    Where the whole space is recorded with two seeds or more, the other trainings judge in the noisy and transfer regimes; else
+    the surrogate does, by out-of-fold means of what is recorded and by its means of the rest.
+    """
 
     lookup = True
 
@@ -111,6 +141,7 @@ class AutoBenchmark(Benchmark):
         self.space = table.space
         self.dataset = table.dataset
         self.metric = table.metric
+        self._optima: dict[str, Optimum] = {}
 
     def __repr__(self) -> str:
         return repr(self.recorded)[:-1] + ", and a surrogate for the rest>"
@@ -162,21 +193,59 @@ class AutoBenchmark(Benchmark):
         return self.recorded.recorded_choices
 
     def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
+        def judged(bench: Benchmark, rows: np.ndarray) -> np.ndarray:
+            if bench is self.recorded and self._judged_by_surrogate(regime):
+                return self._held_out(choices[rows], regime)
+            return bench._true_values(choices[rows], regime, seed)
+
+        return self._joined(choices, judged)
+
+    def optimum(self, regime: str = "clean") -> Optimum:
+        check_regime(regime)
         if self._exhaustive:
-            return self.recorded._true_values(choices, regime, seed)
-        if regime != "clean":
-            raise self._no_judge(regime)  # of what is only predicted: no other training can judge that
-        values = np.empty(len(choices))
-        for rows, part in self._each(
-            choices, False, lambda bench, rows: bench._true_values(choices[rows], regime, seed)
-        ):
+            return super().optimum(regime)
+        if regime not in self._optima:
+            self._optima[regime] = self._best_known(regime)
+        return self._optima[regime]
+
+    def _best_known(self, regime: str) -> Optimum:
+        """Of everything in a small space; else the better one of the best that is recorded and the surrogate's reference."""
+        if self.space.size <= ENUMERATED:
+            return _best_of_all(self, regime)
+        found = [super().optimum(regime)]
+        with contextlib.suppress(NotRecorded):
+            found.append(self.predicted.optimum(regime))
+        if self.recorded.holds_one(found[-1].architecture, False):  # the records say what it is worth
+            found = found[:1]
+        return max(found, key=lambda each: self.metric.sign * each.value)
+
+    def _valued(self, choices: np.ndarray) -> np.ndarray:
+        return self._joined(choices, lambda bench, rows: bench._valued(choices[rows]))
+
+    def _joined(self, choices: np.ndarray, ask: Callable[[Benchmark, np.ndarray], np.ndarray]) -> np.ndarray:
+        """`_each` of architectures without teachers, side by side."""
+        parts = self._each(choices, False, ask)
+        values = np.empty(len(choices), parts[0][1].dtype)
+        for rows, part in parts:
             values[rows] = part
         return values
 
     def _recorded_values(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
-        if regime != "clean" and not self._exhaustive:
-            raise self._no_judge(regime)
+        choices, values = self.recorded._recorded_values("clean")
+        if regime == "clean":
+            return choices, values
+        if self._judged_by_surrogate(regime):
+            return choices, self._held_out(choices, regime)
         return self.recorded._recorded_values(regime)
+
+    def _judged_by_surrogate(self, regime: str) -> bool:
+        return regime != "clean" and not (self._exhaustive and self.recorded.common_seeds > 1)
+
+    def _held_out(self, choices: np.ndarray, regime: str) -> np.ndarray:
+        """Out-of-fold means of recorded architectures, NaN for those without a true value."""
+        split = "test" if regime == "transfer" else "valid"
+        means = self.surrogate.out_of_fold(lift(choices, self.space, self.surrogate.space), split)
+        return np.where(self.recorded._valued(choices), means, np.nan)
 
     @cached_property
     def _exhaustive(self) -> bool:
@@ -194,3 +263,11 @@ class AutoBenchmark(Benchmark):
 
     def _costs(self, choices: np.ndarray, name: str) -> np.ndarray:
         return self.recorded._costs(choices, name)
+
+
+def _best_of_all(bench: Benchmark, regime: str) -> Optimum:
+    """The best true value of all architectures of a small space, by a benchmark whose judge needs no search's seed."""
+    choices = bench.space.unrank_many(np.arange(bench.space.size, dtype=np.uint64))
+    values = bench.metric.sign * bench.true_values(choices, regime)
+    at = int(np.nanargmax(values))
+    return Optimum(bench.space.architectures(choices[at : at + 1])[0], bench.metric.sign * float(values[at]), "exact")
