@@ -141,7 +141,7 @@ def fidelity_command(experiment: Path) -> None:
       nasbench-evs surrogate fidelity analysis/comparison
     """
     from nasbench_evs import locations
-    from nasbench_evs.analysis.report import FIDELITY, read_fidelity
+    from nasbench_evs.analysis.fidelity import FIDELITY, read_fidelity
     from nasbench_evs.benchmark import find_table
     from nasbench_evs.surrogate.card import SUMMARY, read_card, summary, write_card
     from nasbench_evs.tables.hdf5 import read_reference_sha256
