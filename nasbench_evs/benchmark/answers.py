@@ -99,6 +99,11 @@ class Answers:
         return scores
 
     @cached_property
+    def sound(self) -> np.ndarray:
+        """Which architectures have no training that failed or diverged among the seeds 0 ... k - 1, bool (M,)."""
+        return ~np.isnan(self.common_scores("valid")).any(axis=1)
+
+    @cached_property
     def most_trainings(self) -> int:
         """Of one architecture."""
         return int(np.diff(np.append(self.starts, len(self.table))).max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
 
 Architectures = Sequence[Architecture] | np.ndarray
-REGIMES = ("clean", "noisy", "transfer")  # what a search is judged by, see Benchmark.true_values
+REGIMES = ("clean", "noisy", "transfer")  # what a search sees, and what it is judged by: see Benchmark.true_values
 
 
 class Benchmark:
@@ -142,13 +143,15 @@ class Benchmark:
     ) -> Observation:
         """What a search with this `seed` sees of an architecture: the validation score of one training, whole or at an epoch.
 
-        Of the recorded seeds the search's seed decides which is read; a surrogate adds its noise of that seed; what trains now
-        trains with it; where no seeds are recorded it is the mean. So one search sees one training of each architecture, and
-        other seeds see other ones. Without `noise` it is the mean over trainings. The value is NaN if the training failed.
+        `observed_seed` says of which. So one search sees one training of each architecture, and other seeds see other ones. The
+        value is NaN if the training failed. This is what a search sees in the noisy and transfer regimes. In the clean regime
+        it sees the objective, without `noise`: the mean over trainings, NaN for what has no true value; NotRecorded where no
+        mean can be known.
         """
+        valued = noise or bool(self._valued(self.space.stack([architecture]))[0])
         training = self.observed_seed(architecture, seed) if noise else None
         answer = self.query(architecture, seed=training, epoch=epoch)
-        return Observation(answer.value, answer.seconds)
+        return Observation(answer.value if valued else math.nan, answer.seconds)
 
     def observe_many(
         self, architectures: Architectures, *, seed: int = 0, noise: bool = True, epoch: int | None = None
@@ -157,15 +160,22 @@ class Benchmark:
         choices = self._choices(architectures)
         if self.lookup:
             question = check_question("valid", epoch, seed, False)
-            mean = question._replace(seed=None)
-            answers = self._observe_many(choices, question) if noise else self._query_many(choices, mean)
-            return answers.value, answers.seconds
+            if noise:
+                answers = self._observe_many(choices, question)
+                return answers.value, answers.seconds
+            answers = self._query_many(choices, question._replace(seed=None))
+            return np.where(self._valued(choices), answers.value, np.nan), answers.seconds
         seen = [self.observe(each, seed=seed, noise=noise, epoch=epoch) for each in self.space.architectures(choices)]
         values, seconds = np.array(seen, float).reshape(-1, 2).T
         return values, seconds
 
     def observed_seed(self, architecture: Architecture, seed: int) -> int | None:
-        """Of which training a search with this seed sees the score; None: the mean, as where no seeds are recorded."""
+        """Of which training a search with this seed sees the score; None: the mean, as where no seeds are recorded.
+
+        Of the k seeds that every recorded architecture has, the search's seed draws one for each architecture; where there are
+        none in common, one of those that the architecture has. A surrogate adds its noise of the search's seed; what trains
+        now trains with it.
+        """
         return None
 
     # What a search is judged by
@@ -173,26 +183,28 @@ class Benchmark:
     def true_values(self, architectures: Architectures, regime: str = "clean", seed: int = 0) -> np.ndarray:
         """What architectures are worth, by which a search with this `seed` is judged: float64 (N,).
 
-        Of the trainings without teachers, k is how many seeds 0 ... k - 1 every architecture of the pool has.
-
         clean      the objective itself: the mean validation score over the recorded seeds, or the surrogate's mean
-        noisy      the mean validation score of those of the k seeds that the search did not see
+        noisy      the mean validation score over trainings that the search did not see
         transfer   the same with test scores
 
-        NaN for an architecture one of whose k trainings failed or diverged: it has no true value. Where k < 2, noisy and
-        transfer are judged by the surrogate's means of architectures held out from it: NotRecorded if none are there.
+        Never is a search judged by the training that it saw, and there is one judge for all architectures of a benchmark. Of the
+        trainings without teachers, k is how many seeds 0 ... k - 1 every architecture has. Where everything is recorded and
+        k > 1, the k - 1 trainings judge that the search was not shown. Otherwise a surrogate judges: a recorded
+        architecture by its out-of-fold mean, any other by its mean, neither of which saw that training. Where a surrogate
+        alone answers, its mean judges: the noise that it adds is drawn independently. NaN for a recorded architecture one of
+        whose k trainings failed or diverged: it has no true value, in no regime. NotRecorded where nothing can judge.
         """
-        _check_regime(regime)
+        check_regime(regime)
         check_question("valid", None, seed, False)
         return self._true_values(self._choices(architectures), regime, seed)
 
     def optimum(self, regime: str = "clean") -> Optimum:
         """The architecture against which regret is measured, and its value; the same for every search.
 
-        It has the largest value (or the smallest, as the metric says) of what is recorded, by the same means as `top`. `how` is
-        "exact" where that is all that is answered for, so that no search can find better in the clean regime; else "best known".
-        In the noisy and transfer regimes the value averages all k seeds, of which each search is judged by k - 1. NotRecorded as
-        in `top`.
+        It has the largest value (or the smallest, as the metric says) of what is recorded, by the same means as `top`, or of what
+        the reference search of a surrogate found, which ships with it. `how` is "exact" where all that is answered for is known,
+        so that no search can find better in the clean regime; else "best known". Where other trainings judge, the value
+        averages all k seeds, of which each search is judged by k - 1. NotRecorded where nothing is known.
         """
         (best,) = self.top(1, regime)
         return Optimum(*best, "exact" if self._exhaustive else "best known")
@@ -209,12 +221,12 @@ class Benchmark:
     def top(self, k: int, regime: str = "clean") -> list[Best]:
         """The k best recorded architectures with their values, best first; fewer if fewer have a value.
 
-        Values as in `true_values`, but for the noisy and transfer regimes means over all k seeds that every architecture has: no
-        search has seen one of them. NotRecorded where nothing is recorded.
+        Values as in `true_values`, but where other trainings judge means over all k seeds that every architecture has: no
+        search has seen all of them. NotRecorded where nothing is recorded.
         """
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise InvalidQuery(f"k = {k!r}: expected an integer of 1 or more")
-        _check_regime(regime)
+        check_regime(regime)
         choices, values = self._recorded_values(regime)
         order = np.argsort(-self.metric.sign * values, kind="stable")[: min(k, int((~np.isnan(values)).sum()))]
         if not len(order):
@@ -253,10 +265,15 @@ class Benchmark:
         """What a search with the question's seed sees of valid choice indices, of a benchmark that promises `lookup`."""
         raise NotImplementedError
 
+    def _valued(self, choices: np.ndarray) -> np.ndarray:
+        """Which of valid choice indices have a true value, bool (N,); NotRecorded if the objective cannot be known."""
+        return np.ones(len(choices), bool)
+
     def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
         if regime != "clean":
             raise self._no_judge(regime)
-        return self._query_many(choices, Question("valid", None, None, False)).value
+        valued = self._valued(choices)
+        return np.where(valued, self._query_many(choices, Question("valid", None, None, False)).value, np.nan)
 
     def _recorded_values(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
         """`recorded_choices` that have trainings without teachers (M, C), and their values (M,), see `top`."""
@@ -278,9 +295,8 @@ class Benchmark:
 
     def _no_judge(self, regime: str) -> NotRecorded:
         return NotRecorded(
-            f"{self!r} has no true values for the {regime} regime: not every architecture has two seeds in common, and no means "
-            "of held-out architectures ship with a surrogate here; use regime 'clean', or a table with two seeds or more "
-            "(source='table')"
+            f"{self!r} has no true values for the {regime} regime: no trainings that a search did not see, and no surrogate's "
+            "means, are there to judge it by; use regime 'clean'"
         )
 
     def _choices(self, architectures: Architectures) -> np.ndarray:
@@ -289,7 +305,8 @@ class Benchmark:
         return self.space.stack(architectures)
 
 
-def _check_regime(regime: str) -> None:
+def check_regime(regime: str) -> None:
+    """InvalidQuery for what is none of REGIMES."""
     if regime not in REGIMES:
         raise InvalidQuery(f"regime {regime!r}: expected one of {', '.join(REGIMES)}")
 

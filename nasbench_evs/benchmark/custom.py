@@ -175,6 +175,14 @@ class FunctionBenchmark(Benchmark):
     def observed_seed(self, architecture: Architecture, seed: int) -> int | None:
         return seed if self._takes_seed else None
 
+    def _valued(self, choices: np.ndarray) -> np.ndarray:
+        if self._takes_seed:
+            raise NotRecorded(
+                f"the function of {self.dataset} takes a seed: its mean over seeds, the objective, is unknown; use regime "
+                "'noisy', or give a function that averages"
+            )
+        return super()._valued(choices)
+
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         self.space.stack([architecture])  # says what is wrong with it
         if self._takes_seed:

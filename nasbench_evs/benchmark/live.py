@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nasbench_evs.benchmark.base import Architectures, Benchmark, check_view
 from nasbench_evs.benchmark.score import Question, Score
 from nasbench_evs.benchmark.tabular import TableBenchmark
@@ -81,6 +83,11 @@ class TrainingBenchmark(Benchmark):
 
     def observed_seed(self, architecture: Architecture, seed: int) -> int:
         return seed  # every seed can be asked for, whatever was trained so far
+
+    def _valued(self, choices: np.ndarray) -> np.ndarray:
+        raise NotRecorded(
+            f"{self!r} trains when it is asked: what architectures are worth over all seeds is unknown; use regime 'noisy'"
+        )
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         """The seeds trained so far."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from nasbench_evs import locations
 from nasbench_evs.benchmark.base import Benchmark
+from nasbench_evs.benchmark.judge import FittedJudge
 from nasbench_evs.benchmark.landscapes import LandscapeBenchmark
 from nasbench_evs.benchmark.live import TrainingBenchmark
 from nasbench_evs.benchmark.predicted import AutoBenchmark, SurrogateBenchmark
@@ -51,19 +52,23 @@ def _open(path: Path, source: str, device: str) -> Benchmark:
     if source == "train":
         return TrainingBenchmark(read(path).header, device)
     fitted = locations.surrogate_of(path)
-    table = None if source == "surrogate" else TableBenchmark(read(path))
-    if table is not None and (source == "table" or not fitted.is_dir()):
-        return table
+    if source == "table" or (source == "auto" and not fitted.is_dir()):
+        table = read(path)
+        judge = FittedJudge(fitted, table.header.space, table.reference_sha256, path) if fitted.is_dir() else None
+        return TableBenchmark(table, judge)
     if not fitted.is_dir():
         raise UnknownBenchmark(
             f"no surrogate is fitted for {path}: run nasbench-evs surrogate fit {path}, or use source='table'"
         )
     from nasbench_evs.surrogate import Surrogate
 
-    predicted = SurrogateBenchmark(Surrogate.load(fitted))
-    written = read_reference_sha256(path) if table is None else table.table.reference_sha256
-    predicted.surrogate.check_belongs_to(written, path)
-    return predicted if table is None else AutoBenchmark(table, predicted)
+    surrogate = Surrogate.load(fitted)
+    if source == "surrogate":
+        surrogate.check_belongs_to(read_reference_sha256(path), path)
+        return SurrogateBenchmark(surrogate)
+    table = read(path)
+    surrogate.check_belongs_to(table.reference_sha256, path)
+    return AutoBenchmark(TableBenchmark(table, surrogate), SurrogateBenchmark(surrogate))
 
 
 def find_table(name: str | Path, space: str | None = None) -> Path:

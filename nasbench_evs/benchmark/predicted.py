@@ -25,6 +25,9 @@ class SurrogateBenchmark(Benchmark):
 
     `query(arch)` is the predicted mean; `query(arch, seed=s)` adds a draw from the predicted noise, the same for the
     same seed on any machine and in any batch. `space` may be a view of the surrogate's.
+
+    A search is judged by the predicted mean, of validation scores in the clean and noisy regimes, of test scores in transfer:
+    what it sees in the last two is that mean and noise drawn independently, so that no search is judged by its luck.
     """
 
     lookup = True
@@ -88,6 +91,9 @@ class SurrogateBenchmark(Benchmark):
     def observed_seed(self, architecture: Architecture, seed: int) -> int:
         return seed
 
+    def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
+        return self._query_many(choices, Question("test" if regime == "transfer" else "valid", None, None, False)).value
+
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         raise NotRecorded("a surrogate records no seeds: every seed can be asked for, with query(arch, seed=...)")
 
@@ -99,7 +105,11 @@ class SurrogateBenchmark(Benchmark):
 
 
 class AutoBenchmark(Benchmark):
-    """Recorded architectures from the table, all others from the surrogate; every answer says which."""
+    """Recorded architectures from the table, all others from the surrogate; every answer says which.
+
+    Where the whole space is recorded with two seeds or more, the other trainings judge in the noisy and transfer regimes; else
+    the surrogate does, by out-of-fold means of what is recorded and by its means of the rest.
+    """
 
     lookup = True
 
@@ -162,21 +172,40 @@ class AutoBenchmark(Benchmark):
         return self.recorded.recorded_choices
 
     def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
-        if self._exhaustive:
-            return self.recorded._true_values(choices, regime, seed)
-        if regime != "clean":
-            raise self._no_judge(regime)  # of what is only predicted: no other training can judge that
-        values = np.empty(len(choices))
-        for rows, part in self._each(
-            choices, False, lambda bench, rows: bench._true_values(choices[rows], regime, seed)
-        ):
+        def judged(bench: Benchmark, rows: np.ndarray) -> np.ndarray:
+            if bench is self.recorded and self._judged_by_surrogate(regime):
+                return self._held_out(choices[rows], regime)
+            return bench._true_values(choices[rows], regime, seed)
+
+        return self._joined(choices, judged)
+
+    def _valued(self, choices: np.ndarray) -> np.ndarray:
+        return self._joined(choices, lambda bench, rows: bench._valued(choices[rows]))
+
+    def _joined(self, choices: np.ndarray, ask: Callable[[Benchmark, np.ndarray], np.ndarray]) -> np.ndarray:
+        """`_each` of architectures without teachers, side by side."""
+        parts = self._each(choices, False, ask)
+        values = np.empty(len(choices), parts[0][1].dtype)
+        for rows, part in parts:
             values[rows] = part
         return values
 
     def _recorded_values(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
-        if regime != "clean" and not self._exhaustive:
-            raise self._no_judge(regime)
+        choices, values = self.recorded._recorded_values("clean")
+        if regime == "clean":
+            return choices, values
+        if self._judged_by_surrogate(regime):
+            return choices, self._held_out(choices, regime)
         return self.recorded._recorded_values(regime)
+
+    def _judged_by_surrogate(self, regime: str) -> bool:
+        return regime != "clean" and not (self._exhaustive and self.recorded.common_seeds > 1)
+
+    def _held_out(self, choices: np.ndarray, regime: str) -> np.ndarray:
+        """Out-of-fold means of recorded architectures, NaN for those without a true value."""
+        split = "test" if regime == "transfer" else "valid"
+        means = self.surrogate.out_of_fold(lift(choices, self.space, self.surrogate.space), split)
+        return np.where(self.recorded._valued(choices), means, np.nan)
 
     @cached_property
     def _exhaustive(self) -> bool:

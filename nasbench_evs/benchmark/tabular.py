@@ -10,9 +10,11 @@ import numpy as np
 
 from nasbench_evs.benchmark.answers import Answers
 from nasbench_evs.benchmark.base import Architectures, Benchmark
+from nasbench_evs.benchmark.judge import Judge
 from nasbench_evs.benchmark.score import Question, Score, Scores
 from nasbench_evs.errors import NotRecorded
-from nasbench_evs.spaces import Architecture, Cost, SearchSpace
+from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
+from nasbench_evs.surrogate.noise import random_bits
 from nasbench_evs.tables.format import MISSING
 from nasbench_evs.tables.table import Table
 
@@ -25,12 +27,14 @@ class TableBenchmark(Benchmark):
 
     A training that failed has no score and is left out of means; so is one that diverged, unless scores are read at the best
     epoch: then it counts with the best that it reached. An architecture none of whose trainings has a score gets NaN.
+
+    `judge` says what recorded architectures are worth where fewer than two seeds are common to all, see `true_values`.
     """
 
     lookup = True
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    def __init__(self, table: Table, judge: Judge | None = None) -> None:
+        self.table, self.judge = table, judge
         self.space = table.header.space
         self.dataset = table.header.dataset
         self.metric = table.header.metric
@@ -43,7 +47,7 @@ class TableBenchmark(Benchmark):
         return 0 if self.table.header.curves == "best" else self.table.epochs
 
     def view(self, space: SearchSpace) -> TableBenchmark:
-        return TableBenchmark(self.table.view(space))
+        return TableBenchmark(self.table.view(space), self.judge)
 
     @cached_property
     def _answers(self) -> Answers:
@@ -155,42 +159,53 @@ class TableBenchmark(Benchmark):
         return Scores.join(parts)
 
     def observed_seed(self, architecture: Architecture, seed: int) -> int | None:
-        seeds = self.seeds(architecture)
-        return seeds[(seed + architecture.rank) % len(seeds)] if seeds else None
+        drawn = int(self._drawn_seeds(self.space.stack([architecture]), seed)[0])
+        return None if drawn == MISSING else drawn
 
     def _drawn_seeds(self, choices: np.ndarray, seed: int) -> np.ndarray:
         """`observed_seed` of every row, (N,); MISSING where no seeds are recorded."""
+        position, k = self._positions(choices), self.common_seeds
+        # Independent draws for every search: taking turns would show 200 of them only k different pools.
+        bits = random_bits("training", self._ranks[position], seed)
+        if k:
+            drawn = (bits % np.uint64(k)).astype(np.int64)
+            return np.where(self._answers.matching[0][position] > 0, drawn, MISSING)
         seeds, counts = self.seeds_many(choices)
-        drawn = np.full(len(choices), MISSING, np.int64)
-        seeded = counts > 0
-        if seeded.any():
-            first, counts = (np.cumsum(counts) - counts)[seeded], counts[seeded]
-            turn = np.array([seed % max(1, count) for count in range(counts.max() + 1)])[counts]
-            rank = self.space.rank_many(choices[seeded]) % counts.astype(np.uint64)
-            drawn[seeded] = seeds[first + (rank.astype(np.int64) + turn) % counts]
+        drawn, seeded = np.full(len(choices), MISSING, np.int64), counts > 0
+        first, counts = (np.cumsum(counts) - counts)[seeded], counts[seeded]
+        drawn[seeded] = seeds[first + (bits[seeded] % counts.astype(np.uint64)).astype(np.int64)]
         return drawn
 
+    def _valued(self, choices: np.ndarray) -> np.ndarray:
+        """False where one of the k trainings failed or diverged."""
+        return self._answers.sound[self._positions(choices)]
+
     def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
-        question = Question("valid" if regime != "transfer" else "test", None, None, False)
-        means = self._query_many(choices, question).value  # which says what is not recorded
-        scores = self._judges(regime)[self._positions(choices)]
+        split = "test" if regime == "transfer" else "valid"
+        means = self._query_many(choices, Question(split, None, None, False)).value  # which says what is not recorded
         if regime == "clean":
-            return np.where(np.isnan(scores).any(axis=1), np.nan, means)
-        others = np.arange(scores.shape[1]) != self._drawn_seeds(choices, seed)[:, None]
-        values = np.where(others, scores, 0.0).sum(axis=1) / others.sum(axis=1)
-        return np.where(np.isnan(scores).any(axis=1), np.nan, values)
+            values = means
+        elif self.common_seeds < 2:
+            values = self._held_out(choices, regime)
+        else:
+            scores = self._answers.common_scores(split)[self._positions(choices)]
+            others = np.arange(scores.shape[1]) != self._drawn_seeds(choices, seed)[:, None]
+            values = np.where(others, scores, 0.0).sum(axis=1) / others.sum(axis=1)
+        return np.where(self._valued(choices), values, np.nan)
 
     def _recorded_values(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
-        choices = self.pool[self._answers.matching[0] > 0]
-        if regime == "clean":
+        trained = self._answers.matching[0] > 0
+        choices = self.pool[trained]
+        if regime == "clean" or self.common_seeds < 2:
             return choices, self._true_values(choices, regime, 0)
-        return choices, self._judges(regime)[self._answers.matching[0] > 0].mean(axis=1)
+        return choices, self._answers.common_scores("test" if regime == "transfer" else "valid")[trained].mean(axis=1)
 
-    def _judges(self, regime: str) -> np.ndarray:
-        """`Answers.common_scores` that the regime looks at; NotRecorded if there are too few seeds to judge by."""
-        if regime != "clean" and self.common_seeds < 2:
+    def _held_out(self, choices: np.ndarray, regime: str) -> np.ndarray:
+        """The judge's values of recorded architectures; NotRecorded if there is no judge, or none for that split."""
+        if self.judge is None:
             raise self._no_judge(regime)
-        return self._answers.common_scores("test" if regime == "transfer" else "valid")
+        split = "test" if regime == "transfer" else "valid"
+        return self.judge.out_of_fold(lift(choices, self.space, self.judge.space), split)
 
     @property
     def _exhaustive(self) -> bool:
@@ -285,4 +300,4 @@ class TableBenchmark(Benchmark):
 
     def __getstate__(self) -> dict[str, object]:
         # What was computed from the table does not travel with it.
-        return {name: self.__dict__[name] for name in ("table", "space", "dataset", "metric")}
+        return {name: self.__dict__[name] for name in ("table", "judge", "space", "dataset", "metric")}

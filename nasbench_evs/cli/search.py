@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import sys
@@ -12,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
-from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError
+from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, SurrogateError
 
 if TYPE_CHECKING:
-    from nasbench_evs.benchmark import Benchmark
     from nasbench_evs.search import Result
 
 
@@ -28,6 +26,9 @@ if TYPE_CHECKING:
 @click.option("--seconds", type=float, help="Simulated seconds of each search.")
 @click.option("--seeds", type=int, default=1, show_default=True, help="How many searches.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Simulated workers.")
+@click.option(
+    "--regime", default="noisy", show_default=True, help="clean, noisy or transfer: what it sees and is judged by."
+)
 @click.option(
     "--constraint", "constraints", multiple=True, metavar="NAME=LIMIT", help="params or flops; may be repeated."
 )
@@ -44,13 +45,16 @@ def search_command(
     seconds: float | None,
     seeds: int,
     workers: int,
+    regime: str,
     constraints: tuple[str, ...],
     settings: tuple[str, ...],
     out: Path | None,
     form: str,
     force: bool,
 ) -> None:
-    """Run a search algorithm on a benchmark: one line for each seed, with the best architecture it saw.
+    """Run a search algorithm on a benchmark: one line for each seed, with the best architecture it saw and what it is worth.
+
+    True value and regret are those of the regime, where something can judge.
 
     SEARCHER is a name, or where a class of your own is: module:Class, also in the current folder.
 
@@ -90,13 +94,15 @@ def search_command(
                     seed=seed,
                     workers=workers,
                     constraint=limits,
+                    regime=regime,
                     parameters=parameters,
                 )
             )
         return results
 
     results = with_progress("searching", work)
-    rows = [_row(bench, result) for result in results]
+    judged, unknown = _judged(results)
+    rows = [_row(result, *each) for result, each in zip(results, judged, strict=True)]
     if out is not None:
         import pandas as pd
 
@@ -105,23 +111,33 @@ def search_command(
             pd.concat(frames).to_csv(scratch, index=False)
         print(f"written to {out}", file=sys.stderr)
     print_rows(rows, form)
+    if unknown:
+        print(f"not judged: {unknown}", file=sys.stderr)
 
 
-def _row(bench: Benchmark, result: Result) -> dict[str, Any]:
-    """What one search found; empty where nothing within the constraint has a score."""
+def _judged(results: list[Result]) -> tuple[list[tuple[float, float]], str]:
+    """The true value and the regret of what each search found, NaN where they are unknown; and why they are, if so."""
+    values, regrets = [math.nan] * len(results), [math.nan] * len(results)
+    try:
+        values = [float(result.true_values[-1]) if result.trials else math.nan for result in results]
+        regrets = [float(result.regret[-1]) if result.trials else math.nan for result in results]
+    except (NotRecorded, SurrogateError) as error:  # a surrogate that was fitted to another table cannot judge
+        return list(zip(values, regrets, strict=True)), str(error)
+    return list(zip(values, regrets, strict=True)), ""
+
+
+def _row(result: Result, true_value: float, regret: float) -> dict[str, Any]:
+    """What one search found, and what that is worth; empty where nothing within the constraint has a score."""
     best = result.trials[result.incumbents[-1]] if result.trials and result.incumbents[-1] >= 0 else None
-    scores = {"valid": math.nan, "test": math.nan}
-    if best:
-        for split in scores:
-            with contextlib.suppress(NotRecorded):  # a benchmark without test scores
-                scores[split] = bench.query(best.architecture, split=split).value
     end = result.trials[-1] if result.trials else None
     return {
+        "regime": result.regime,
         "seed": result.seed,
         "architecture": str(best.architecture) if best else "",
         "rank": best.architecture.rank if best else None,
         "valid_seen": best.value if best else math.nan,
-        **scores,
+        "true_value": true_value,
+        "regret": regret,
         "evaluations": end.spent if end else 0,
         "simulated_seconds": end.finished if end and result.timed else math.nan,
         "own_seconds": result.own_seconds,

@@ -6,15 +6,17 @@ import heapq
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nasbench_evs.benchmark import Benchmark, Best, Observation
+from nasbench_evs.benchmark.base import check_regime
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.metrics import Metric
-from nasbench_evs.search.checks import check_bool, check_float, check_int
+from nasbench_evs.search.checks import check_float, check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import AskTell, Foreign, label, make
 from nasbench_evs.search.searcher import Searcher, Step
@@ -49,16 +51,27 @@ class Trial(NamedTuple):
 
 @dataclass
 class Result:
-    """What one search did. `own_seconds`: real seconds of the searcher's own work; `recommended`: its answer (see
-    `Searcher.recommend`)."""
+    """What one search did, and what judges it.
+
+    bench, regime    where it searched, and what it saw there: see `Benchmark.true_values`
+    recommended      its answer (see `Searcher.recommend`)
+    own_seconds      real seconds of the searcher's own work
+    timed            whether simulated seconds are those of trainings
+    """
 
     searcher: str
+    bench: Benchmark = field(repr=False)
+    regime: str
     seed: int
-    metric: Metric
     trials: list[Trial]
     recommended: list[Architecture]
     own_seconds: float
-    timed: bool = True  # whether simulated seconds are those of trainings
+    timed: bool = True
+
+    @property
+    def metric(self) -> Metric:
+        """The benchmark's."""
+        return self.bench.metric
 
     @property
     def best(self) -> Best:
@@ -80,6 +93,27 @@ class Result:
                 best, position = score, i
             found[i] = position
         return found
+
+    @cached_property
+    def true_values(self) -> np.ndarray:
+        """After each evaluation, what the best so far is worth in the regime: float (N,); NaN while there is none.
+
+        Computed when it is first asked for. NaN and NotRecorded as `Benchmark.true_values` says.
+        """
+        found, owner = np.unique(self.incumbents, return_inverse=True)
+        values = np.full(len(found), np.nan)
+        known = found >= 0
+        chosen = [self.trials[i].architecture for i in found[known]]
+        values[known] = self.bench.true_values(chosen, self.regime, self.seed)
+        return values[owner]
+
+    @property
+    def regret(self) -> np.ndarray:
+        """How far `true_values` are behind the benchmark's optimum in the regime: float (N,), larger is worse.
+
+        NotRecorded as `Benchmark.optimum` says. The optimum is of all architectures, whatever the search's constraint allowed.
+        """
+        return self.metric.sign * (self.bench.optimum(self.regime).value - self.true_values)
 
     @property
     def trajectory(self) -> pd.DataFrame:
@@ -104,7 +138,7 @@ def run(
     seed: int = 0,
     workers: int = 1,
     constraint: Mapping[str, float] | None = None,
-    noise: bool = True,
+    regime: str = "noisy",
     **parameters: Any,
 ) -> Result:
     """Run a searcher on a benchmark until its budget is spent or nothing is left to ask for.
@@ -112,9 +146,10 @@ def run(
     `searcher` is a name (see `SEARCHERS`), a class or where one is ("package.module:Class"), made with the benchmark's domain,
     `seed` and the `parameters`; or an object with `ask` and `tell`, taken as it is. `budget` counts evaluations (whole
     trainings), `seconds` simulated seconds; one of them or both. `workers` evaluate at the same time: each takes the recorded
-    seconds of what it trains. `constraint` names the largest allowed `params` or `flops`. A searcher sees one training of each
-    architecture, as it would in life; with `noise=False` the mean over trainings (see `Benchmark.observe`). InvalidQuery for
-    what has no meaning.
+    seconds of what it trains. `constraint` names the largest allowed `params` or `flops`. `regime` says what a searcher sees, and
+    by what its result is judged: in "clean" the objective, in "noisy" and "transfer" one training of each architecture, as in
+    life (see `Benchmark.observe` and `Benchmark.true_values`). InvalidQuery for what has no meaning, NotRecorded for the clean
+    regime where no objective is known.
 
     >>> import nasbench_evs as nb
     >>> from nasbench_evs import search
@@ -123,7 +158,7 @@ def run(
     (20, '240-256-64')
     """
     return run_with(
-        searcher, bench, budget=budget, seconds=seconds, seed=seed, workers=workers, constraint=constraint, noise=noise,
+        searcher, bench, budget=budget, seconds=seconds, seed=seed, workers=workers, constraint=constraint, regime=regime,
         parameters=parameters,
     )  # fmt: skip
 
@@ -138,7 +173,7 @@ def run_with(
     seed: int = 0,
     workers: int = 1,
     constraint: Mapping[str, float] | None = None,
-    noise: bool = True,
+    regime: str = "noisy",
 ) -> Result:
     """As `run`, with the searcher's hyper-parameters in a mapping of their own."""
     if not isinstance(bench, Benchmark):
@@ -151,14 +186,15 @@ def run_with(
     most = math.inf if budget is None else check_int("budget", budget, 1)
     limit = math.inf if seconds is None else check_float("seconds", seconds, 0)
     workers = check_int("workers", workers, 1)
-    seed, noise = check_int("seed", seed, 0), check_bool("noise", noise)
+    seed = check_int("seed", seed, 0)
+    check_regime(regime)
     domain = Domain.on(bench, constraint)
     spent = time.perf_counter()
     made = make(searcher, domain, seed=seed, epochs=bench.epochs, parameters=parameters, budget=budget)
-    loop = _Loop(made, bench, domain, seed=seed, noise=noise, most=most, limit=limit, workers=workers)
+    loop = _Loop(made, bench, domain, seed=seed, noise=regime != "clean", most=most, limit=limit, workers=workers)
     loop.own += time.perf_counter() - spent
     loop.run()
-    return Result(label(searcher), seed, bench.metric, loop.trials, made.recommend(3), loop.own, loop.timed)
+    return Result(label(searcher), bench, regime, seed, loop.trials, made.recommend(3), loop.own, loop.timed)
 
 
 class _Running(NamedTuple):

@@ -1,4 +1,4 @@
-"""Noise on demand: a standard normal number for every (surrogate, architecture, seed), always the same."""
+"""Chance on demand: a random number for every (stream, architecture, seed), always the same."""
 
 import hashlib
 
@@ -8,16 +8,24 @@ import numpy as np
 def standard_normal(stream: str, ranks: np.ndarray, seed: int) -> np.ndarray:
     """Independent standard normal numbers, float64 of shape (N,), one for each rank.
 
-    Each depends on (`stream`, rank, `seed`) alone, not on its neighbours in the batch, the process or the machine:
-    a counter-based generator (splitmix64, Steele et al. 2014) through the inverse of the normal distribution.
+    `random_bits` through the inverse of the normal distribution.
     """
     from scipy.special import ndtri
 
-    key = int.from_bytes(hashlib.sha256(f"{stream}/{seed}".encode()).digest()[:8], "little")
-    with np.errstate(over="ignore"):
-        bits = _splitmix(_splitmix(ranks.astype(np.uint64)) ^ np.uint64(key))
+    bits = random_bits(stream, ranks, seed)
     uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # in (0, 1), never 0 or 1
     return ndtri(uniform)
+
+
+def random_bits(stream: str, ranks: np.ndarray, seed: int) -> np.ndarray:
+    """Independent uniform integers, uint64 of shape (N,), one for each rank.
+
+    Each depends on (`stream`, rank, `seed`) alone, not on its neighbours in the batch, the process or the machine:
+    a counter-based generator (splitmix64, Steele et al. 2014).
+    """
+    key = int.from_bytes(hashlib.sha256(f"{stream}/{seed}".encode()).digest()[:8], "little")
+    with np.errstate(over="ignore"):
+        return _splitmix(_splitmix(ranks.astype(np.uint64)) ^ np.uint64(key))
 
 
 def _splitmix(state: np.ndarray) -> np.ndarray:
