@@ -79,8 +79,8 @@ def read_experiment(path: Path) -> Experiment:
     """The experiment of a TOML file; InvalidQuery names what is wrong in it.
 
     `title`, `question`, `against` (a hyper-parameter to show regret against), `version` (an integer: raise it when results so far
-    shall not count), `seeds`, `budget` (evaluations), `marks` (smaller budgets, read off the same searches), `regime` or `regimes`
-    ("clean", "noisy"; transfer is read off noisy searches), `workers` (simulated), a list `searchers` of names, or tables
+    shall not count), `seeds`, `budget` (evaluations), `marks` (smaller budgets, read off the same searches), `regime` or
+    `regimes` ("clean", "noisy"; transfer is read off noisy searches), `workers` (simulated), a list `searchers` of names, or tables
     `[[searcher]]` with `name`, `label` and hyper-parameters, and tables `[[benchmark]]` with `name` (also "landscape:NAME"),
     `space`, `source`, `label`, `params` or `flops` (constraints), and a `budget`, `marks` and `regimes` of its own.
     """
@@ -141,9 +141,7 @@ def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
     _known(entry, (*_BENCHMARK_KEYS, *_SHARED_KEYS), where)
     source = _text(entry.get("source", "auto"), f"{where}: source")
     space = None if "space" not in entry else _text(entry["space"], f"{where}: space")
-    limits = {
-        cost: check_float(f"{where}: {cost}", entry[cost], 0) for cost in Cost._fields if cost in entry
-    }
+    limits = {cost: check_float(f"{where}: {cost}", entry[cost], 0) for cost in Cost._fields if cost in entry}
     priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
     shown = [] if entry["name"].startswith("landscape:") else [source]
     label = " ".join([entry["name"], *([space] if space not in (None, DEFAULT) else []), *shown, *priced])
@@ -217,4 +215,3 @@ def _whole(values: Mapping[str, Any], key: str, default: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidQuery(f"{key} = {value!r}: expected an integer of 1 or more")
     return value
-

@@ -109,7 +109,9 @@ def _true_values(
     columns = {name: np.full(len(different), math.nan) for name in Point._fields[-3:]}
     for name in columns if different else ():
         if name == "clean" or regime == "noisy":
-            with contextlib.suppress(NotRecorded):  # no test scores, or nobody to judge; `_check` says when it is needed
+            with contextlib.suppress(
+                NotRecorded
+            ):  # no test scores, or nobody to judge; `_check` says when it is needed
                 columns[name] = bench.true_values(bench.space.stack(different), name, seed)
     rows = [tuple(map(rounded, row)) for row in zip(*columns.values(), strict=True)]
     return dict(zip(different, rows, strict=True))  # type: ignore[arg-type]

@@ -65,7 +65,9 @@ def search_fidelity(regrets: Regrets) -> list[Fidelity]:
         agree = sum(x == y for x, y in zip(*signs, strict=True))
         config = configs["surrogate"]
         shape = pair[0].shape
-        found.append(Fidelity(config.name, config.space or "", regrets.regime, *shape, tau, low, high, agree, len(both)))
+        found.append(
+            Fidelity(config.name, config.space or "", regrets.regime, *shape, tau, low, high, agree, len(both))
+        )
     return found
 
 

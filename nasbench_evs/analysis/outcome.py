@@ -94,16 +94,11 @@ class Outcome:
         """Pairs of searchers."""
         return len(self.searchers) * (len(self.searchers) - 1) // 2
 
-    @property
-    def share_resolved(self) -> float:
-        """Of all pairs on all benchmarks."""
-        return sum(self.resolved.values()) / (self.pairs * len(self.resolved)) if self.pairs else math.nan
-
     @cached_property
     def detectable(self) -> float:
         """The smallest difference of mean normalized regret over the suite that these seeds find four times in five.
 
-        The median over the tests against the first control; NaN where nothing is tested.
+        The median over the tests against the first control; infinite with too few seeds, NaN where nothing is tested.
         """
         tests = next(iter(self.controls.values()), [])
         return float(np.median([each.detectable for each in tests])) if tests else math.nan

@@ -17,7 +17,7 @@ from nasbench_evs.surrogate.card import tau_interval
 
 _ASKS = {
     "clean": "how well does it search? A search sees the objective and is judged by it",
-    "noisy": "how well does it search with what one really gets? A search sees one training of each architecture, others judge it",
+    "noisy": "how well does it search with what one really gets? A search sees one training each, others judge it",
     "transfer": "what is it worth to a user? The noisy searches, judged by test scores",
 }
 _METHOD = (
@@ -25,8 +25,8 @@ _METHOD = (
     "**Normalized**, it is a share of the scale: what the median random architecture loses, so 1 is a random pick and 0 the "
     "reference. Means over benchmarks and ranks have 95 % intervals from resampled benchmarks (a surrogate and its table are "
     "one) and seeds: they are about other benchmarks of this kind. Tests are paired over the same seeds (Wilcoxon, Holm); d is a "
-    "mean difference in standard deviations of such differences, negative where the searcher is better. A pair of searchers is "
-    f"*resolved* on a benchmark if at most {RESOLVED_SEEDS} seeds tell them apart after Holm with |d| of {RESOLVED_EFFECT} or more. "
+    "mean difference in standard deviations of such differences, negative where the searcher is better. A pair of searchers "
+    f"is *resolved* on a benchmark if at most {RESOLVED_SEEDS} seeds tell them apart after Holm, |d| {RESOLVED_EFFECT} or more. "
     "*Detectable* is the smallest true difference that these seeds find four times in five."
 )
 
@@ -66,11 +66,14 @@ def _verdict(outcomes: Sequence[Outcome]) -> list[str]:
         lines.append(f"- Over the whole search `{only.searchers[first]}` leads: area {_bracketed(only.areas, first)}.")
     parts = []
     for each in outcomes:
-        text = f"{each.regrets.regime} {each.share_resolved:.0%} of {each.pairs * len(each.resolved)} pairs"
-        if not math.isnan(each.detectable):
-            text += f", differences of {each.detectable:.3f} of the scale"
+        text = f"{each.regrets.regime} {sum(each.resolved.values())} of {each.pairs * len(each.resolved)} pairs"
+        if each.controls:
+            found = (
+                f"{each.detectable:.3f} of the scale" if math.isfinite(each.detectable) else "none with so few seeds"
+            )
+            text += f", smallest difference {found}"
         parts.append(text)
-    lines.append(f"- Resolved, and detectable over the suite: {'; '.join(parts)}.")
+    lines.append(f"- Resolved on single benchmarks, and detectable over the suite: {'; '.join(parts)}.")
     return ["**Verdict**", "", *lines]
 
 
@@ -86,7 +89,9 @@ def _leader(outcome: Outcome) -> str:
     for control, tests in list(outcome.controls.items())[:1]:
         better = [f"`{each.searcher}`" for each in tests if each.significant and each.difference < 0]
         worse = [f"`{each.searcher}`" for each in tests if each.significant and each.difference > 0]
-        text += f"; better than {control} after Holm: {', '.join(better) or 'none'}; worse: {', '.join(worse) or 'none'}"
+        text += (
+            f"; better than {control} after Holm: {', '.join(better) or 'none'}; worse: {', '.join(worse) or 'none'}"
+        )
     return f"{text}."
 
 
@@ -119,7 +124,10 @@ def _pooled(outcome: Outcome) -> list[str]:
         "",
         *_table(
             ["searcher", *(name for name, _, _ in columns)],
-            [[outcome.searchers[i], *(_bracketed(value, i, digits) for _, value, digits in columns)] for i in outcome.order],
+            [
+                [outcome.searchers[i], *(_bracketed(value, i, digits) for _, value, digits in columns)]
+                for i in outcome.order
+            ],
         ),
     ]
 
@@ -140,8 +148,8 @@ def _controls(outcome: Outcome) -> list[str]:
     header = [text for control in names for text in (f"less {control}", "d", "p (Holm)", "benchmarks better · worse")]
     of = f"of {len(outcome.regrets.benchmarks)}"
     return [
-        f"Against controls, each seed's mean over the suite; and on how many benchmarks {of} a searcher is significantly better or "
-        "worse by itself (Holm within the benchmark):",
+        f"Against controls, each seed's mean over the suite; and on how many benchmarks {of} a searcher is significantly better "
+        "or worse by itself (Holm within the benchmark):",
         "",
         *_table(["searcher", *header], rows),
     ]
@@ -157,7 +165,15 @@ def _benchmarks(outcome: Outcome) -> list[str]:
         resolved = f"{outcome.resolved[benchmark]} of {outcome.pairs}"
         detectable = _number(outcome.detectable_on(benchmark) * reference.scale)
         rows.append(
-            [benchmark, unit, f"{reference.value:.4f} ({reference.how})", _number(reference.scale), resolved, detectable, *cells]
+            [
+                benchmark,
+                unit,
+                f"{reference.value:.4f} ({reference.how})",
+                _number(reference.scale),
+                resolved,
+                detectable,
+                *cells,
+            ]
         )
     return [
         "Regret at the end of each benchmark's budget in its own metric, ± half the width of a 95 % interval over seeds. Where a "
@@ -215,7 +231,7 @@ def _own_seconds(outcomes: Sequence[Outcome]) -> list[str]:
     return [
         "## Own seconds",
         "",
-        "Real seconds of a searcher's own work in one search, mean over seeds; on the machine that ran it, with whatever else it did.",
+        "Real seconds of a searcher's own work in one search, mean over seeds, on the machine that ran it.",
         "",
         *_table(["searcher", "mean over benchmarks", "largest of a benchmark"], rows),
     ]
@@ -230,7 +246,10 @@ def _fidelity(found: Sequence[Fidelity]) -> list[str]:
         "",
         *_table(
             ["dataset", "regime", "tau", "same direction"],
-            [[each.dataset, each.regime, tau_interval(each._asdict()), f"{each.agree} of {each.pairs}"] for each in found],
+            [
+                [each.dataset, each.regime, tau_interval(each._asdict()), f"{each.agree} of {each.pairs}"]
+                for each in found
+            ],
         ),
     ]
 
@@ -255,7 +274,7 @@ def _signed(test: Comparison) -> str:
 
 
 def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4f}"
+    return f"{value:.4f}" if math.isfinite(value) else "-"
 
 
 def _cell(values: np.ndarray) -> str:

@@ -57,7 +57,10 @@ def pooled(outcome: Outcome, target: Path) -> None:
     _scale_regret(curves, values)
     _label(curves, "% of the budget", "mean normalized regret")
     places = np.arange(len(names))[::-1]
-    for axis, interval, what in ((ends, outcome.final, "normalized regret at the end"), (ranks, outcome.ranks, "mean rank")):
+    for axis, interval, what in (
+        (ends, outcome.final, "normalized regret at the end"),
+        (ranks, outcome.ranks, "mean rank"),
+    ):
         for place, i in zip(places, outcome.order, strict=True):
             value = interval.value[i]
             error = [[max(0.0, value - interval.low[i])], [max(0.0, interval.high[i] - value)]]

@@ -22,11 +22,11 @@ _LISTED = 100  # best ones looked through for one within a constraint, ten times
 class Reference(NamedTuple):
     """The value that regret is measured against, and the unit of normalized regret.
 
-    how     "exact", "best known" (of the benchmark: `Benchmark.optimum`), or "best of these runs" where it knows none: then, and only
-            then, it moves with what is compared
+    how     "exact", "best known" (of the benchmark: `Benchmark.optimum`), or "best of these runs" where it knows none: only then it
+            moves with what is compared
     scale   what a random architecture loses: the reference less the median of 2,000 random ones (all, of a smaller pool) within
             the constraint. 1 is the middle of what random search draws, 0 the reference. The median, because the mean is that of
-            the few trainings that failed. It depends on the benchmark alone, not on searchers; above 0, or NaN where all are alike
+            the few trainings that failed. It depends on the benchmark and its reference alone; NaN where all are alike
     """
 
     value: float
@@ -34,9 +34,7 @@ class Reference(NamedTuple):
     scale: float
 
 
-def reference(
-    bench: Benchmark, limits: Mapping[str, float], regime: str, found: Iterable[float]
-) -> Reference:
+def reference(bench: Benchmark, limits: Mapping[str, float], regime: str, found: Iterable[float]) -> Reference:
     """The reference of a benchmark under a constraint in a regime; `found`: true values of what was found by any run.
 
     NotRecorded where architectures have no value in that regime.

@@ -20,7 +20,8 @@ _SHARE = 1e-6  # of an evaluation, by which sums of parts may be off
 class Regrets:
     """How far the true values of incumbents are behind each benchmark's reference, in `regime` (transfer: of noisy searches).
 
-    `benchmarks` are the labels of those that were searched so and have values in the regime. Only `seeds` that every searcher has
+    `benchmarks` are the labels of those that were searched so and have values in the regime (a made landscape has no test split
+    to transfer to). Only `seeds` that every searcher has
     ended on every benchmark count, so that all are compared on the same. Regret is in the metric's unit, larger is worse; below
     0 is what is better than a reference that is not exact, or luckier in the trainings that judge it.
     """
@@ -41,9 +42,12 @@ class Regrets:
         self.references: dict[str, Reference] = {}
         for config in configs if self.seeds else ():
             found = [
-                getattr(point, regime) for run in self.runs.values() if run.benchmark == config.label for point in run.points
+                getattr(point, regime)
+                for run in self.runs.values()
+                if run.benchmark == config.label
+                for point in run.points
             ]
-            if np.isfinite(found).any():
+            if np.isfinite(found).any() and not (regime == "transfer" and config.name.startswith("landscape:")):
                 with contextlib.suppress(NotRecorded):
                     self.references[config.label] = reference(config.load(), config.limits, regime, found)
         self._configs = {each.label: each for each in configs if each.label in self.references}
@@ -59,7 +63,9 @@ class Regrets:
     def config(self, benchmark: str) -> BenchmarkConfig:
         return self._configs[benchmark]
 
-    def at(self, benchmark: str, searcher: str, points: Sequence[float] | np.ndarray, over: str = "evaluations") -> np.ndarray:
+    def at(
+        self, benchmark: str, searcher: str, points: Sequence[float] | np.ndarray, over: str = "evaluations"
+    ) -> np.ndarray:
         """Regrets (seeds, points) when so much was spent: evaluations, or `over="seconds"`; NaN before the first result."""
         rows = []
         for seed in self.seeds:

@@ -37,7 +37,7 @@ class Point(NamedTuple):
     seconds      simulated seconds so far; NaN where trainings have none
     rank         of the incumbent; -1 while there is none within the constraint
     seen         its score as the search saw it
-    clean, noisy, transfer    its true values (`Benchmark.true_values`); NaN where there is none: the last two are of noisy searches
+    clean, noisy, transfer    its true values (`Benchmark.true_values`); NaN where none, as the last two of a clean search
     """
 
     evaluations: float
@@ -72,6 +72,9 @@ class Run(NamedTuple):
     def answer(self) -> Point:
         """What the search recommends: its last incumbent unless it says otherwise."""
         return self.points[-1]
+
+
+_NUMBERS = {"seed": int, "own_seconds": float, **dict.fromkeys(Point._fields, float), "rank": int}
 
 
 class Task(NamedTuple):
@@ -184,16 +187,18 @@ def read_results(path: Path) -> list[Run]:
     if not path.exists():
         return []
     names = (*Run._fields[:-1], *Point._fields)
-    text = {name: str for name in ("benchmark", "searcher", "regime", "settings", "rank")}
     try:
-        empty = {name: [""] for name in names if name not in text}
-        frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty, float_precision="round_trip")
+        # As text: what pandas makes of a number may differ from it in the last bit.
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
         if tuple(frame.columns) != names:
             raise ValueError(f"its columns are {', '.join(frame.columns)}")
-        frame["rank"] = [int(rank or -1) for rank in frame["rank"]]
-        rows = frame.astype({name: float for name in Point._fields if name != "rank"})
-        heads = list(rows[list(Run._fields[:-1])].itertuples(index=False, name=None))
-        points = [Point(*each) for each in rows[list(Point._fields)].itertuples(index=False, name=None)]
+        for name in names:
+            kind = _NUMBERS.get(name)
+            if kind is not None:
+                empty = -1 if kind is int else math.nan
+                frame[name] = [kind(text) if text else empty for text in frame[name]]
+        heads = list(frame[list(Run._fields[:-1])].itertuples(index=False, name=None))
+        points = [Point(*each) for each in frame[list(Point._fields)].itertuples(index=False, name=None)]
     except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
         raise OutputError(
             f"{path} holds no results of this version of nasbench-evs ({one_line(error)}): move it away, or choose another --out"

@@ -33,7 +33,8 @@ class Interval(NamedTuple):
 def benchmark_groups(benchmarks: Sequence[BenchmarkConfig]) -> list[str]:
     """For each benchmark the table that it answers from or that its surrogate was fitted to; a landscape is its own."""
     return [
-        each.name if each.name.startswith("landscape:") else str(find_table(each.name, each.space)) for each in benchmarks
+        each.name if each.name.startswith("landscape:") else str(find_table(each.name, each.space))
+        for each in benchmarks
     ]
 
 
