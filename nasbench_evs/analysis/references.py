@@ -22,8 +22,8 @@ _LISTED = 100  # best ones looked through for one within a constraint, ten times
 class Reference(NamedTuple):
     """The value that regret is measured against, and the unit of normalized regret.
 
-    how     "exact", "best known" (of the benchmark: `Benchmark.optimum`), or "best of these runs" where it knows none: only then it
-            moves with what is compared
+    how     "exact", "best known" (of the benchmark: `Benchmark.optimum`), or "best of these runs" where it knows none: only then
+            it moves with what is compared
     scale   what a random architecture loses: the reference less the median of 2,000 random ones (all, of a smaller pool) within
             the constraint. 1 is the middle of what random search draws, 0 the reference. The median, because the mean is that of
             the few trainings that failed. It depends on the benchmark and its reference alone; NaN where all are alike
