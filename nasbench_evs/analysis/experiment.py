@@ -83,7 +83,7 @@ def _points(result: Result, marks: tuple[int, ...]) -> list[tuple[float, float, 
         return rounded(trials[place].finished) if result.timed else math.nan
 
     changed = np.flatnonzero(np.diff(incumbents, prepend=-1))
-    found = {rounded(spent[i]): (seconds(i), int(incumbents[i])) for i in changed}
+    found = {rounded(spent[i]): (seconds(i), int(incumbents[i])) for i in changed.tolist()}
     for mark in marks:
         last = int(np.searchsorted(spent, mark + _SHARE, "right")) - 1
         found[float(mark)] = (seconds(last), int(incumbents[last])) if last >= 0 else (math.nan, -1)

@@ -64,9 +64,11 @@ def search_fidelity(regrets: Regrets) -> list[Fidelity]:
         signs = [[np.sign(each[a].mean() - each[b].mean()) for a, b in both] for each in pair]
         agree = sum(x == y for x, y in zip(*signs, strict=True))
         config = configs["surrogate"]
-        shape = pair[0].shape
+        searchers, seeds = pair[0].shape
         found.append(
-            Fidelity(config.name, config.space or "", regrets.regime, *shape, tau, low, high, agree, len(both))
+            Fidelity(
+                config.name, config.space or "", regrets.regime, searchers, seeds, tau, low, high, agree, len(both)
+            )
         )
     return found
 

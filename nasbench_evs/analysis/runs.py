@@ -135,7 +135,7 @@ class Journal(ExclusiveDatabase):
 
 def _run(*fields: Any) -> Run:
     *head, points = fields
-    return Run(*head, [Point(*each) for each in points])
+    return Run._make([*head, [Point(*each) for each in points]])
 
 
 def select_runs(experiment: Experiment, runs: Iterable[Run]) -> dict[Key, Run]:
@@ -205,7 +205,7 @@ def read_results(path: Path) -> list[Run]:
         ) from None
     runs: dict[tuple[Any, ...], Run] = {}
     for head, point in zip(heads, points, strict=True):
-        runs.setdefault(head, Run(*head, [])).points.append(point)
+        runs.setdefault(head, Run._make([*head, []])).points.append(point)
     return list(runs.values())
 
 
