@@ -8,11 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import nasbench_evs as nb
+from nasbench_evs.search import SEARCHERS
+
 COMMAND = Path(sys.executable).parent / "nasbench-evs"
 
 
-def call(*arguments, code=0):
-    done = subprocess.run([COMMAND, "search", *map(str, arguments)], capture_output=True, text=True, check=False)
+def call(*arguments, code=0, command="search"):
+    done = subprocess.run([COMMAND, command, *map(str, arguments)], capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -36,13 +39,45 @@ def test_one_row_for_each_seed_and_the_same_again(tmp_path):
 def test_a_search_that_finds_nothing_feasible_is_a_row_too():
     arguments = ("tunas-abs", "credit-default", "--space", "ffn-3", "--constraint", "params=1000", "--budget", 3)
     row = json.loads(call(*arguments, "--format", "json").stdout)[0]
-    assert (row["architecture"], row["valid"], row["evaluations"]) == ("", None, 3)
+    assert (row["architecture"], row["true_value"], row["regret"], row["evaluations"]) == ("", None, None, 3)
+
+
+@pytest.mark.parametrize("regime", ["clean", "noisy", "transfer"])
+def test_what_was_found_is_judged_in_the_regime(regime):
+    arguments = ("random", "bpic2012", "--source", "table", "--budget", 400, "--regime", regime, "--format", "json")
+    row = json.loads(call(*arguments).stdout)[0]
+    bench = nb.load("bpic2012", source="table")
+    found = [bench.space.parse(row["architecture"])]
+    assert row["regime"] == regime
+    assert row["true_value"] == bench.true_values(found, regime)[0]
+    assert row["regret"] == bench.regret(found, regime)[0]
+    assert (row["regret"] == 0) == (regime == "clean")  # all 400 were seen, and only there as they are
+
+
+def test_where_nothing_can_judge_it_says_so():
+    done = call("random", "age", "--source", "table", "--regime", "transfer", "--budget", 3, "--format", "json")
+    row = json.loads(done.stdout)[0]
+    assert (row["true_value"], row["regret"]) == (None, None)
+    assert row["valid_seen"] > 0.5
+    assert "not judged: the table of age has no test scores" in done.stderr
+
+
+def test_searchers_are_listed():
+    rows = json.loads(call("--format", "json", command="searchers").stdout)
+    assert [row["searcher"] for row in rows] == list(SEARCHERS)
+    assert all(row["about"] for row in rows)
+    assert [row["searcher"] for row in rows if not row["paper"]] == ["random"]
+    assert {row["searcher"]: row["preset"] for row in rows}["bananas-mlp"] == "predictor=mlp batch=10"
+    text = call(command="searchers").stdout.splitlines()
+    assert len(text) == len(rows) + 1
+    assert call("--format", "csv", command="searchers").stdout.startswith("searcher,about,paper,preset,class\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
         (("greedy", "age"), "unknown searcher 'greedy'", 1),
+        (("random", "age", "--regime", "loud"), "regime 'loud': expected one of clean, noisy, transfer", 1),
         (("random", "nowhere"), "no benchmark 'nowhere'", 1),
         (("random", "age", "--set", "population"), "--set 'population': expected NAME=VALUE", 1),
         (("random", "age", "--set", "population=3"), "random has no parameter 'population'", 1),

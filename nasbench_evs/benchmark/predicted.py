@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from nasbench_evs.benchmark.base import Architectures, Benchmark, check_view
-from nasbench_evs.benchmark.score import Question, Score, Scores
+from nasbench_evs.benchmark.base import Architectures, Benchmark, check_regime, check_view
+from nasbench_evs.benchmark.score import Optimum, Question, Score, Scores
 from nasbench_evs.benchmark.tabular import TableBenchmark
 from nasbench_evs.errors import NotRecorded
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from nasbench_evs.surrogate import Surrogate
 
 _Answer = TypeVar("_Answer")
+
+
+ENUMERATED = 100_000  # a space of at most so many architectures is enumerated for its optimum
 
 
 class SurrogateBenchmark(Benchmark):
@@ -37,6 +41,7 @@ class SurrogateBenchmark(Benchmark):
         self.space = surrogate.space if space is None else space
         self.dataset = surrogate.dataset
         self.metric = surrogate.metric
+        self._optima: dict[str, Optimum] = {}
 
     def __repr__(self) -> str:
         return f"<surrogate benchmark {self.dataset}: {self.space.name}, {self.metric.name}>"
@@ -94,6 +99,21 @@ class SurrogateBenchmark(Benchmark):
     def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
         return self._query_many(choices, Question("test" if regime == "transfer" else "valid", None, None, False)).value
 
+    def optimum(self, regime: str = "clean") -> Optimum:
+        check_regime(regime)
+        split = "test" if regime == "transfer" else "valid"
+        if self.space == self.surrogate.space and split in self.surrogate.references:
+            found = self.surrogate.references[split]
+            return Optimum(self.space.parse(found.architecture), found.value, found.how)
+        if self.space.size > ENUMERATED:
+            raise NotRecorded(
+                f"no reference value for the {regime} regime is known in {self!r}, so there is no regret: find one with "
+                "nasbench-evs surrogate reference TABLE, for the whole space"
+            )
+        if regime not in self._optima:
+            self._optima[regime] = _best_of_all(self, regime)
+        return self._optima[regime]
+
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         raise NotRecorded("a surrogate records no seeds: every seed can be asked for, with query(arch, seed=...)")
 
@@ -121,6 +141,7 @@ class AutoBenchmark(Benchmark):
         self.space = table.space
         self.dataset = table.dataset
         self.metric = table.metric
+        self._optima: dict[str, Optimum] = {}
 
     def __repr__(self) -> str:
         return repr(self.recorded)[:-1] + ", and a surrogate for the rest>"
@@ -179,6 +200,25 @@ class AutoBenchmark(Benchmark):
 
         return self._joined(choices, judged)
 
+    def optimum(self, regime: str = "clean") -> Optimum:
+        check_regime(regime)
+        if self._exhaustive:
+            return super().optimum(regime)
+        if regime not in self._optima:
+            self._optima[regime] = self._best_known(regime)
+        return self._optima[regime]
+
+    def _best_known(self, regime: str) -> Optimum:
+        """Of everything in a small space; else the better one of the best that is recorded and the surrogate's reference."""
+        if self.space.size <= ENUMERATED:
+            return _best_of_all(self, regime)
+        found = [super().optimum(regime)]
+        with contextlib.suppress(NotRecorded):
+            found.append(self.predicted.optimum(regime))
+        if self.recorded.holds_one(found[-1].architecture, False):  # the records say what it is worth
+            found = found[:1]
+        return max(found, key=lambda each: self.metric.sign * each.value)
+
     def _valued(self, choices: np.ndarray) -> np.ndarray:
         return self._joined(choices, lambda bench, rows: bench._valued(choices[rows]))
 
@@ -223,3 +263,11 @@ class AutoBenchmark(Benchmark):
 
     def _costs(self, choices: np.ndarray, name: str) -> np.ndarray:
         return self.recorded._costs(choices, name)
+
+
+def _best_of_all(bench: Benchmark, regime: str) -> Optimum:
+    """The best true value of all architectures of a small space, by a benchmark whose judge needs no search's seed."""
+    choices = bench.space.unrank_many(np.arange(bench.space.size, dtype=np.uint64))
+    values = bench.metric.sign * bench.true_values(choices, regime)
+    at = int(np.nanargmax(values))
+    return Optimum(bench.space.architectures(choices[at : at + 1])[0], bench.metric.sign * float(values[at]), "exact")

@@ -13,7 +13,7 @@ import click
 from nasbench_evs.cli.benchmarks import list_command, query
 from nasbench_evs.cli.data import data
 from nasbench_evs.cli.generate import baselines_command, generate_command, pilot_command
-from nasbench_evs.cli.search import experiment_command, search_command
+from nasbench_evs.cli.search import experiment_command, search_command, searchers_command
 from nasbench_evs.cli.surrogates import surrogate
 from nasbench_evs.cli.tables import import_release_command, table
 from nasbench_evs.errors import NasbenchError
@@ -77,6 +77,7 @@ def cli() -> None:
 for _command in (
     list_command,
     query,
+    searchers_command,
     search_command,
     experiment_command,
     generate_command,

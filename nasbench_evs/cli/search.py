@@ -1,4 +1,4 @@
-"""`nasbench-evs search` and `nasbench-evs experiment`."""
+"""`nasbench-evs searchers`, `nasbench-evs search` and `nasbench-evs experiment`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,30 @@ from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, Surrogat
 
 if TYPE_CHECKING:
     from nasbench_evs.search import Result
+
+
+@click.command("searchers")
+@FORMAT
+def searchers_command(form: str) -> None:
+    """The searchers by name: what each does, where it was published, and its preset, what it sets otherwise than its class.
+
+    \b
+    Example:
+      nasbench-evs searchers --format json
+    """
+    from nasbench_evs.search import SEARCHERS
+
+    rows = [
+        {
+            "searcher": name,
+            "about": entry.about,
+            "paper": entry.paper,
+            "preset": " ".join(f"{key}={value}" for key, value in entry.defaults.items()),
+            "class": entry.path,
+        }
+        for name, entry in SEARCHERS.items()
+    ]
+    print_rows(rows, form)
 
 
 @click.command("search")

@@ -15,55 +15,77 @@ from nasbench_evs.spaces import Architecture
 
 
 class Entry(NamedTuple):
-    """A searcher of the registry: its class, as "package.module:Class", and what differs from the class's defaults."""
+    """A searcher of the registry: its class, as "package.module:Class", and what differs from the class's defaults.
+
+    `about` says in one line what it does, `paper` where it was published.
+    """
 
     path: str
     defaults: Mapping[str, Any] = MappingProxyType({})
+    about: str = ""
+    paper: str = ""
 
+
+def _here(place: str, about: str, paper: str = "", **defaults: Any) -> Entry:
+    return Entry(f"nasbench_evs.search.{place}", defaults, about, paper)
+
+
+_WHITE = "White et al. 2021, BANANAS"
+_PAPER_003 = "paper 003, TabNAS"
 
 # Imported when asked for. Add your own: SEARCHERS["mine"] = Entry("package.module:Class", {"batch": 5})
 SEARCHERS: dict[str, Entry] = {
-    "random": Entry("nasbench_evs.search.random:RandomSearch"),
-    "evolution": Entry("nasbench_evs.search.evolution:Evolution"),
-    "local": Entry("nasbench_evs.search.local:LocalSearch"),
-    "reinforce": Entry("nasbench_evs.search.reinforce:Reinforce"),
-    "bananas": Entry("nasbench_evs.search.bananas:Bananas"),
-    "bananas-mlp": Entry("nasbench_evs.search.bananas:Bananas", {"predictor": "mlp", "batch": 10}),
-    # Paper 000, algorithm 1, with the settings of its authors' code.
-    "bananas-paper": Entry(
-        "nasbench_evs.search.bananas:Bananas",
-        {
-            "predictor": "virtual-ensembles",
-            "initial": 100,
-            "batch": 15,
-            "pool_size": 100,
-            "candidates": "random",
-            "acquisition": "thompson",
-        },
+    "random": _here("random:RandomSearch", "random architectures"),
+    "evolution": _here(
+        "evolution:Evolution", "the oldest dies, the best of a tournament has a mutated child", "Real et al. 2019"
     ),
-    # White et al. 2021.
-    "bananas-published": Entry(
-        "nasbench_evs.search.bananas:Bananas",
-        {
-            "predictor": "deep-mlp",
-            "initial": 10,
-            "batch": 10,
-            "pool_size": 100,
-            "candidates": "mutation",
-            "acquisition": "thompson",
-        },
+    "local": _here(
+        "local:LocalSearch", "to the best neighbour, again and again, with restarts", "White et al. 2020, Local search"
     ),
-    "pnasm": Entry("nasbench_evs.search.pnasm:PNASM"),
-    "pnasm-a": Entry("nasbench_evs.search.pnasm:PNASM", {"adaptive": True}),
-    "tabnas": Entry("nasbench_evs.search.tabnas:TabNAS"),
-    "tunas-abs": Entry("nasbench_evs.search.tabnas:TuNASAbs"),
-    "mnasnet-hard": Entry("nasbench_evs.search.tabnas:MnasNetHard"),
-    "mnasnet-soft": Entry("nasbench_evs.search.tabnas:MnasNetSoft"),
-    "asha": Entry("nasbench_evs.search.multifidelity:ASHA"),
-    "hyperband": Entry("nasbench_evs.search.multifidelity:Hyperband"),
-    "bohb": Entry("nasbench_evs.search.multifidelity:BOHB"),
-    "tpe": Entry("nasbench_evs.search.optuna_adapters:OptunaSampler"),
-    "tpe-hyperband": Entry("nasbench_evs.search.optuna_adapters:OptunaPruning"),
+    "reinforce": _here(
+        "reinforce:Reinforce", "an LSTM controller that learns by REINFORCE", "Zoph & Le 2017; paper 004"
+    ),
+    "bananas": _here("bananas:Bananas", "Bayesian optimisation with a Gaussian process on CatBoost's trees", _WHITE),
+    "bananas-mlp": _here("bananas:Bananas", "the same with an ensemble of MLPs", _WHITE, predictor="mlp", batch=10),
+    "bananas-paper": _here(
+        "bananas:Bananas",
+        "BANANAS with the settings of its authors' code for event sequences",
+        "paper 000, algorithm 1",
+        predictor="virtual-ensembles",
+        initial=100,
+        batch=15,
+        pool_size=100,
+        candidates="random",
+        acquisition="thompson",
+    ),
+    "bananas-published": _here(
+        "bananas:Bananas",
+        "BANANAS as it was first published",
+        _WHITE,
+        predictor="deep-mlp",
+        initial=10,
+        batch=10,
+        pool_size=100,
+        candidates="mutation",
+        acquisition="thompson",
+    ),
+    "pnasm": _here("pnasm:PNASM", "REINFORCE on batches some of which a predictor scores", "paper 004"),
+    "pnasm-a": _here(
+        "pnasm:PNASM", "PNASM that adapts how many are evaluated", "paper 004, algorithm 2", adaptive=True
+    ),
+    "tabnas": _here("tabnas:TabNAS", "REINFORCE within a constraint, by rejection; no shared weights yet", _PAPER_003),
+    "tunas-abs": _here("tabnas:TuNASAbs", "REINFORCE with the absolute reward", f"Bender et al. 2020; {_PAPER_003}"),
+    "mnasnet-hard": _here("tabnas:MnasNetHard", "REINFORCE with the hard reward", f"Tan et al. 2019; {_PAPER_003}"),
+    "mnasnet-soft": _here("tabnas:MnasNetSoft", "REINFORCE with the soft reward", f"Tan et al. 2019; {_PAPER_003}"),
+    "asha": _here("multifidelity:ASHA", "asynchronous successive halving", "Li et al. 2020"),
+    "hyperband": _here("multifidelity:Hyperband", "brackets of successive halving", "Li et al. 2017"),
+    "bohb": _here("multifidelity:BOHB", "Hyperband with a density model of good architectures", "Falkner et al. 2018"),
+    "tpe": _here("optuna_adapters:OptunaSampler", "Optuna's TPE, or another of its samplers", "Bergstra et al. 2011"),
+    "tpe-hyperband": _here(
+        "optuna_adapters:OptunaPruning",
+        "Optuna's TPE with its Hyperband pruner",
+        "Bergstra et al. 2011; Li et al. 2017",
+    ),
 }
 
 

@@ -6,7 +6,9 @@ section 3.3, and `uncertainty`). It is fitted in `fit`, and `file` keeps it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from nasbench_evs.surrogate.features import Features
 from nasbench_evs.surrogate.file import OUT_OF_FOLD, SECONDS, read_out_of_fold, read_parts, write_parts
 from nasbench_evs.surrogate.fit import fit
 from nasbench_evs.surrogate.noise import standard_normal
+from nasbench_evs.surrogate.reference import Reference, read_reference
 from nasbench_evs.surrogate.targets import Parts, Prediction, ScoreTarget, SecondsTarget
+from nasbench_evs.tables.format import to_json
 from nasbench_evs.tables.table import SPLITS, Table
 
 _BLOCK = 1 << 16  # architectures at a time, so that their features stay in the cache
@@ -81,6 +85,27 @@ class Surrogate:
         """
         return cls(*fit(table, seed=seed, folds=folds, progress=progress))
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Whose scores it predicts."""
+        return tuple(split for split in SPLITS if split in self._targets)
+
+    @property
+    def identity(self) -> str:
+        """A hash of what the models in its files are: of another fit it is another one. SurrogateError before it is saved."""
+        if "targets" not in self._sidecar:
+            raise SurrogateError(f"{self!r} was not saved yet: only what is in files has an identity")
+        named = {key: self._sidecar[key] for key in ("space", "features", "table_sha256", "targets")}
+        return hashlib.sha256(to_json(named).encode()).hexdigest()
+
+    @cached_property
+    def references(self) -> dict[str, Reference]:
+        """Of each split the best known mean, by which regret is measured; those that ship with it, read when first asked for.
+
+        SurrogateError if they are damaged, or another surrogate's.
+        """
+        return read_reference(self._folder, self) if self._folder else {}
+
     # Predicting
 
     @property
@@ -97,6 +122,12 @@ class Surrogate:
         NotRecorded for a split or an epoch that was not fitted.
         """
         return self.predict_all(choices, split, epoch=epoch, distilled=distilled)[0]
+
+    def predict_mean(self, choices: np.ndarray, split: str = "valid") -> np.ndarray:
+        """The mean alone of `predict`, of trainings without teachers: float64 (N,)."""
+        ensemble = self._target(split, None).ensemble
+        parts = [ensemble.predict(features).mean for features in self._blocks(choices, False)]
+        return np.concatenate(parts) if parts else np.empty(0)
 
     def predict_seconds(self, choices: np.ndarray, *, epoch: int | None = None, distilled: bool = False) -> np.ndarray:
         """Predicted training seconds up to `epoch`, or of the whole training, shape (N,); NaN if the table had none."""

@@ -1,5 +1,7 @@
 """What a search is judged by: true values in each regime, the optimum, regret, the best architectures."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from nasbench_evs.benchmark import REGIMES, AutoBenchmark, SurrogateBenchmark, T
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, NotRecorded
 from nasbench_evs.metrics import metric, own_metric
 from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.spaces.subspaces import subspace
 from nasbench_evs.surrogate import Surrogate
 from nasbench_evs.tables import merge
 from nasbench_evs.testing.benchmark import BenchmarkContract
@@ -83,15 +86,107 @@ def test_optimum_regret_and_top(direction):
         np.testing.assert_array_equal(bench.regret(bench.pool, regime, 4), expected)
 
 
+@pytest.mark.parametrize("seeds", [SEEDS, [0, 9, 0, 9, 7, 0, 9, 0, 9, 2]])
+def test_a_search_sees_one_of_the_seeds_that_all_have(seeds):
+    """Seeds beyond them were given to the best: whoever saw those would see a luckier pool."""
+    bench = TableBenchmark(make_table(RANKS, seeds, scores=VALID[:, None], epochs=1))
+    common = set(range(bench.common_seeds))
+    assert common == ({0, 1} if seeds is SEEDS else {0})
+    drawn = np.array(
+        [[bench.observed_seed(each, seed) for each in bench.space.architectures(bench.pool)] for seed in range(64)]
+    )
+    assert set(drawn.ravel().tolist()) == common
+    if len(common) > 1:  # independently: taking turns would show all searches two pools
+        assert len(np.unique(drawn, axis=0)) > 12  # of 16
+
+
+def test_without_common_seeds_a_search_sees_what_is_recorded():
+    bench = TableBenchmark(make_table([0, 0, 1], [3, 5, 1]))
+    assert bench.common_seeds == 0
+    drawn = {bench.observed_seed(bench.space.unrank(0), seed) for seed in range(20)}
+    assert drawn == {3, 5}
+    assert {bench.observed_seed(bench.space.unrank(1), seed) for seed in range(20)} == {1}
+    unnamed = TableBenchmark(make_table([0, 1], -1))
+    assert unnamed.observed_seed(unnamed.space.unrank(0), 3) is None
+    assert unnamed.observe_many(unnamed.pool, seed=3)[0].tolist() == unnamed.query_many(unnamed.pool).value.tolist()
+
+
+class OneSeed:
+    """Every architecture with seed 0, two with another: no trainings that all have judge."""
+
+    def __init__(self):
+        self.table = make_table([0, 0, 1, 2, 3], [0, 1, 0, 0, 0], scores=[[0.9], [0.7], [0.6], [np.nan], [0.8]], epochs=1,
+                                status=["ok", "ok", "ok", "failed", "ok"])  # fmt: skip
+        self.space = self.table.header.space
+        self.asked = []
+
+    def out_of_fold(self, choices, split):
+        """As a surrogate's."""
+        self.asked.append(split)
+        values = {"valid": [0.71, 0.62, 0.4, 0.78], "test": [0.5, 0.55, 0.4, 0.52]}[split]
+        return np.array(values)[self.space.rank_many(choices).astype(int)]
+
+
 def test_one_seed_judges_nobody():
-    bench = TableBenchmark(make_table([0, 0, 1], [0, 1, 0]))
+    made = OneSeed()
+    bench = TableBenchmark(made.table)
     assert bench.common_seeds == 1
     for ask in (bench.true_values, bench.regret):
-        with pytest.raises(NotRecorded, match="no true values for the noisy regime: .*held-out .*use regime 'clean'"):
+        with pytest.raises(NotRecorded, match="no true values for the noisy regime: .*use regime 'clean'"):
             ask(bench.pool, "noisy")
     with pytest.raises(NotRecorded, match="transfer"):
         bench.optimum("transfer")
-    assert TableBenchmark(make_table([0, 1], [1, 1])).common_seeds == 0  # seeds count from 0
+
+
+@pytest.mark.parametrize(
+    ("regime", "values"), [("noisy", [0.71, 0.62, np.nan, 0.78]), ("transfer", [0.5, 0.55, np.nan, 0.52])]
+)
+def test_models_that_did_not_see_an_architecture_judge_where_trainings_cannot(regime, values):
+    made = OneSeed()
+    bench = TableBenchmark(made.table, made)
+    for seed in (0, 1):
+        np.testing.assert_array_equal(bench.true_values(bench.pool, regime, seed), values)  # what failed has no value
+    best = bench.optimum(regime)
+    assert (best.value, best.how) == (np.nanmax(values), "exact")
+    np.testing.assert_array_equal(bench.regret(bench.pool, regime), np.nanmax(values) - np.array(values))
+    assert bench.true_values(bench.pool)[:2] == pytest.approx([0.8, 0.6])
+    assert set(made.asked) == {"valid" if regime == "noisy" else "test"}  # not for the clean regime
+    part = made.space.restrict({made.space.choices[-1].name: made.space.choices[-1].options[:2]})
+    view = bench.view(part)
+    lifted = part.to_parent(view.pool)
+    np.testing.assert_array_equal(view.true_values(view.pool, regime), bench.true_values(lifted, regime))
+    back = pickle.loads(pickle.dumps(bench))
+    np.testing.assert_array_equal(back.true_values(bench.pool, regime), values)
+
+
+def test_two_seeds_need_no_judge():
+    class Nobody:
+        space = make_header().space
+
+        def out_of_fold(self, choices, split):
+            raise AssertionError("trainings judge")
+
+    table = make_table(RANKS, SEEDS, scores=VALID[:, None], epochs=1)
+    with_judge, without = TableBenchmark(table, Nobody()), TableBenchmark(table)
+    for regime in REGIMES:
+        assert np.array_equal(
+            with_judge.true_values(table["choices"], regime), without.true_values(table["choices"], regime)
+        )
+
+
+@pytest.mark.parametrize("noise", [True, False])
+def test_what_has_no_true_value_has_none_in_a_clean_search(noise):
+    status = ["ok", "failed", *["ok"] * 8]
+    bench = repeats(status=status, scores=np.where(np.array(status) == "failed", np.nan, VALID)[:, None])
+    values, seconds = bench.observe_many(bench.pool, noise=noise, seed=0)
+    assert not np.isnan(seconds).any()
+    one = [bench.observe(each, noise=noise, seed=0).value for each in bench.space.architectures(bench.pool)]
+    np.testing.assert_array_equal(values, one)
+    if not noise:
+        np.testing.assert_array_equal(values, bench.true_values(bench.pool))
+        assert np.isnan(values).tolist() == [True, False, False, False]
+        assert np.isnan(bench.observe_many(bench.pool, noise=False, epoch=1)[0]).tolist() == np.isnan(values).tolist()
+    assert bench.query(bench.space.unrank(0)).value == pytest.approx(0.5)  # a query tells what there is
 
 
 def test_teachers_judge_nobody():
@@ -136,14 +231,26 @@ def surrogate(seqnas_table):
 
 
 class TestPredictions:
-    def test_what_is_only_predicted_has_no_other_trainings(self, surrogate):
+    def test_a_surrogate_is_judged_by_its_means_and_never_by_the_noise_it_showed(self, surrogate):
         choices = surrogate.space.sample_many(5, 0)
-        assert np.array_equal(surrogate.true_values(choices), surrogate.query_many(choices).value)
-        for regime in ("noisy", "transfer"):
-            with pytest.raises(NotRecorded, match=f"no true values for the {regime} regime"):
-                surrogate.true_values(choices, regime)
+        for regime, split in (("clean", "valid"), ("noisy", "valid"), ("transfer", "test")):
+            values = surrogate.true_values(choices, regime, seed=3)
+            assert np.array_equal(values, surrogate.query_many(choices, split=split).value)
+            assert not (values == surrogate.observe_many(choices, seed=3)[0]).any()
         with pytest.raises(NotRecorded, match="nothing is recorded in .*: predict many and sort"):
+            surrogate.top(1)
+        with pytest.raises(
+            NotRecorded, match="no reference value for the clean regime .*nasbench-evs surrogate reference"
+        ):
             surrogate.optimum()
+
+    def test_a_small_view_of_a_surrogate_has_an_exact_optimum(self, surrogate):
+        view = surrogate.view(subspace("seqnas-s", surrogate.space))
+        everything = view.space.unrank_many(np.arange(view.space.size))
+        for regime in REGIMES:
+            best = view.optimum(regime)
+            assert (best.value, best.how) == (view.true_values(everything, regime).max(), "exact")
+            assert view.regret(everything, regime).min() == 0 == view.regret([best.architecture], regime)
 
     def test_recorded_or_predicted(self, surrogate, seqnas_table):
         table = TableBenchmark(seqnas_table)
@@ -155,8 +262,12 @@ class TestPredictions:
         assert np.array_equal(values[:5][~recorded], surrogate.true_values(choices[:5][~recorded]))
         assert bench.top(5) == table.top(5)
         assert bench.optimum() == (*table.optimum()[:2], "best known")
-        with pytest.raises(NotRecorded, match="no true values for the noisy regime"):
-            bench.true_values(table.pool, "noisy")  # one judge for all, and not all are recorded
+        for regime, split in (("noisy", "valid"), ("transfer", "test")):  # one judge for all: not all are recorded
+            values = bench.true_values(choices, regime)
+            assert np.array_equal(values[5:], surrogate.surrogate.out_of_fold(table.pool[:5], split))
+            assert np.array_equal(values[:5][~recorded], surrogate.true_values(choices[:5][~recorded], regime))
+            held = surrogate.surrogate.out_of_fold(table.pool, split)
+            assert bench.optimum(regime)[1:] == (held.max(), "best known")
 
 
 def test_an_exhaustive_table_is_exact_whatever_stands_beside_it():

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import nasbench_evs as nb
 from nasbench_evs import search, spaces
-from nasbench_evs.benchmark import AutoBenchmark, TableBenchmark
-from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.benchmark import REGIMES, AutoBenchmark, TableBenchmark
+from nasbench_evs.errors import InvalidQuery, NotRecorded
 from nasbench_evs.metrics import metric
 from nasbench_evs.search.random import RandomSearch
 from nasbench_evs.tables import Header, build
@@ -115,9 +115,9 @@ class OneByOne(RandomSearch):
     params=st.none() | st.integers(300, 60_000),
     seed=st.integers(0, 2**40),
     replacement=st.booleans(),
-    noise=st.booleans(),
+    regime=st.sampled_from(REGIMES),
 )
-def test_asking_for_many_at_once_changes_nothing(bench, workers, budget, seconds, params, seed, replacement, noise):
+def test_asking_for_many_at_once_changes_nothing(bench, workers, budget, seconds, params, seed, replacement, regime):
     if bench == "untimed" or (budget is None and seconds is None):
         budget, seconds = budget or 30, None
     if replacement and budget is None:
@@ -133,7 +133,7 @@ def test_asking_for_many_at_once_changes_nothing(bench, workers, budget, seconds
         )
     one, many = (
         search.run(
-            cls, loaded, budget=budget, seconds=seconds, workers=workers, noise=noise, seed=seed, replacement=replacement,
+            cls, loaded, budget=budget, seconds=seconds, workers=workers, regime=regime, seed=seed, replacement=replacement,
             constraint=None if params is None else {"params": params},
         )
         for cls in (OneByOne, RandomSearch)
@@ -220,9 +220,52 @@ def test_one_search_sees_one_training_of_each_architecture(bench):
     assert any(values[t.architecture] != t.value for t in result.trials)
 
 
-def test_without_noise_means_are_seen(bench):
-    for trial in search.run("random", bench, budget=10, seed=5, noise=False).trials:
-        assert trial.value == bench.query(trial.architecture).value
+def test_in_the_clean_regime_the_objective_is_seen_and_judges():
+    bench = TableBenchmark(made_table(failed=True))
+    result = search.run("random", bench, budget=60, seed=5, regime="clean")
+    for trial in result.trials:
+        np.testing.assert_array_equal(trial.value, bench.true_values([trial.architecture])[0])
+    assert any(np.isnan(trial.value) for trial in result.trials)
+    assert result.true_values[-1] == result.best.value == bench.optimum().value
+    assert result.regret[-1] == 0
+    assert (np.diff(result.regret[result.incumbents >= 0]) <= 0).all()
+
+
+@pytest.mark.parametrize("regime", ["noisy", "transfer"])
+def test_a_noisy_search_is_judged_by_what_it_did_not_see(bench, regime):
+    result = search.run("random", bench, budget=25, seed=5, regime=regime)
+    assert (result.regime, result.bench) == (regime, bench)
+    split = "test" if regime == "transfer" else "valid"
+    for at, value in zip(result.incumbents, result.true_values, strict=True):
+        architecture = result.trials[at].architecture
+        other = 1 - bench.observed_seed(architecture, 5)
+        assert value == pytest.approx(bench.query(architecture, seed=other, split=split).value)
+    assert result.regret.tolist() == (bench.optimum(regime).value - result.true_values).tolist()
+    assert [t.value for t in result.trials] == [t.value for t in search.run("random", bench, budget=25, seed=5).trials]
+
+
+def test_a_search_that_saw_no_score_is_worth_nothing():
+    table = made_table()
+    failed = TableBenchmark(
+        build(table.header, choices=table["choices"], seed=table["seed"], status="failed", distilled=0)
+    )
+    result = search.run("random", failed, budget=3)
+    assert np.isnan(result.true_values).all()
+    nothing = search.run("random", TableBenchmark(table), seconds=0)
+    assert nothing.true_values.shape == nothing.regret.shape == (0,)
+
+
+def test_where_nothing_can_judge_a_search_runs_and_says_so():
+    space = spaces.SearchSpace.from_choices({"a": [0, 1, 2, 3]})
+    drawn = nb.from_function(space, lambda architecture, seed=0: float(architecture["a"] + seed))
+    result = search.run("random", drawn, budget=4)
+    assert result.best.value == 3
+    with pytest.raises(NotRecorded, match="no true values for the noisy regime"):
+        result.true_values  # noqa: B018
+    with pytest.raises(NotRecorded, match="takes a seed: its mean over seeds, the objective, is unknown"):
+        search.run("random", drawn, budget=4, regime="clean")
+    fixed = nb.from_function(space, lambda architecture: float(architecture["a"]))
+    assert search.run("random", fixed, budget=4, regime="clean").true_values[-1] == 3
 
 
 def test_an_exhausted_pool_ends_the_search(bench):
@@ -293,7 +336,8 @@ def test_without_recorded_seconds_every_training_takes_as_long():
         ({"seconds": 10**400}, "seconds = 10+: expected a finite number"),
         ({"seconds": -1}, "seconds = -1"),
         ({"workers": 0}, "workers = 0"),
-        ({"noise": "no"}, "noise = 'no': expected True or False"),
+        ({"regime": "loud"}, "regime 'loud': expected one of clean, noisy, transfer"),
+        ({"noise": False}, "random has no parameter 'noise'"),
         ({"seed": "one"}, "seed = 'one'"),
         ({"constraint": {"memory": 3}}, "constraint on 'memory': expected some of params, flops"),
         ({"constraint": {"params": 1}}, "no architecture with params <= 1 was found"),
