@@ -81,8 +81,9 @@ def read_experiment(path: Path) -> Experiment:
     `title`, `question`, `against` (a hyper-parameter to show regret against), `version` (an integer: raise it when results so far
     shall not count), `seeds`, `budget` (evaluations), `marks` (smaller budgets, read off the same searches), `regime` or
     `regimes` ("clean", "noisy"; transfer is read off noisy searches), `workers` (simulated), a list `searchers` of names,
-    or tables `[[searcher]]` with `name`, `label` and hyper-parameters, and tables `[[benchmark]]` with `name` (also "landscape:NAME"),
-    `space`, `source`, `label`, `params` or `flops` (constraints), and a `budget`, `marks` and `regimes` of its own.
+    or tables `[[searcher]]` with `name`, `label` and hyper-parameters, and tables `[[benchmark]]` with `name` (also
+    "landscape:NAME"), `space`, `source`, `label`, `params` or `flops` (constraints), and a `budget`, `marks` and
+    `regimes` of its own.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
