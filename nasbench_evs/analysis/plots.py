@@ -138,12 +138,15 @@ def _points(regrets: Regrets, name: str, over: str) -> np.ndarray:
 
 
 def _scale_regret(axis: Any, values: np.ndarray) -> None:
-    """A logarithmic axis, which is linear around 0 where regret reaches it."""
+    """A logarithmic axis, which is linear around 0 where regret reaches it; intervals do not stretch it downwards."""
     above = values[values > 0]
-    if not len(above) or values.min() > 0:
-        axis.set_yscale("log" if len(above) else "linear")
-        return
-    axis.set_yscale("symlog", linthresh=max(float(np.quantile(above, 0.1)), float(above.max()) / 1000))
+    if len(above) and values.min() > 0:
+        axis.set_yscale("log")
+        axis.set_ylim(bottom=float(above.min()) / 2)
+    elif len(above):
+        linear = max(float(np.quantile(above, 0.1)), float(above.max()) / 1000)
+        axis.set_yscale("symlog", linthresh=linear)
+        axis.set_ylim(bottom=float(values.min()) - linear / 5)
 
 
 def _label(axis: Any, x: str, y: str) -> None:
