@@ -57,14 +57,14 @@ def main():
             rates = list(pool.map(random_search, [source] * cores))
         print(f"| evaluations of random search a second, {source}, {cores} processes | {sum(rates):,.0f} | 100,000 |")
     benchmarks = [
-        BenchmarkConfig(f"{name} {source}", name, None, source, {}, BUDGET)
+        BenchmarkConfig(f"{name} {source}", name, None, source, {}, BUDGET, (BUDGET,), ("noisy",))
         for name in BENCHMARKS
         for source in ("surrogate", "table")
     ]
     experiment = Experiment("speed", [SearcherConfig(name, name, {}) for name in SEARCHERS], benchmarks, seeds)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        runs = run_experiment(experiment, Path(folder))
+        runs = run_experiment(experiment, Path(folder)).values()
         seconds = time.perf_counter() - start
     own = {name: statistics.mean(run.own_seconds for run in runs if run.searcher == name) for name in SEARCHERS}
     print(f"| BANANAS with {BUDGET} evaluations, own seconds | {own['bananas']:.1f} | 10 |")

@@ -18,9 +18,11 @@ from nasbench_evs.spaces import Cost
 if TYPE_CHECKING:
     from nasbench_evs.benchmark import Benchmark
 
+RUN_REGIMES = ("clean", "noisy")  # what a search may see; "transfer" judges noisy searches otherwise
+
 
 class SearcherConfig(NamedTuple):
-    """A searcher of an experiment: `label` names it in results."""
+    """A searcher of an experiment: `label` names it in results, `name` is one of the registry or "module:Class"."""
 
     label: str
     name: str
@@ -28,7 +30,11 @@ class SearcherConfig(NamedTuple):
 
 
 class BenchmarkConfig(NamedTuple):
-    """A benchmark of an experiment. `limits`: the constraint; `budget`: evaluations of each search."""
+    """A benchmark of an experiment.
+
+    `limits`: the constraint; `budget`: evaluations of each search; `marks`: the budgets to report, ascending, the last one is
+    `budget` and the smaller ones are read off the same searches; `regimes`: what searches see there, "clean" or "noisy".
+    """
 
     label: str
     name: str
@@ -36,6 +42,8 @@ class BenchmarkConfig(NamedTuple):
     source: str
     limits: dict[str, float]
     budget: int
+    marks: tuple[int, ...]
+    regimes: tuple[str, ...] = RUN_REGIMES[:1]
 
     def load(self) -> Benchmark:
         return _load(self.name, self.space, self.source)
@@ -52,7 +60,12 @@ class Experiment:
     workers: int = 1  # simulated ones
     question: str = ""
     against: str = ""  # a hyper-parameter that a figure shows regret against
-    noise: bool = True  # searchers see single trainings; else means
+    version: int = 1  # results of another version are not gone on from
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        """The regimes in which some benchmark is searched."""
+        return tuple(each for each in RUN_REGIMES if any(each in config.regimes for config in self.benchmarks))
 
 
 @cache
@@ -65,16 +78,18 @@ def _load(name: str, space: str | None, source: str) -> Benchmark:
 def read_experiment(path: Path) -> Experiment:
     """The experiment of a TOML file; InvalidQuery names what is wrong in it.
 
-    `title`, `question`, `against` (a hyper-parameter to show regret against), `seeds`, `budget` (evaluations), `workers`
-    (simulated), `noise` (false: searchers see means over trainings, not single ones), a list `searchers` of names, or tables
-    `[[searcher]]` with `name`, `label` and hyper-parameters, and tables `[[benchmark]]` with `name`, `space`, `source`,
-    `label`, `params` or `flops` (constraints) and a `budget` of its own.
+    `title`, `question`, `against` (a hyper-parameter to show regret against), `version` (an integer: raise it when results so far
+    shall not count), `seeds`, `budget` (evaluations), `marks` (smaller budgets, read off the same searches), `regime` or
+    `regimes` ("clean", "noisy"; transfer is read off noisy searches), `workers` (simulated), a list `searchers` of names,
+    or tables `[[searcher]]` with `name`, `label` and hyper-parameters, and tables `[[benchmark]]` with `name` (also
+    "landscape:NAME"), `space`, `source`, `label`, `params` or `flops` (constraints), and a `budget`, `marks` and
+    `regimes` of its own.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InvalidQuery(
-            f"no experiment file at {path}: expected a TOML file such as analysis/comparison.toml"
+            f"no experiment file at {path}: expected a TOML file such as analysis/suite-1.toml"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidQuery(f"{path} cannot be read: {one_line(error)}") from None
@@ -86,12 +101,13 @@ def read_experiment(path: Path) -> Experiment:
         raise InvalidQuery(f"{path}: {error}") from None
 
 
-_KEYS = ("title", "question", "against", "seeds", "budget", "workers", "noise", "searchers", "searcher", "benchmark")
-_BENCHMARK_KEYS = ("name", "space", "source", "label", "budget", *Cost._fields)
+_SHARED_KEYS = ("budget", "marks", "regime", "regimes")  # of the experiment, or of one of its benchmarks
+_KEYS = ("title", "question", "against", "version", "seeds", "workers", "searchers", "searcher", "benchmark")
+_BENCHMARK_KEYS = ("name", "space", "source", "label", *Cost._fields)
 
 
 def _parse(values: dict[str, Any], stem: str) -> Experiment:
-    _known(values, _KEYS, "the experiment")
+    _known(values, (*_KEYS, *_SHARED_KEYS), "the experiment")
     searchers = [SearcherConfig(str(name), _text(name, "a searcher"), {}) for name in _list(values, "searchers")]
     for entry in _list(values, "searcher"):
         rest = dict(entry) if isinstance(entry, dict) else {}
@@ -99,22 +115,7 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         searchers.append(SearcherConfig(str(rest.pop("label", name)), name, rest))
     for each in searchers:
         check_name(each.name)
-    benchmarks = []
-    for entry in _list(values, "benchmark"):
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise InvalidQuery(f"benchmark {entry!r}: expected a table with a name")
-        _known(entry, _BENCHMARK_KEYS, f"benchmark {entry['name']}")
-        source = _text(entry.get("source", "auto"), f"benchmark {entry['name']}: source")
-        space = None if "space" not in entry else _text(entry["space"], f"benchmark {entry['name']}: space")
-        limits = {
-            cost: check_float(f"benchmark {entry['name']}: {cost}", entry[cost], 0)
-            for cost in Cost._fields
-            if cost in entry
-        }
-        priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
-        label = " ".join([entry["name"], *([space] if space not in (None, DEFAULT) else []), source, *priced])
-        budget = _whole(entry if "budget" in entry else values, "budget", 150)
-        benchmarks.append(BenchmarkConfig(str(entry.get("label", label)), entry["name"], space, source, limits, budget))
+    benchmarks = [_benchmark(entry, values) for entry in _list(values, "benchmark")]
     for kind, labels in (("searcher", [s.label for s in searchers]), ("benchmark", [b.label for b in benchmarks])):
         if not labels:
             raise InvalidQuery(f"no {kind} is named: expected at least one [[{kind}]]")
@@ -129,8 +130,56 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         _whole(values, "workers", 1),
         str(values.get("question", "")),
         _against(values.get("against", ""), searchers),
-        _flag(values, "noise", True),
+        _whole(values, "version", 1),
     )
+
+
+def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
+    """A [[benchmark]]; what it does not say of _SHARED_KEYS, the experiment's `values` do."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise InvalidQuery(f"benchmark {entry!r}: expected a table with a name")
+    where = f"benchmark {entry['name']}"
+    _known(entry, (*_BENCHMARK_KEYS, *_SHARED_KEYS), where)
+    source = _text(entry.get("source", "auto"), f"{where}: source")
+    space = None if "space" not in entry else _text(entry["space"], f"{where}: space")
+    limits = {cost: check_float(f"{where}: {cost}", entry[cost], 0) for cost in Cost._fields if cost in entry}
+    priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
+    shown = [] if entry["name"].startswith("landscape:") else [source]
+    label = " ".join([entry["name"], *([space] if space not in (None, DEFAULT) else []), *shown, *priced])
+    budget = _whole(entry if "budget" in entry else values, "budget", 150)
+    return BenchmarkConfig(
+        str(entry.get("label", label)),
+        entry["name"],
+        space,
+        source,
+        limits,
+        budget,
+        _marks(entry if "marks" in entry else values, budget, own="marks" in entry),
+        _regimes(entry if {"regime", "regimes"} & set(entry) else values, where),
+    )
+
+
+def _marks(values: Mapping[str, Any], budget: int, *, own: bool) -> tuple[int, ...]:
+    """Budgets to report, ascending, with `budget` itself; of those for all benchmarks (not `own`) the ones within it."""
+    marks = _list(values, "marks")
+    for mark in marks:
+        if isinstance(mark, bool) or not isinstance(mark, int) or mark < 1:
+            raise InvalidQuery(f"marks = {marks!r}: expected integers of 1 or more")
+        if own and mark > budget:
+            raise InvalidQuery(f"marks = {marks!r}: {mark} is more than the budget of {budget}")
+    return tuple(sorted({*(mark for mark in marks if mark <= budget), budget}))
+
+
+def _regimes(values: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    if "regime" in values and "regimes" in values:
+        raise InvalidQuery(f"{where} has both regime and regimes: name one of them")
+    named = [values["regime"]] if "regime" in values else _list(values, "regimes") or list(RUN_REGIMES[:1])
+    for each in named:
+        if each not in RUN_REGIMES:
+            raise InvalidQuery(
+                f"regime {each!r}: expected some of {', '.join(RUN_REGIMES)} (transfer is read off noisy searches)"
+            )
+    return tuple(each for each in RUN_REGIMES if each in named)
 
 
 def _against(name: Any, searchers: list[SearcherConfig]) -> str:
@@ -166,11 +215,4 @@ def _whole(values: Mapping[str, Any], key: str, default: int) -> int:
     value = values.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidQuery(f"{key} = {value!r}: expected an integer of 1 or more")
-    return value
-
-
-def _flag(values: Mapping[str, Any], key: str, default: bool) -> bool:
-    value = values.get(key, default)
-    if not isinstance(value, bool):
-        raise InvalidQuery(f"{key} = {value!r}: expected true or false")
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -13,82 +14,107 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherConfig
-from nasbench_evs.analysis.runs import JOURNAL, Run, open_journal, read_done, run_key, write_run
+from nasbench_evs.analysis.config import BenchmarkConfig, Experiment
+from nasbench_evs.analysis.runs import (
+    JOURNAL,
+    RESULTS,
+    Journal,
+    Key,
+    Point,
+    Run,
+    Task,
+    read_results,
+    rounded,
+    select_runs,
+    tasks,
+)
 from nasbench_evs.errors import NasbenchError, NotRecorded
 from nasbench_evs.search import Result
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import make
 from nasbench_evs.search.run import run_with
+from nasbench_evs.spaces import Architecture
 
 if TYPE_CHECKING:
     from nasbench_evs.benchmark import Benchmark
 
 MOST_WORKERS = 64
+_SHARE = 1e-6  # of an evaluation, by which sums of parts may be off
 
 
-def search_once(
-    benchmark: BenchmarkConfig, searcher: SearcherConfig, seed: int, workers: int = 1, noise: bool = True
-) -> Run:
+def search_once(task: Task, settings: str, workers: int = 1) -> Run:
     """Run one search and look up what its incumbents are worth."""
-    bench = benchmark.load()
+    config, searcher, regime, seed = task
+    bench = config.load()
     result = run_with(
-        searcher.name, bench, budget=benchmark.budget, seed=seed, workers=workers, constraint=benchmark.limits,
-        regime="noisy" if noise else "clean", parameters=searcher.parameters,
+        searcher.name, bench, budget=config.budget, seed=seed, workers=workers, constraint=config.limits,
+        regime=regime, parameters=searcher.parameters,
     )  # fmt: skip
-    incumbents = result.incumbents
-    truth = {
-        split: _truth(bench, result, split)[incumbents] if len(incumbents) else np.empty(0)
-        for split in ("valid", "test")
-    }
-    for split, values in truth.items():
-        truth[split] = np.where(incumbents >= 0, values, np.nan)
-    ends = {split: _scores(bench, bench.space.stack(result.recommended), split) for split in ("valid", "test")}
-    return Run(
-        benchmark.label,
-        searcher.label,
-        seed,
-        round(result.own_seconds, 4),
-        [round(trial.spent, 4) for trial in result.trials],
-        [round(trial.finished, 3) if result.timed else float("nan") for trial in result.trials],
-        [trial.architecture.rank for trial in result.trials],
-        [trial.epoch or 0 for trial in result.trials],
-        [round(trial.value, 6) for trial in result.trials],
-        truth["valid"].round(6).tolist(),
-        truth["test"].round(6).tolist(),
-        [architecture.rank for architecture in result.recommended],
-        ends["valid"].round(6).tolist(),
-        ends["test"].round(6).tolist(),
-    )
+    at = _points(result, config.marks)
+    incumbents = [place for _, _, place in at]
+    found = [result.trials[place].architecture for place in incumbents if place >= 0]
+    answer = _answer(result, bench, regime, seed)
+    if answer is not None and (not found or answer[0] != found[-1]):
+        found.append(answer[0])
+    else:
+        answer = None
+    worth = _true_values(bench, found, regime, seed)
+    points = []
+    for evaluations, seconds, place in at:
+        if place < 0:
+            points.append(Point(evaluations, seconds, -1, *[math.nan] * 4))
+        else:
+            trial = result.trials[place]
+            points.append(
+                Point(evaluations, seconds, trial.architecture.rank, rounded(trial.value), *worth[trial.architecture])
+            )
+    if answer is not None:
+        architecture, seen = answer
+        points.append(Point(math.nan, math.nan, architecture.rank, rounded(seen), *worth[architecture]))
+    return Run(config.label, searcher.label, regime, seed, settings, round(result.own_seconds, 4), points)
 
 
-def _truth(bench: Benchmark, result: Result, split: str) -> np.ndarray:
-    """Of every trial's architecture, the mean score: float (N,)."""
-    used = sorted(set(result.incumbents.tolist()) - {-1})
-    values = np.full(len(result.trials), np.nan)
-    values[used] = _scores(bench, bench.space.stack([result.trials[i].architecture for i in used]), split)
-    return values
+def _points(result: Result, marks: tuple[int, ...]) -> list[tuple[float, float, int]]:
+    """Evaluations, seconds and the incumbent's position in the trials (-1: none), where it changes and at every mark."""
+    incumbents, trials = result.incumbents, result.trials
+    spent = np.array([trial.spent for trial in trials])
+
+    def seconds(place: int) -> float:
+        return rounded(trials[place].finished) if result.timed else math.nan
+
+    changed = np.flatnonzero(np.diff(incumbents, prepend=-1))
+    found = {rounded(spent[i]): (seconds(i), int(incumbents[i])) for i in changed.tolist()}
+    for mark in marks:
+        last = int(np.searchsorted(spent, mark + _SHARE, "right")) - 1
+        found[float(mark)] = (seconds(last), int(incumbents[last])) if last >= 0 else (math.nan, -1)
+    return [(evaluations, *found[evaluations]) for evaluations in sorted(found)]
 
 
-def _scores(bench: Benchmark, choices: np.ndarray, split: str) -> np.ndarray:
-    if not len(choices):
-        return np.empty(0)
-    try:
-        return bench.query_many(choices, split=split).value
-    except NotRecorded:
-        return np.full(len(choices), np.nan)
+def _answer(result: Result, bench: Benchmark, regime: str, seed: int) -> tuple[Architecture, float] | None:
+    """What a search recommends and its score: of up to three architectures the best by what the search sees of each."""
+    if not result.recommended:
+        return None
+    values, _ = bench.observe_many(bench.space.stack(result.recommended), seed=seed, noise=regime != "clean")
+    if np.isnan(values).all():
+        return None
+    best = int(np.nanargmax(bench.metric.sign * values))
+    return result.recommended[best], float(values[best])
 
 
-def best_known(ground: BenchmarkConfig, runs: list[Run], split: str) -> float:
-    """The best score on that split of what was recorded within the constraint, and of every run's incumbents and answer."""
-    bench = ground.load()
-    sign = bench.metric.sign
-    found = [value for each in runs for value in (*getattr(each, split), *getattr(each, f"recommended_{split}"))]
-    recorded = bench.recorded_choices
-    if len(recorded):
-        fits = Domain.on(bench, ground.limits).feasible(recorded)
-        found += _scores(bench, recorded[fits], split).tolist()
-    return float(sign * np.nanmax(sign * np.array(found))) if np.isfinite(found).any() else float("nan")
+def _true_values(
+    bench: Benchmark, architectures: list[Architecture], regime: str, seed: int
+) -> dict[Architecture, tuple[float, float, float]]:
+    """The true values of each: clean, noisy and transfer, the last two for a noisy search."""
+    different = list(dict.fromkeys(architectures))
+    columns = {name: np.full(len(different), math.nan) for name in Point._fields[-3:]}
+    for name in columns if different else ():
+        if name == "clean" or regime == "noisy":
+            with contextlib.suppress(
+                NotRecorded
+            ):  # no test scores, or nobody to judge; `_check` says when it is needed
+                columns[name] = bench.true_values(bench.space.stack(different), name, seed)
+    rows = [tuple(map(rounded, row)) for row in zip(*columns.values(), strict=True)]
+    return dict(zip(different, rows, strict=True))  # type: ignore[arg-type]
 
 
 def run_experiment(
@@ -97,49 +123,54 @@ def run_experiment(
     *,
     processes: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Run]:
-    """All runs of the experiment, done in parallel; a journal in `folder` keeps what has ended, so the same call goes on.
+) -> dict[Key, Run]:
+    """All runs of the experiment, done in parallel: those that neither RESULTS nor the journal in `folder` has are run.
 
-    Seeds come first: a stopped experiment has compared everything, with fewer seeds. A run that cannot be made (a searcher that
-    needs a constraint, a benchmark without epochs) is an error before anything runs.
+    The journal keeps what has ended, so the same call goes on. A run that cannot be made (a searcher that needs a constraint, a
+    benchmark without epochs or without a judge in a regime) is an error before anything runs.
     """
     for benchmark in experiment.benchmarks:
         _check(benchmark, experiment)
-    todo = [
-        (benchmark, searcher, seed)
-        for seed in range(experiment.seeds)
-        for benchmark in experiment.benchmarks
-        for searcher in experiment.searchers
-    ]
-    with open_journal(folder / JOURNAL) as journal:
-        done = read_done(journal, experiment)
-        left = [key for key in todo if run_key(*key, experiment) not in done]
-        progress(len(todo) - len(left), len(todo))
+    wanted = tasks(experiment)
+    shipped = read_results(folder / RESULTS)
+    with Journal(folder / JOURNAL) as journal:
+        done = select_runs(experiment, [*shipped, *journal.read()])
+        left = [key for key in wanted if key not in done]
+        progress(len(done), len(wanted))
         if left:
             count = min(processes or os.cpu_count() or 1, MOST_WORKERS)
             context = multiprocessing.get_context("spawn")  # threads do not survive a fork
             with _one_thread(), ProcessPoolExecutor(count, mp_context=context, initializer=_deaf) as pool:
-                jobs = {pool.submit(search_once, *key, experiment.workers, experiment.noise): key for key in left}
+                jobs = {pool.submit(search_once, wanted[key], key[0], experiment.workers): key for key in left}
                 try:
-                    for count, job in enumerate(as_completed(jobs), 1):
-                        write_run(journal, run_key(*jobs[job], experiment), job.result())
-                        progress(len(todo) - len(left) + count, len(todo))
+                    for job in as_completed(jobs):
+                        run = job.result()
+                        journal.write(run)
+                        done[jobs[job]] = run
+                        progress(len(done), len(wanted))
                 except BaseException:
                     pool.shutdown(wait=True, cancel_futures=True)  # what is running ends, what waits never begins
                     raise
-        kept = read_done(journal, experiment)
-    return [kept[key] for key in (run_key(*each, experiment) for each in todo) if key in kept]
+    return {key: done[key] for key in wanted if key in done}
 
 
-def _check(ground: BenchmarkConfig, experiment: Experiment) -> None:
-    """Make each searcher: that shows whether its hyper-parameters, the constraint and the benchmark go together."""
-    bench = ground.load()
-    domain = Domain.on(bench, ground.limits)
+def _check(config: BenchmarkConfig, experiment: Experiment) -> None:
+    """Make each searcher: that shows whether its hyper-parameters, the constraint and the benchmark go together.
+
+    And ask for a true value: that shows whether searches can be judged there.
+    """
+    bench = config.load()
+    domain = Domain.on(bench, config.limits)
+    for regime in config.regimes:
+        try:
+            bench.true_values(domain.sample_many(1, 0), regime)
+        except NasbenchError as error:
+            raise type(error)(f"{config.label}, {regime} regime: {error}") from None
     for each in experiment.searchers:
         try:
             make(each.name, domain, seed=0, epochs=bench.epochs, parameters=each.parameters)
         except NasbenchError as error:
-            raise type(error)(f"{each.label} on {ground.label}: {error}") from None
+            raise type(error)(f"{each.label} on {config.label}: {error}") from None
 
 
 def _deaf() -> None:

@@ -1,20 +1,25 @@
-"""Figures of experiments (matplotlib, the `plots` extra): SVG and PNG, readable in grey and by colour-blind people."""
+"""Figures of experiments (matplotlib, the `plots` extra) as SVG, readable in grey and by color-blind people."""
 
 from __future__ import annotations
 
+import colorsys
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nasbench_evs.analysis.outcome import Outcome
 from nasbench_evs.analysis.regrets import Regrets
-from nasbench_evs.analysis.statistics import ci_half_width, cliques
+from nasbench_evs.analysis.statistics import ci_half_width
 from nasbench_evs.files import replacing
 
-# Okabe and Ito's colours, with dashes and markers of their own: each line is known by any one of the three.
-_COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F7F7F")
+# Okabe and Ito's, then dark ones of Paul Tol's that differ from them; with dashes and markers each line is known thrice.
+_COLORS = (
+    "#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F7F7F", "#332288", "#882255",
+    "#999933", "#661100",
+)  # fmt: skip
 _DASHES: tuple[Any, ...] = (
     "-",
     (0, (5, 1)),
@@ -25,23 +30,58 @@ _DASHES: tuple[Any, ...] = (
     (0, (5, 1, 1, 1, 1, 1)),
 )
 _MARKERS = "os^vDPX*<>hp"
+_POINTS = 60  # of a curve: more cannot be seen
 
 
 def style(i: int) -> dict[str, Any]:
-    """How the i-th line looks."""
-    return {
-        "color": _COLOURS[i % len(_COLOURS)],
-        "linestyle": _DASHES[i % len(_DASHES)],
-        "marker": _MARKERS[i % len(_MARKERS)],
-    }
+    """How the i-th line looks; no two have the same color."""
+    if i < len(_COLORS):
+        color = _COLORS[i]
+    else:  # around the circle by the golden ratio
+        red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(0.618034 * i % 1, 0.85, 0.6))
+        color = f"#{red:02X}{green:02X}{blue:02X}"
+    return {"color": color, "linestyle": _DASHES[i % len(_DASHES)], "marker": _MARKERS[i % len(_MARKERS)]}
 
 
-def anytime(regrets: Regrets, folder: Path, over: str = "spent") -> list[Path]:
-    """Mean regret with 95 % intervals over evaluations ("spent") or simulated seconds, one panel for each benchmark."""
+def pooled(outcome: Outcome, target: Path) -> None:
+    """Three panels: mean normalized regret over the budget, at its end with 95 % intervals, and mean ranks with theirs."""
     pyplot = _pyplot()
-    names = [name for name in regrets.benchmarks if over == "spent" or _timed(regrets, name)]
+    names = outcome.searchers
+    figure, (curves, ends, ranks) = pyplot.subplots(
+        1, 3, figsize=(13, 1.6 + 0.26 * max(8, len(names))), layout="constrained", width_ratios=(1.5, 1, 1)
+    )
+    shares = np.linspace(0, 1, _POINTS + 1)[1:]
+    values = outcome.regrets.pooled_curve(shares).mean(axis=1)
+    for i, name in enumerate(names):
+        curves.plot(100 * shares, values[i], **style(i), label=name, markevery=0.13, markersize=3.5, linewidth=1.3)
+    _scale_regret(curves, values)
+    _label(curves, "% of the budget", "mean normalized regret")
+    places = np.arange(len(names))[::-1]
+    for axis, interval, what in (
+        (ends, outcome.final, "normalized regret at the end"),
+        (ranks, outcome.ranks, "mean rank"),
+    ):
+        for place, i in zip(places, outcome.order, strict=True):
+            value = interval.value[i]
+            error = [[max(0.0, value - interval.low[i])], [max(0.0, interval.high[i] - value)]]
+            look = {**style(i), "linestyle": "none"}
+            axis.errorbar([value], [place], xerr=error, **look, markersize=5, capsize=2, linewidth=1.3)
+        axis.set_yticks(places, [names[i] for i in outcome.order])
+        _label(axis, what, "")
+    figure.legend(*curves.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8, frameon=False)
+    figure.suptitle(f"{outcome.regrets.regime} regime, 95 % intervals over benchmarks and seeds", fontsize=9)
+    _save(figure, target)
+
+
+def anytime(regrets: Regrets, target: Path, over: str = "evaluations") -> bool:
+    """Mean regret with 95 % intervals over evaluations or simulated "seconds", one panel for each benchmark.
+
+    False where no benchmark has seconds: nothing is written.
+    """
+    names = [name for name in regrets.benchmarks if over == "evaluations" or regrets.timed(name)]
     if not names:
-        return []
+        return False
+    pyplot = _pyplot()
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
     figure, axes = pyplot.subplots(
@@ -51,94 +91,69 @@ def anytime(regrets: Regrets, folder: Path, over: str = "spent") -> list[Path]:
         axis.set_axis_off()
     for axis, name in zip(axes.flat, names, strict=False):
         points = _points(regrets, name, over)
+        shown = []
         for i, searcher in enumerate(regrets.searchers):
-            values = regrets.curve(name, searcher, points, over)
+            values = regrets.at(name, searcher, points, over)
             known = np.isfinite(values).all(axis=0)
             if not known.any():
                 continue
             middle = values[:, known].mean(axis=0)
+            shown.append(middle)
             axis.plot(points[known], middle, **style(i), label=searcher, markevery=0.13, markersize=3.5, linewidth=1.3)
             if len(values) > 1:
                 half = ci_half_width(values[:, known])
                 axis.fill_between(points[known], middle - half, middle + half, color=style(i)["color"], alpha=0.1, lw=0)
         axis.set_title(name, fontsize=9)
-        axis.set_xscale("log" if over == "seconds" else "linear")
-        axis.set_yscale("log")
-        axis.set_xlabel("evaluations" if over == "spent" else "simulated training seconds", fontsize=8)
-        axis.set_ylabel(f"regret ({regrets.split[name]})", fontsize=8)
-        axis.tick_params(labelsize=7, which="both")
-        axis.grid(alpha=0.25, linewidth=0.5)
+        if over == "seconds":
+            axis.set_xscale("log")
+        else:
+            axis.xaxis.get_major_locator().set_params(integer=True)
+        _scale_regret(axis, np.concatenate(shown) if shown else np.ones(1))
+        _label(axis, over if over == "evaluations" else "simulated training seconds", "regret")
     known = {label: line for axis in axes.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
-    return _save(figure, folder / f"regret-over-{'evaluations' if over == 'spent' else 'seconds'}")
-
-
-def critical_difference(
-    names: Sequence[str], ranks: np.ndarray, p: dict[tuple[int, int], float], target: Path
-) -> list[Path]:
-    """Mean ranks on a line; a bar joins searchers of which no pair differs significantly (Wilcoxon with Holm)."""
-    pyplot = _pyplot()
-    order = np.argsort(ranks, kind="stable")
-    n = len(order)
-    height = 1.2 + 0.22 * n
-    figure, axis = pyplot.subplots(figsize=(7, height), layout="constrained")
-    axis.set_xlim(0.5, n + 0.5)
-    axis.set_ylim(-1.2 - 0.55 * math.ceil(n / 2) - 0.3 * len(cliques(ranks, p)), 1)
-    axis.axhline(0, color="black", linewidth=1)
-    for tick in range(1, n + 1):
-        axis.plot([tick, tick], [0, 0.15], color="black", linewidth=1)
-        axis.text(tick, 0.25, str(tick), ha="center", va="bottom", fontsize=8)
-    bars = cliques(ranks, p)
-    for level, (first, last) in enumerate(bars):
-        y = -0.3 * (level + 1)
-        axis.plot([ranks[order[first]] - 0.05, ranks[order[last]] + 0.05], [y, y], color="black", linewidth=3)
-    below = -0.3 * (len(bars) + 1)
-    for place, i in enumerate(order):
-        left = place < math.ceil(n / 2)
-        y = below - 0.5 * (place if left else n - 1 - place) - 0.3
-        end = 0.55 if left else n + 0.45
-        axis.plot([ranks[i], ranks[i], end], [0, y, y], color="0.35", linewidth=0.8)
-        axis.text(
-            end, y + 0.04, f"{names[i]} ({ranks[i]:.2f})", ha="left" if left else "right", va="bottom", fontsize=8
-        )
-    axis.set_axis_off()
-    axis.set_title("mean rank (1 is best)", fontsize=9)
-    return _save(figure, target)
+    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=6, fontsize=8, frameon=False)
+    figure.suptitle(f"{regrets.regime} regime", fontsize=9)
+    _save(figure, target)
+    return True
 
 
 def lines(
-    series: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-    target: Path,
-    *,
-    xlabel: str,
-    ylabel: str,
-    title: str = "",
-) -> list[Path]:
+    series: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], target: Path, *, xlabel: str, ylabel: str
+) -> None:
     """One panel of named lines: x, y and half the width of y's interval."""
     pyplot = _pyplot()
     figure, axis = pyplot.subplots(figsize=(5.5, 3.6), layout="constrained")
     for i, (name, (x, y, half_width)) in enumerate(series.items()):
         axis.errorbar(x, y, yerr=half_width, **style(i), label=name, markersize=4, linewidth=1.2, capsize=2)
-    axis.set_xlabel(xlabel, fontsize=8)
-    axis.set_ylabel(ylabel, fontsize=8)
-    axis.set_title(title, fontsize=9)
-    axis.tick_params(labelsize=7)
-    axis.grid(alpha=0.25, linewidth=0.5)
+    _label(axis, xlabel, ylabel)
     axis.legend(fontsize=7)
-    return _save(figure, target)
+    _save(figure, target)
 
 
 def _points(regrets: Regrets, name: str, over: str) -> np.ndarray:
-    if over == "spent":
-        return np.arange(1, regrets.config(name).budget + 1, dtype=float)
-    ends = [max(run.seconds) for run in regrets.runs.values() if run.benchmark == name and run.seconds]
-    return np.geomspace(max(1e-3, min(ends) / 200), float(np.median(ends)), 80)
+    if over == "evaluations":
+        return np.unique(np.geomspace(1, regrets.config(name).budget, _POINTS).round())
+    ends = [run.curve[-1].seconds for run in regrets.runs.values() if run.benchmark == name]
+    return np.geomspace(max(1e-3, min(ends) / 200), max(1e-2, float(np.median(ends))), _POINTS)
 
 
-def _timed(regrets: Regrets, name: str) -> bool:
-    return all(
-        run.seconds and not math.isnan(run.seconds[-1]) for run in regrets.runs.values() if run.benchmark == name
-    )
+def _scale_regret(axis: Any, values: np.ndarray) -> None:
+    """A logarithmic axis, which is linear around 0 where regret reaches it; intervals do not stretch it downwards."""
+    above = values[values > 0]
+    if len(above) and values.min() > 0:
+        axis.set_yscale("log")
+        axis.set_ylim(bottom=float(above.min()) / 2)
+    elif len(above):
+        linear = max(float(np.quantile(above, 0.1)), float(above.max()) / 1000)
+        axis.set_yscale("symlog", linthresh=linear)
+        axis.set_ylim(bottom=float(values.min()) - linear / 5)
+
+
+def _label(axis: Any, x: str, y: str) -> None:
+    axis.set_xlabel(x, fontsize=8)
+    axis.set_ylabel(y, fontsize=8)
+    axis.tick_params(labelsize=7, which="both")
+    axis.grid(alpha=0.25, linewidth=0.5)
 
 
 def _pyplot() -> Any:
@@ -150,14 +165,9 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _save(figure: Any, target: Path) -> list[Path]:
-    """The figure as SVG and PNG; the same figure gives the same file."""
+def _save(figure: Any, target: Path) -> None:
+    """The same figure gives the same file."""
     pyplot = _pyplot()
-    written = []
-    for suffix, options in ((".svg", {"metadata": {"Date": None}}), (".png", {"dpi": 130})):
-        path = target.with_name(target.name + suffix)
-        with replacing(path, force=True) as scratch, pyplot.rc_context({"svg.hashsalt": "nasbench-evs"}):
-            figure.savefig(scratch, format=suffix[1:], **options)
-        written.append(path)
+    with replacing(target, force=True) as scratch, pyplot.rc_context({"svg.hashsalt": "nasbench-evs"}):
+        figure.savefig(scratch, format="svg", metadata={"Date": None})
     pyplot.close(figure)
-    return written

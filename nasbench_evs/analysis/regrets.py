@@ -1,157 +1,158 @@
-"""What runs of an experiment show: regret over evaluations and time, and whether surrogates rank searchers as tables do."""
+"""Regrets of an experiment in one regime: at budgets, over evaluations and time, and as numbers that a suite can average."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from nasbench_evs.analysis.config import BenchmarkConfig, Experiment
-from nasbench_evs.analysis.experiment import best_known
+from nasbench_evs.analysis.references import Reference, reference
 from nasbench_evs.analysis.runs import Run
-from nasbench_evs.analysis.statistics import SIGNIFICANT, pairwise, rank_agreement
-from nasbench_evs.benchmark import find_table
-from nasbench_evs.spaces.subspaces import SUBSPACES
+from nasbench_evs.analysis.suite import area_under_curve, benchmark_groups, normalized_regret
+from nasbench_evs.errors import InvalidQuery, NotRecorded
+
+_SHARE = 1e-6  # of an evaluation, by which sums of parts may be off
 
 
 class Regrets:
-    """The regrets of an experiment: how far the incumbent's score is below the best known one, on the test split.
+    """How far the true values of incumbents are behind each benchmark's reference, in `regime` (transfer: of noisy searches).
 
-    Where a benchmark has no test scores, on the validation split. `split[benchmark]` says which; `best[benchmark]` is the best
-    known score: of what is recorded within the constraint, and of all that any run met. Only seeds that every searcher has
-    ended on every benchmark count, so that all are compared on the same.
+    `benchmarks` are the labels of those that were searched so and have values in the regime (a made landscape has no test split
+    to transfer to). Only `seeds` that every searcher has
+    ended on every benchmark count, so that all are compared on the same. Regret is in the metric's unit, larger is worse; below
+    0 is what is better than a reference that is not exact, or luckier in the trainings that judge it.
     """
 
-    def __init__(self, experiment: Experiment, runs: Sequence[Run]) -> None:
-        self.experiment = experiment
+    def __init__(self, experiment: Experiment, runs: Sequence[Run], regime: str) -> None:
+        self.experiment, self.regime = experiment, regime
         self.searchers = [each.label for each in experiment.searchers]
-        self.benchmarks = [each.label for each in experiment.benchmarks]
-        cells = {(each.benchmark, each.searcher, each.seed): each for each in runs}
+        searched = "noisy" if regime == "transfer" else regime
+        configs = [each for each in experiment.benchmarks if searched in each.regimes]
+        cells = {(each.benchmark, each.searcher, each.seed): each for each in runs if each.regime == searched}
         self.seeds = [
             seed
             for seed in range(experiment.seeds)
-            if all((b, s, seed) in cells for b in self.benchmarks for s in self.searchers)
+            if configs and all((b.label, s, seed) in cells for b in configs for s in self.searchers)
         ]
         # In an order of their own: means must not depend on which run ended first.
         self.runs = {key: cells[key] for key in sorted(cells) if key[2] in self.seeds}
-        self.split: dict[str, str] = {}
-        self.best: dict[str, float] = {}
-        for config in experiment.benchmarks:
-            own = [each for each in self.runs.values() if each.benchmark == config.label]
-            has_test = any(not math.isnan(value) for each in own for value in each.test[-1:])
-            self.split[config.label] = split = "test" if has_test else "valid"
-            self.best[config.label] = round(best_known(config, own, split), 6) if own else math.nan
+        self.references: dict[str, Reference] = {}
+        for config in configs if self.seeds else ():
+            found = [
+                getattr(point, regime)
+                for run in self.runs.values()
+                if run.benchmark == config.label
+                for point in run.points
+            ]
+            if np.isfinite(found).any() and not (regime == "transfer" and config.name.startswith("landscape:")):
+                with contextlib.suppress(NotRecorded):
+                    self.references[config.label] = reference(config.load(), config.limits, regime, found)
+        self._configs = {each.label: each for each in configs if each.label in self.references}
+        self.benchmarks = list(self._configs)
+        self.groups = benchmark_groups(list(self._configs.values()))
+
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """The budgets that every benchmark reports."""
+        shared = set.intersection(*(set(each.marks) for each in self._configs.values())) if self._configs else set()
+        return tuple(sorted(shared))
 
     def config(self, benchmark: str) -> BenchmarkConfig:
-        return self.experiment.benchmarks[self.benchmarks.index(benchmark)]
+        return self._configs[benchmark]
 
-    def final(self, benchmark: str, searcher: str) -> np.ndarray:
-        """The regret at the end of each seed's run, (seeds,); NaN where nothing feasible was found."""
-        return np.array([self._regret(benchmark, searcher, seed)[-1] for seed in self.seeds])
-
-    def finals(self, benchmark: str) -> np.ndarray:
-        """`final` of every searcher, (searchers, seeds); a run that found nothing feasible counts as the worst seen there."""
-        found = np.array([self.final(benchmark, searcher) for searcher in self.searchers])
-        return np.where(np.isnan(found), np.nanmax(found) if np.isfinite(found).any() else 0.0, found)
-
-    def recommended(self, benchmark: str, searcher: str) -> np.ndarray:
-        """The regret of the best (by validation) of the up to three architectures each run recommends, (seeds,)."""
-        sign = self.config(benchmark).load().metric.sign
-        found = []
-        for seed in self.seeds:
-            run = self.runs[benchmark, searcher, seed]
-            values = np.array(getattr(run, f"recommended_{self.split[benchmark]}"), float)
-            valid = sign * np.array(run.recommended_valid, float)
-            found.append(
-                sign * (self.best[benchmark] - values[np.nanargmax(valid)]) if np.isfinite(valid).any() else math.nan
-            )
-        return np.array(found)
-
-    def curve(self, benchmark: str, searcher: str, points: np.ndarray, over: str = "spent") -> np.ndarray:
+    def at(
+        self, benchmark: str, searcher: str, points: Sequence[float] | np.ndarray, over: str = "evaluations"
+    ) -> np.ndarray:
         """Regrets (seeds, points) when so much was spent: evaluations, or `over="seconds"`; NaN before the first result."""
         rows = []
         for seed in self.seeds:
-            run = self.runs[benchmark, searcher, seed]
-            at = np.searchsorted(np.array(getattr(run, over), float), points + 1e-6, "right") - 1
-            regret = self._regret(benchmark, searcher, seed)
-            rows.append(np.where(at >= 0, regret[np.maximum(at, 0)], np.nan))
-        return np.array(rows)
+            curve = self.runs[benchmark, searcher, seed].curve
+            place = np.searchsorted([getattr(each, over) for each in curve], np.asarray(points) + _SHARE, "right") - 1
+            regret = self._regret(benchmark, [getattr(each, self.regime) for each in curve])
+            rows.append(np.where(place >= 0, regret[np.maximum(place, 0)], np.nan))
+        return np.array(rows).reshape(len(self.seeds), len(points))
 
-    def _regret(self, benchmark: str, searcher: str, seed: int) -> np.ndarray:
-        sign = self.config(benchmark).load().metric.sign
-        values = np.array(getattr(self.runs[benchmark, searcher, seed], self.split[benchmark]), float)
-        if not len(values):
-            return np.array([math.nan])
-        return sign * (self.best[benchmark] - values)
+    def final(self, benchmark: str, searcher: str, mark: int | None = None) -> np.ndarray:
+        """The regret at the end, or at a smaller budget, of each seed's run, (seeds,); NaN where nothing has a true value."""
+        return self.at(benchmark, searcher, [mark or self.config(benchmark).budget])[:, 0]
+
+    def finals(self, benchmark: str, mark: int | None = None) -> np.ndarray:
+        """`final` of every searcher, (searchers, seeds); a run that found nothing counts as the worst seen there."""
+        found = np.array([self.final(benchmark, searcher, mark) for searcher in self.searchers])
+        return np.where(np.isnan(found), np.nanmax(found) if np.isfinite(found).any() else 0.0, found)
+
+    def normalized(self, mark: int | None = None) -> list[np.ndarray]:
+        """`finals` of each benchmark as shares of its scale; 0 where all its architectures are alike."""
+        return [self._shares(benchmark, self.finals(benchmark, mark)) for benchmark in self.benchmarks]
+
+    def suite(self, mark: int | None = None) -> np.ndarray:
+        """Mean normalized regret over the suite, (searchers, seeds); benchmarks of one group share its weight."""
+        return self._pooled(self.normalized(mark))
+
+    def areas(self) -> list[np.ndarray]:
+        """The area under each run's curve of normalized regret, a mean over its budget: (searchers, seeds) of each benchmark."""
+        found = []
+        for benchmark in self.benchmarks:
+            budget = self.config(benchmark).budget
+            rows = np.empty((len(self.searchers), len(self.seeds)))
+            for i, searcher in enumerate(self.searchers):
+                for j, seed in enumerate(self.seeds):
+                    curve = self.runs[benchmark, searcher, seed].curve
+                    regret = self._regret(benchmark, [getattr(each, self.regime) for each in curve])
+                    spent = np.array([each.evaluations for each in curve])
+                    rows[i, j] = area_under_curve(spent, self._shares(benchmark, regret), budget)
+            found.append(rows)
+        return found
+
+    def pooled_curve(self, points: np.ndarray) -> np.ndarray:
+        """Mean normalized regret over the suite at shares of each budget, (searchers, seeds, points); 1 before a result."""
+        parts = []
+        for benchmark in self.benchmarks:
+            spent = points * self.config(benchmark).budget
+            found = np.array([self.at(benchmark, searcher, spent) for searcher in self.searchers])
+            parts.append(np.nan_to_num(self._shares(benchmark, found), nan=1.0))
+        return self._pooled(parts)
+
+    def answers(self, benchmark: str, searcher: str) -> np.ndarray:
+        """The regret of what each run recommends, (seeds,): of up to three architectures the best by what the search sees."""
+        values = [getattr(self.runs[benchmark, searcher, seed].answer, self.regime) for seed in self.seeds]
+        return self._regret(benchmark, values)
 
     def own_seconds(self, searcher: str, benchmark: str | None = None) -> float:
         """Real seconds of the searcher's own work per run, mean over all runs or those on one benchmark."""
         runs = [run for run in self.runs.values() if run.searcher == searcher and benchmark in (None, run.benchmark)]
         return float(np.mean([run.own_seconds for run in runs]))
 
-    def table(self) -> np.ndarray:
-        """Mean final regrets, (benchmarks, searchers), of `finals`."""
-        # Rounded, so that equal ones tie in whatever order they were added.
-        return np.array([self.finals(benchmark).mean(axis=1).round(9) for benchmark in self.benchmarks])
+    def timed(self, benchmark: str) -> bool:
+        """Whether simulated seconds are those of trainings."""
+        return not any(
+            math.isnan(run.curve[-1].seconds) for (label, *_), run in self.runs.items() if label == benchmark
+        )
+
+    def _regret(self, benchmark: str, values: Sequence[float]) -> np.ndarray:
+        sign = self.config(benchmark).load().metric.sign
+        # Rounded, so that equal ones tie.
+        return np.asarray((sign * (self.references[benchmark].value - np.asarray(values, float))).round(9))
+
+    def _shares(self, benchmark: str, regrets: np.ndarray) -> np.ndarray:
+        scale = self.references[benchmark].scale
+        return normalized_regret(regrets, scale) if scale > 0 else np.zeros_like(regrets)
+
+    def _pooled(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        found = {
+            group: np.mean([part for part, own in zip(parts, self.groups, strict=True) if own == group], axis=0)
+            for group in self.groups
+        }
+        return np.mean(list(found.values()), axis=0)
 
 
-class Fidelity(NamedTuple):
-    """Whether searchers rank alike on a dataset's surrogate and among its recorded trainings.
-
-    `dataset` and `space` as in the experiment file (space "": the dataset's default). `tau` is Kendall's tau between their
-    mean final regrets, `low` and `high` its 95 % interval over resampled seeds; `agree` of `pairs` that differ significantly
-    on both (Wilcoxon over seeds, Holm) differ in the same direction.
-    """
-
-    dataset: str
-    space: str
-    searchers: int
-    seeds: int
-    tau: float
-    low: float
-    high: float
-    agree: int
-    pairs: int
-
-
-def search_fidelity(regrets: Regrets) -> list[Fidelity]:
-    """For every dataset of which the experiment has both the surrogate and the table, the whole space without a constraint.
-
-    Empty for searchers of which none can be ranked before another.
-    """
-    sources: dict[Path, dict[str, BenchmarkConfig]] = {}
-    for config in regrets.experiment.benchmarks:
-        if not config.limits and config.space not in SUBSPACES:
-            sources.setdefault(find_table(config.name, config.space), {})[config.source] = config
-    found = []
-    for configs in sources.values():
-        if not {"surrogate", "table"} <= set(configs):
-            continue
-        pair = regrets.finals(configs["surrogate"].label), regrets.finals(configs["table"].label)
-        tau, low, high = rank_agreement(*pair)
-        if math.isnan(tau):
-            continue
-        tests = [pairwise(each.T) for each in pair]
-        both = [two for two in tests[0] if tests[0][two] < SIGNIFICANT and tests[1][two] < SIGNIFICANT]
-        signs = [[np.sign(each[a].mean() - each[b].mean()) for a, b in both] for each in pair]
-        agree = sum(x == y for x, y in zip(*signs, strict=True))
-        config = configs["surrogate"]
-        searchers, seeds = pair[0].shape
-        found.append(Fidelity(config.name, config.space or "", searchers, seeds, tau, low, high, agree, len(both)))
-    return found
-
-
-def wins(regrets: Regrets) -> np.ndarray:
-    """On how many benchmarks the row's searcher beats the column's: Wilcoxon over seeds, Holm over the benchmark's pairs."""
-    n = len(regrets.searchers)
-    found = np.zeros((n, n), int)
-    for benchmark in regrets.benchmarks:
-        finals = regrets.finals(benchmark)
-        for (a, b), p in pairwise(finals.T).items():
-            if p < SIGNIFICANT and len(regrets.seeds) > 1:
-                better, worse = (a, b) if finals[a].mean() < finals[b].mean() else (b, a)
-                found[better, worse] += 1
+def all_regrets(experiment: Experiment, runs: Sequence[Run]) -> list[Regrets]:
+    """The regimes in which there is something to compare, clean before noisy and transfer; InvalidQuery if there is none."""
+    regimes = [*experiment.regimes, *(["transfer"] if "noisy" in experiment.regimes else [])]
+    found = [each for each in (Regrets(experiment, runs, regime) for regime in regimes) if each.benchmarks]
+    if not found:
+        raise InvalidQuery("no seed has ended for every searcher on every benchmark yet: let the experiment go on")
     return found

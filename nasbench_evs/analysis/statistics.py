@@ -51,22 +51,6 @@ def rank_agreement(first: np.ndarray, second: np.ndarray) -> tuple[float, float,
     return float(kendalltau(first.mean(axis=1), second.mean(axis=1)).statistic), float(low), float(high)
 
 
-def mean_ranks(table: np.ndarray) -> np.ndarray:
-    """The mean rank of every column, 1 is the smallest of a row; ties share."""
-    from scipy.stats import rankdata
-
-    return np.asarray(rankdata(table, axis=1).mean(axis=0))
-
-
-def friedman(table: np.ndarray) -> float:
-    """The p-value that the columns do not differ (Friedman); NaN for fewer than three columns or two rows."""
-    from scipy.stats import friedmanchisquare
-
-    if table.shape[1] < 3 or table.shape[0] < 2 or np.ptp(table) == 0:
-        return math.nan
-    return float(friedmanchisquare(*table.T).pvalue)
-
-
 def holm(p: np.ndarray) -> np.ndarray:
     """P-values adjusted for their number by Holm's step-down method."""
     # scipy has no Holm (false_discovery_control bounds another error), and statsmodels is large for these five lines.
@@ -132,19 +116,3 @@ def detectable_effect(pairs: int, *, tests: int = 1, power: float = 0.8) -> floa
 
     # No power is reached without an effect, and any with one far above the critical value.
     return float(optimize.brentq(missing, 0.0, (2 * critical + 10) / math.sqrt(count)))
-
-
-def cliques(ranks: np.ndarray, p: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
-    """Longest stretches of the order by rank within which no pair differs significantly: (first, last) places."""
-    order = np.argsort(ranks, kind="stable")
-    found: list[tuple[int, int]] = []
-    for first in range(len(order)):
-        last = first
-        while last + 1 < len(order) and all(
-            p[min(order[i], order[last + 1]), max(order[i], order[last + 1])] >= SIGNIFICANT
-            for i in range(first, last + 1)
-        ):
-            last += 1
-        if last > first and not any(a <= first and last <= b for a, b in found):
-            found.append((first, last))
-    return found

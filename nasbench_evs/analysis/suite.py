@@ -31,8 +31,11 @@ class Interval(NamedTuple):
 
 
 def benchmark_groups(benchmarks: Sequence[BenchmarkConfig]) -> list[str]:
-    """For each benchmark the table that it answers from or that its surrogate was fitted to."""
-    return [str(find_table(each.name, each.space)) for each in benchmarks]
+    """For each benchmark the table that it answers from or that its surrogate was fitted to; a landscape is its own."""
+    return [
+        each.name if each.name.startswith("landscape:") else str(find_table(each.name, each.space))
+        for each in benchmarks
+    ]
 
 
 def normalized_regret(regrets: np.ndarray, scale: float) -> np.ndarray:

@@ -179,12 +179,13 @@ def _row(result: Result, true_value: float, regret: float) -> dict[str, Any]:
 def experiment_command(file: Path, out: Path | None, processes: int | None, report_only: bool) -> None:
     """Compare search algorithms as an experiment file says: many seeds, in parallel, resumable.
 
-    Writes results.csv.xz (one row for each evaluation), summary.csv, a page and figures. The same command goes on where it was
-    stopped. It needs matplotlib (the `plots` extra).
+    Writes results.csv.xz (the incumbents of every search and what they are worth), summary.csv, a page and figures. The same
+    command goes on where it was stopped, and from a results.csv.xz that is there: only the searches that it lacks are run. It
+    needs matplotlib (the `plots` extra).
 
     \b
     Example:
-      nasbench-evs experiment analysis/comparison.toml
+      nasbench-evs experiment analysis/suite-1.toml
     """
     from nasbench_evs.analysis.config import read_experiment
     from nasbench_evs.analysis.experiment import run_experiment
@@ -194,6 +195,8 @@ def experiment_command(file: Path, out: Path | None, processes: int | None, repo
     if processes is not None and processes < 1:
         raise InvalidQuery(f"--processes {processes}: expected 1 or more")
     experiment = read_experiment(file)
+    if any(":" in each.name for each in experiment.searchers):
+        sys.path.insert(0, os.getcwd())
     folder = out or file.with_suffix("")
     if report_only:
         runs = read_runs(experiment, folder)
@@ -201,8 +204,7 @@ def experiment_command(file: Path, out: Path | None, processes: int | None, repo
         runs = with_progress(
             "searching", lambda report: run_experiment(experiment, folder, processes=processes, progress=report)
         )
-    command = f"nasbench-evs experiment {file}"
-    write_report(experiment, runs, folder, command)
+    write_report(experiment, runs.values(), folder, f"nasbench-evs experiment {file}")
     print(f"written to {folder}", file=sys.stderr)
     print(folder / PAGE)
 

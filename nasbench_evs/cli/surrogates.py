@@ -164,21 +164,22 @@ def _fitted(tables: tuple[Path, ...]) -> list[tuple[Path, Path, Table]]:
 def fidelity_command(experiment: Path) -> None:
     """Say in the cards whether searchers rank on a surrogate as on recorded trainings.
 
-    EXPERIMENT is the folder that nasbench-evs experiment wrote, for searchers on both sources of a dataset. The cards must be
-    there: see surrogate evaluate.
+    EXPERIMENT is the folder that nasbench-evs experiment wrote, for searchers on both sources of a dataset; of several regimes
+    the clean one is taken. The cards must be there: see surrogate evaluate.
 
     \b
     Example:
-      nasbench-evs surrogate fidelity analysis/comparison
+      nasbench-evs surrogate fidelity analysis/sources
     """
     from nasbench_evs import locations
-    from nasbench_evs.analysis.report import FIDELITY, read_fidelity
+    from nasbench_evs.analysis.fidelity import FIDELITY, read_fidelity
     from nasbench_evs.benchmark import find_table
     from nasbench_evs.surrogate.card import SUMMARY, read_card, summary, write_card
     from nasbench_evs.tables.hdf5 import read_reference_sha256
 
     cards = []
-    for found in read_fidelity(experiment / FIDELITY):
+    rows = read_fidelity(experiment / FIDELITY)
+    for found in {(each.dataset, each.space): each for each in reversed(rows)}.values():  # the first regime of each
         path = find_table(found.dataset, found.space or None)
         folder = locations.surrogate_of(path)
         card = read_card(folder)

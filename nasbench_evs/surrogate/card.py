@@ -67,9 +67,9 @@ def _searches(figures: Mapping[str, Any]) -> list[str]:
         "## Searchers",
         "",
         f"Kendall's tau between the mean regrets of {figures['searchers']} searchers on this surrogate and on the recorded "
-        f"trainings of the same dataset, {figures['seeds']} seeds each: {tau_interval(figures)} over resampled seeds. "
-        f"Of {figures['pairs']} pairs of searchers that differ significantly on both, {figures['agree']} differ in the same "
-        f"direction. From `{figures['experiment']}`.",
+        f"trainings of the same dataset in the {figures['regime']} regime, {figures['seeds']} seeds each: "
+        f"{tau_interval(figures)} over resampled seeds. Of {figures['pairs']} pairs of searchers that differ significantly on "
+        f"both, {figures['agree']} differ in the same direction. From `{figures['experiment']}`.",
     ]
 
 

@@ -8,6 +8,8 @@ FILE = """
 title = "A small one"
 seeds = 3
 budget = 12
+marks = [4, 10]
+regimes = ["clean", "noisy"]
 searchers = ["random", "evolution"]
 [[searcher]]
 name = "evolution"
@@ -29,7 +31,13 @@ budget = 8
 name = "age"
 source = "table"
 budget = 8
+[[benchmark]]
+name = "landscape:nk-1"
+regime = "clean"
+budget = 8
+marks = [3]
 """
+RUNS = 3 * 3 * (4 * 2 + 1)
 
 
 @pytest.fixture

@@ -25,7 +25,15 @@ from tests.analysis.conftest import FILE
         (('source = "surrogate"', "source = 5"), "benchmark age: source is 5: expected text"),
         (("tournament = 2", "tournament = 2\nseed = 3"), "young on bpic2012 table: seed is no hyper-parameter"),
         (("seeds = 3", 'seeds = 3\nagainst = "k"'), "against = 'k': expected a numeric hyper-parameter"),
-        (("seeds = 3", "seeds = 3\nnoise = 1"), "noise = 1: expected true or false"),
+        (("seeds = 3", "seeds = 3\nnoise = false"), "no key 'noise'"),
+        (('"clean", "noisy"]', '"transfer"]'), "regime 'transfer': expected some of clean, noisy"),
+        (('regime = "clean"', 'regime = "clean"\nregimes = ["noisy"]'), "landscape:nk-1 has both regime and regimes"),
+        (("marks = [3]", "marks = [9]"), "marks = \\[9\\]: 9 is more than the budget of 8"),
+        (("marks = [4, 10]", "marks = [0]"), "marks = \\[0\\]: expected integers of 1 or more"),
+        (
+            ('name = "age"\nsource = "table"', 'name = "football-next"\nregime = "noisy"'),
+            "football-next auto, noisy regime: .* has no",
+        ),
     ],
 )
 def test_wrong_files(file, tmp_path, change, message):
@@ -33,3 +41,14 @@ def test_wrong_files(file, tmp_path, change, message):
     with pytest.raises(NasbenchError, match=message):
         run_experiment(read_experiment(file), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_budgets_and_regimes(file):
+    experiment = read_experiment(file)
+    first, *_, table, landscape = experiment.benchmarks
+    assert (first.marks, first.regimes) == ((4, 10, 12), ("clean", "noisy"))
+    assert table.marks == (4, 8)  # 10 is more than its budget
+    assert (landscape.label, landscape.marks, landscape.regimes) == ("landscape:nk-1", (3, 8), ("clean",))
+    assert experiment.regimes == ("clean", "noisy")
+    file.write_text(FILE.replace('regimes = ["clean", "noisy"]', ""))
+    assert read_experiment(file).regimes == ("clean",)

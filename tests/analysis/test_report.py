@@ -1,18 +1,20 @@
 """What an experiment writes, and what of it goes into surrogates' cards."""
 
-import lzma
 import re
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
+import pytest
 from click.testing import CliRunner
 
 from nasbench_evs import locations
+from nasbench_evs.analysis import plots
 from nasbench_evs.analysis.config import read_experiment
 from nasbench_evs.analysis.experiment import run_experiment
-from nasbench_evs.analysis.report import read_fidelity, write_fidelity, write_report
-from nasbench_evs.analysis.runs import read_runs, tidy
+from nasbench_evs.analysis.fidelity import read_fidelity, write_fidelity
+from nasbench_evs.analysis.report import write_report
 from nasbench_evs.benchmark import find_table
 from nasbench_evs.cli import cli
 from nasbench_evs.errors import OutputError
@@ -24,41 +26,59 @@ def test_the_command_writes_everything(file, tmp_path, in_this_process):
     assert answer.exit_code == 0
     folder = tmp_path / "small"
     page = (folder / "results.md").read_text()
-    assert "| bpic2012 table | test |" in page
-    assert "| age surrogate | valid |" in page  # it has no test scores
-    assert "mean rank" in page
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        "## Clean", "## Noisy", "## Transfer", "## Own seconds", "## Does a surrogate rank searchers as recorded trainings do?"
+    ]  # fmt: skip
+    verdict = page[page.index("**Verdict**") : page.index("Written by")].strip().splitlines()
+    assert [line[:8] for line in verdict[2:]] == ["- Clean,", "- Noisy,", "- Resolv"]
+    assert "| landscape:nk-1 | score | 0.8326 (exact) |" in page
     assert "Regret of what is recommended" in page
-    assert re.search(r"\| age \| -?[\d.]+ \[-?[\d.]+, -?[\d.]+\] \| \d+ of \d+ \|", page)  # surrogate against table
-    frame = pd.read_csv(folder / "results.csv.xz")
-    assert len(frame) == 3 * 3 * (12 + 12 + 8 + 8)
-    kept = tidy(sorted(read_runs(read_experiment(file), folder), key=lambda run: run[:3]))
-    pd.testing.assert_frame_equal(frame, kept, rtol=5.1e-5, check_dtype=False)
+    assert re.search(r"\| age \| clean \| -?[\d.]+ \[-?[\d.]+, -?[\d.]+\] \| \d+ of \d+ \|", page)
     summary = pd.read_csv(folder / "summary.csv")
-    assert (summary.regret >= -1e-9).all()
-    for name in ("regret-over-evaluations", "regret-over-seconds", "ranks"):
-        assert (folder / f"{name}.svg").read_text().lstrip().startswith("<?xml")
-        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    rows = 3 * (3 * 2 + 2 * 2 + 2), 3 * (3 * 2 + 2 * 2), 3 * 3 * 2  # searchers and marks, of clean, noisy, transfer
+    assert summary.groupby("regime").size().to_dict() == dict(zip(("clean", "noisy", "transfer"), rows, strict=True))
+    assert (summary.normalized_regret * summary.scale).to_numpy() == pytest.approx(summary.regret.to_numpy(), abs=1e-5)
+    for regime in ("clean", "noisy", "transfer"):
+        for name in ("evaluations", "seconds", "pooled"):
+            assert f"({regime}-{name}.svg)" in page
+            assert (folder / f"{regime}-{name}.svg").read_text().lstrip().startswith("<?xml")
+    # The report of a clone, which has no journal, is the same.
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".sqlite"}
+    (folder / "journal.sqlite").unlink()
     again = CliRunner().invoke(cli, ["experiment", str(file), "--report-only"], catch_exceptions=False)
     assert again.exit_code == 0
-    after = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".sqlite"}
-    assert {name for name in before if before[name] != after[name]} == set()
-    with lzma.open(folder / "results.csv.xz", "rt") as lines:
-        assert next(lines).startswith("benchmark,searcher,seed,evaluation,spent,seconds,rank,epoch,value,valid,test")
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {name for name in before | after if before.get(name) != after.get(name)} == set()
 
 
 def test_the_order_in_which_runs_end_changes_nothing(file, tmp_path, in_this_process):
     experiment = read_experiment(file)
-    runs = run_experiment(experiment, tmp_path / "out")
+    runs = list(run_experiment(experiment, tmp_path / "out").values())
     seconds = (0.1, 0.2, 0.3)  # their mean depends on the order in which they are added
     assert np.mean(seconds) != np.mean(seconds[::-1])
     runs = [each._replace(own_seconds=seconds[each.seed]) for each in runs]
     folders = tmp_path / "forwards", tmp_path / "backwards"
     for folder, ordered in zip(folders, (runs, runs[::-1]), strict=True):
-        regrets = write_report(experiment, ordered, folder, "command")
-        assert regrets.own_seconds("random") == np.mean(np.tile(seconds, 4))
+        write_report(experiment, ordered, folder, "command")
     written = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
     assert {name for name in written[0] if written[0][name] != written[1][name]} == set()
+
+
+def test_one_searcher_one_seed_and_one_of_ones_own(file, tmp_path, in_this_process, monkeypatch):
+    (tmp_path / "ownsearch.py").write_text(
+        "from nasbench_evs.search.random import RandomSearch\nclass Mine(RandomSearch):\n    pass\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    file.write_text('seeds = 1\nbudget = 5\nsearchers = ["ownsearch:Mine"]\n[[benchmark]]\nname = "landscape:nk-1"\n')
+    assert CliRunner().invoke(cli, ["experiment", str(file), "--processes", "1"], catch_exceptions=False).exit_code == 0
+    page = (tmp_path / "small" / "results.md").read_text()
+    assert "`ownsearch:Mine` ends first" in page
+    assert "Against controls" not in page
+
+
+def test_colors_are_not_used_twice():
+    assert len({plots.style(i)["color"] for i in range(40)}) == 40
 
 
 def test_search_fidelity_goes_into_the_card(file, tmp_path, in_this_process, monkeypatch):
@@ -70,16 +90,17 @@ def test_search_fidelity_goes_into_the_card(file, tmp_path, in_this_process, mon
     missing = CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)])
     assert isinstance(missing.exception, OutputError)
     assert "nasbench-evs experiment writes it" in str(missing.exception)
-    write_report(read_experiment(file), run_experiment(read_experiment(file), folder), folder, "")
+    write_report(read_experiment(file), run_experiment(read_experiment(file), folder).values(), folder, "")
     assert CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)], catch_exceptions=False).exit_code == 0
-    (found,) = read_fidelity(folder / "search-fidelity.csv")
+    found, noisy = read_fidelity(folder / "search-fidelity.csv")
+    assert (found.regime, noisy.regime) == ("clean", "noisy")
     assert (found.dataset, found.searchers, found.seeds) == ("age", 3, 3)
     assert -1 <= found.low <= found.tau <= found.high <= 1
     card = read_card(own)
     assert card["searches"]["tau"] == found.tau
     assert (
-        f"of 3 searchers on this surrogate and on the recorded trainings of the same dataset, 3 seeds each: {found.tau:.2f}"
-        in (own / "card.md").read_text()
+        "of 3 searchers on this surrogate and on the recorded trainings of the same dataset in the clean regime, 3 seeds each: "
+        f"{found.tau:.2f}" in (own / "card.md").read_text()
     )
     assert {**card, "searches": None} == {**read_card(shipped), "searches": None}  # all else stays
     good = (folder / "search-fidelity.csv").read_text()

@@ -18,19 +18,21 @@ from nasbench_evs.errors import InvalidQuery
 
 def test_a_surrogate_and_its_table_are_one_benchmark():
     def config(name, space, source):
-        return BenchmarkConfig(f"{name} {space} {source}", name, space, source, {}, 10)
+        return BenchmarkConfig(f"{name} {space} {source}", name, space, source, {}, 10, (10,))
 
-    a, b, c, d, e = benchmark_groups(
+    a, b, c, d, e, f, g = benchmark_groups(
         [
             config("bpic2012", None, "surrogate"),
             config("bpic2012", "seqnas", "table"),
             config("credit-default", None, "table"),
             config("credit-default", "ffn-3", "table"),
             config("bpic2012", "seqnas-s", "table"),
+            config("landscape:nk-1", None, "auto"),
+            config("landscape:nk-3", None, "auto"),
         ]
     )
     assert a == b == e
-    assert len({a, c, d}) == 3
+    assert len({a, c, d, f, g}) == 5
 
 
 def test_what_was_seen_twice_counts_once():
