@@ -80,7 +80,7 @@ def generate_command(
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of this pilot: trainings, figures.")
 @click.option("--workers", type=int, default=1, help="Processes that train, one thread each.  [default: 1]")
-@click.option("--device", default="cpu", help="Where to train: cpu, cuda:0, ...  [default: cpu]")
+@click.option("--device", default="cpu", help="Where to train: cpu, cuda, cuda:0.  [default: cpu]")
 @click.option("--others", is_flag=True, help="Only compare candidates: 24 architectures after the 64, two seeds.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
 def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bool, form: str) -> None:
@@ -123,7 +123,7 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
 @click.option("--network", "networks", multiple=True, help="gru, lstm or transformer; may be repeated.  [default: all]")
 @click.option("--trials", type=int, default=30, help="Settings that Optuna tries, for each network.  [default: 30]")
 @click.option("--seeds", type=int, default=3, help="Final trainings of the best setting.  [default: 3]")
-@click.option("--device", default="cpu", help="Where to train: cpu, cuda, ...  [default: cpu]")
+@click.option("--device", default="cpu", help="Where to train: cpu, cuda, cuda:0.  [default: cpu]")
 @click.option("--out", type=click.Path(path_type=Path), help="A JSON file to write as well.")
 @FORCE
 @FORMAT

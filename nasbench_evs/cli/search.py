@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
+from nasbench_evs.cli.output import DEVICE, FORCE, FORMAT, print_rows, with_progress
 from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.argument("benchmark")
 @click.option("--space", help="The space, where a dataset has several, or a part of it (seqnas-s).")
 @click.option("--source", default="auto", show_default=True, help="auto, table, surrogate or train.")
+@DEVICE
 @click.option("--budget", type=int, help="Evaluations of each search.  [default: 150, if --seconds is not given]")
 @click.option("--seconds", type=float, help="Simulated seconds of each search.")
 @click.option("--seeds", type=int, default=1, show_default=True, help="How many searches.")
@@ -40,6 +41,7 @@ def search_command(
     benchmark: str,
     space: str | None,
     source: str,
+    device: str | None,
     budget: int | None,
     seconds: float | None,
     seeds: int,
@@ -73,7 +75,7 @@ def search_command(
         raise OutputError(f"{out} exists already: choose another --out, or overwrite with --force")
     limits = {name: _number(name, text) for name, text in _pairs("--constraint", constraints)}
     parameters = {name: _value(text) for name, text in _pairs("--set", settings)}
-    bench = load(benchmark, space, source=source)
+    bench = load(benchmark, space, source=source, device=device)
     if budget is None and seconds is None:
         budget = 150
 

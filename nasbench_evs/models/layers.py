@@ -123,8 +123,11 @@ def recurrent_states(layer: nn.RNNBase, x: torch.Tensor) -> torch.Tensor:
     In float32 elsewhere than on a CPU: there autocast has cuDNN compute recurrent layers in float16, whatever half
     precision it was asked for, and nobody scales the loss for that.
     """
-    if x.device.type == "cpu":
-        return layer(x)[0]
+    return layer(x)[0] if x.device.type == "cpu" else float32_states(layer, x)
+
+
+def float32_states(layer: nn.RNNBase, x: torch.Tensor) -> torch.Tensor:
+    """All states of the layer, computed in float32 under autocast too."""
     with full_precision(x.device):
         return layer(x.float())[0]
 
