@@ -18,7 +18,7 @@ IN_CI = os.environ.get("NASBENCH_EVS_CI") == "1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--device", help="A GPU, such as cuda: run the training contracts there too.")
+    parser.addoption("--device", help="Run the contracts of trainings on this device: cuda.")
 
 
 @pytest.fixture(scope="session")

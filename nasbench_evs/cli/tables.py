@@ -219,7 +219,6 @@ def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
     needed = (
         "network",
         "trials",
-        "seeds",
         "valid_mean",
         "valid_std",
         "test_mean",
@@ -229,7 +228,9 @@ def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
     )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        complete = isinstance(found, list) and all(set(needed) <= set(each) for each in found)
+        complete = isinstance(found, list) and all(
+            set(needed) <= set(each) and {"best", "seeds"} & set(each) for each in found
+        )
     except (ValueError, TypeError):
         complete = False
     if not complete:
