@@ -33,13 +33,15 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     what there is of the whole. `source`: "table" answers only for what was trained, "surrogate" predicts every architecture,
     "auto" takes the table where it can and the surrogate elsewhere (the table alone if none is fitted, the surrogate alone if
     nothing of a part is recorded). Works offline; needs no PyTorch. "train" trains what is asked for, on `device` (left
-    out, the CPU), by the table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset. "landscape:NAME" is a made landscape
-    (`benchmark.landscapes`), without `space` and `source`.
+    out, the CPU), by the table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset. "landscape:NAME" is
+    a made landscape (`benchmark.landscapes`), without `space` and `source`.
     """
     if source not in SOURCES:
         raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
     if device is not None and source != "train":
-        raise InvalidQuery(f"device {device!r} with source {source!r}: nothing is trained there, expected source 'train'")
+        raise InvalidQuery(
+            f"device {device!r} with source {source!r}: nothing is trained there, expected source 'train'"
+        )
     if isinstance(name, str) and name.startswith("landscape:"):
         if space is not None or source != "auto":
             raise InvalidQuery(f"{name} is a formula: it has one space and one source, leave both out")

@@ -120,7 +120,9 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
 
 @click.command("baselines")
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--network", "networks", multiple=True, help="gru, lstm, transformer (the default: all three) or minirocket.")
+@click.option(
+    "--network", "networks", multiple=True, help="gru, lstm, transformer (the default: all three) or minirocket."
+)
 @click.option("--trials", type=int, default=30, help="Settings that Optuna tries, for each network.  [default: 30]")
 @click.option("--best", type=int, default=3, help="How many of them, the best, are averaged.  [default: 3]")
 @click.option("--device", default="cpu", help="Where to train: cpu, cuda, cuda:0.  [default: cpu]")

@@ -67,7 +67,9 @@ def tune(
     if network not in NETWORKS:
         raise InvalidQuery(f"unknown network {network!r}: expected one of {', '.join(NETWORKS)}")
     if not 2 <= best <= trials:
-        raise InvalidQuery(f"the best {best} of {trials} settings: expected at least 2, and at most as many as are tried")
+        raise InvalidQuery(
+            f"the best {best} of {trials} settings: expected at least 2, and at most as many as are tried"
+        )
     if by_label(recipe.space).inputs != "sequences":
         raise InvalidQuery(
             f"the baselines read event sequences: expected a recipe of a space that does, such as seqnas, not {recipe.space}"

@@ -12,7 +12,15 @@ from torch.nn import functional as F
 
 from nasbench_evs.models.batch import PaddedBatch
 from nasbench_evs.models.gru import GRU
-from nasbench_evs.models.layers import Dropout, NormedConvolution, additive_mask, attention, concat, conv1d, full_precision
+from nasbench_evs.models.layers import (
+    Dropout,
+    NormedConvolution,
+    additive_mask,
+    attention,
+    concat,
+    conv1d,
+    full_precision,
+)
 from nasbench_evs.spaces import Architecture, SequenceShape
 from nasbench_evs.spaces.seqnas import chunks, wide_kernel
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -12,7 +13,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from nasbench_evs.errors import RecipeError, one_line
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
-_WORKSPACES = (":4096:8", ":16:8")  # with which cuBLAS computes the same twice, as PyTorch's notes on reproducibility say
+_WORKSPACES = (
+    ":4096:8",
+    ":16:8",
+)  # with which cuBLAS computes the same twice, as PyTorch's notes on reproducibility say
 # Their backward passes are deterministic where deterministic algorithms are asked for; cuDNN's attention is left out.
 _ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
@@ -68,9 +72,10 @@ def deterministic(device: torch.device) -> Iterator[None]:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled, precision = torch.utils.deterministic.fill_uninitialized_memory, torch.get_float32_matmul_precision()
+    memory: Any = torch.utils.deterministic
+    filled, precision = memory.fill_uninitialized_memory, torch.get_float32_matmul_precision()
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel for each new tensor, and nothing here reads it
+    memory.fill_uninitialized_memory = False  # a kernel for each new tensor, and nothing here reads it
     torch.set_float32_matmul_precision("highest")
     try:
         with (
@@ -80,5 +85,5 @@ def deterministic(device: torch.device) -> Iterator[None]:
             yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        memory.fill_uninitialized_memory = filled
         torch.set_float32_matmul_precision(precision)

@@ -104,7 +104,8 @@ def test_minirocket_is_written_beside_them(values, home, tmp_path, capsys):
     pytest.importorskip("aeon", reason="the rocket extra is not installed")
     (tmp_path / "recipe.toml").write_text(toml(values))
     cli.main(
-        ["baselines", str(tmp_path / "recipe.toml"), "--network", "minirocket", "--format", "json"], standalone_mode=False
+        ["baselines", str(tmp_path / "recipe.toml"), "--network", "minirocket", "--format", "json"],
+        standalone_mode=False,
     )
     (shown,) = json.loads(capsys.readouterr().out)
     assert (shown["network"], shown["subset"]) == ("minirocket", 200)

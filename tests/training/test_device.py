@@ -9,7 +9,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nasbench_evs.benchmark import load
+from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery, RecipeError
+from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.messages import WorkerConfig
 from nasbench_evs.generators.worker import Worker
 from nasbench_evs.models import build
@@ -20,7 +23,10 @@ from nasbench_evs.training.evaluation import predict
 from nasbench_evs.training.inputs import SequenceInputs, VectorInputs, prepare_inputs
 from nasbench_evs.training.losses import distillation
 from nasbench_evs.training.protocol import trainer_name
+from nasbench_evs.training.recipe import Recipe
 from nasbench_evs.training.trainer import Trainer
+from tests.generators.conftest import SMALL
+from tests.generators.test_generate import toml
 from tests.training.conftest import PROTOCOL, SPACE, later
 
 VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
@@ -99,7 +105,7 @@ def test_what_nobody_has_tested_is_refused():
         usable("mps")
 
 
-def test_gpus_compute_as_exactly_as_asked_and_are_left_as_they_were(monkeypatch):
+def test_gpus_compute_as_exactly_as_asked_and_are_left_as_they_were():
     def settings():
         return (
             torch.are_deterministic_algorithms_enabled(),
@@ -111,9 +117,9 @@ def test_gpus_compute_as_exactly_as_asked_and_are_left_as_they_were(monkeypatch)
         )
 
     before = settings()
-    with pytest.raises(ZeroDivisionError), deterministic(torch.device("cuda")):
-        assert settings() == (True, True, False, "highest", False, True)
-        raise ZeroDivisionError
+    with deterministic(torch.device("cuda")):
+        within = settings()
+    assert within == (True, True, False, "highest", False, True)
     assert settings() == before
     with deterministic(torch.device("cpu")):
         assert settings() == before
@@ -195,3 +201,42 @@ def test_they_are_the_same_there(dataset, space, monkeypatch):
         return
     for name in ("categorical", "numerical", "time", "lengths", "profile_categorical", "profile_numerical"):
         assert torch.equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.fixture(scope="module")
+def table(home, tmp_path_factory):
+    """A table of two trainings on the synthetic dataset."""
+    folder = tmp_path_factory.mktemp("run")
+    return str(generate(Recipe.from_dict({**SMALL, "plan": {"random": 2}}), folder))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["query", "TABLE", "--rank", "7", "--source", "train"],
+        ["search", "random", "TABLE", "--budget", "1", "--source", "train"],
+        ["table", "verify", "TABLE", "--sample", "1"],
+        ["generate", "RECIPE", "--out", "OUT"],
+    ],
+)
+def test_commands_that_train_name_a_device_that_is_not_there(table, tmp_path, command):
+    (tmp_path / "recipe.toml").write_text(toml({**SMALL, "plan": {"random": 2}}))
+    places = {"TABLE": table, "RECIPE": str(tmp_path / "recipe.toml"), "OUT": str(tmp_path / "out")}
+    command = [places.get(each, each) for each in command]
+    with pytest.raises(RecipeError, match="device 'mps' cannot be used: nobody has tested training there"):
+        cli.main([*command, "--device", "mps"], standalone_mode=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_device_where_nothing_is_trained_is_refused(table, capsys):
+    for command in (["query", table, "--random", "1"], ["search", "random", table, "--budget", "1"]):
+        with pytest.raises(InvalidQuery, match="device 'cpu' with source 'auto': nothing is trained there"):
+            cli.main([*command, "--device", "cpu"], standalone_mode=False)
+    cli.main(["query", table, "--rank", "7", "--source", "train", "--device", "cpu"], standalone_mode=False)
+    assert "train" in capsys.readouterr().out
+
+
+def test_a_live_benchmark_fixes_the_workspace_before_cuda_starts(starting, table):
+    with pytest.raises(RecipeError, match="no GPU in this test"):
+        load(table, source="train", device="cuda:0")
+    assert starting == [":4096:8"]
