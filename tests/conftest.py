@@ -13,10 +13,21 @@ from nasbench_evs.tables import Header, Table, build
 
 pytest.register_assert_rewrite("nasbench_evs.testing")
 
-pytest.register_assert_rewrite("nasbench_evs.testing")
-
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 IN_CI = os.environ.get("NASBENCH_EVS_CI") == "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", help="Run the contracts of trainings on this device: cuda.")
+
+
+@pytest.fixture(scope="session")
+def gpu(request: pytest.FixtureRequest) -> str:
+    """The device of --device; its tests skip where none is named, and fail where it cannot be used."""
+    device = request.config.getoption("--device")
+    if device is None:
+        pytest.skip("needs a GPU: pytest --device cuda tests/training/test_gpu.py")
+    return device
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class TrainingBenchmark(Benchmark):
     """Answers by training the architecture now, as the records of a table were trained; nothing is looked up there.
 
+    On another device than theirs the scores are those of another training, within the noise between seeds.
+
     `query(arch)` trains with seed 0, `query(arch, seed=s)` with that seed. Each training is kept for later queries.
     """
 

@@ -26,19 +26,23 @@ if TYPE_CHECKING:
 SOURCES = ("auto", "table", "surrogate", "train")
 
 
-def load(name: str | Path, space: str | None = None, *, source: str = "auto", device: str = "cpu") -> Benchmark:
+def load(name: str | Path, space: str | None = None, *, source: str = "auto", device: str | None = None) -> Benchmark:
     """Open a benchmark: a shipped one by the name of its dataset, or a table file by its path.
 
     `space` is the label of a space where a dataset has several ("seqnas" is the default; see `benchmarks()`), or its name if
     that is unambiguous ("ffn" for "ffn-3"), or a part of a space, "seqnas-s": a view with its own ranks and neighbours over
     what there is of the whole. `source`: "table" answers only for what was trained, "surrogate" predicts every architecture,
     "auto" takes the table where it can and the surrogate elsewhere (the table alone if none is fitted, the surrogate alone if
-    nothing of a part is recorded). Works offline; needs no PyTorch. "train" trains what is asked for, on `device`, by the
-    table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset. "landscape:NAME" is a made landscape
-    (`benchmark.landscapes`), without `space` and `source`.
+    nothing of a part is recorded). Works offline; needs no PyTorch. "train" trains what is asked for, on `device` (left
+    out, the CPU), by the table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset. "landscape:NAME" is
+    a made landscape (`benchmark.landscapes`), without `space` and `source`.
     """
     if source not in SOURCES:
         raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
+    if device is not None and source != "train":
+        raise InvalidQuery(
+            f"device {device!r} with source {source!r}: nothing is trained there, expected source 'train'"
+        )
     if isinstance(name, str) and name.startswith("landscape:"):
         if space is not None or source != "auto":
             raise InvalidQuery(f"{name} is a formula: it has one space and one source, leave both out")
@@ -48,9 +52,9 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     return bench.view(subspace(space, bench.space)) if space in SUBSPACES else bench
 
 
-def _open(path: Path, source: str, device: str) -> Benchmark:
+def _open(path: Path, source: str, device: str | None) -> Benchmark:
     if source == "train":
-        return TrainingBenchmark(read(path).header, device)
+        return TrainingBenchmark(read(path).header, device or "cpu")
     fitted = locations.surrogate_of(path)
     if source == "table" or (source == "auto" and not fitted.is_dir()):
         table = read(path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nasbench_evs.cli.output import FORMAT, print_rows
+from nasbench_evs.cli.output import DEVICE, FORMAT, print_rows
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, NotRecorded
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def list_command(form: str) -> None:
 @click.option("--sample-seed", type=int, help="Seed of --random.")
 @click.option("--space", help="Space, where a dataset has several, or a part of it (seqnas-s).")
 @click.option("--source", default="auto", help="auto, table, surrogate or train.  [default: auto]")
+@DEVICE
 @click.option("--split", default="valid", help="valid or test.  [default: valid]")
 @click.option("--epoch", type=int, help="Read the curve at this epoch, not the score of the training.")
 @click.option("--seed", type=int, help="The training with this seed, not the mean over seeds.")
@@ -61,6 +62,7 @@ def query(
     sample_seed: int | None,
     space: str | None,
     source: str,
+    device: str | None,
     split: str,
     epoch: int | None,
     seed: int | None,
@@ -83,7 +85,7 @@ def query(
         raise InvalidQuery("no architecture given: use --arch TEXT, --rank N, --random N or --file FILE")
     if sample_seed is not None and (random is None or sample_seed < 0):
         raise InvalidQuery(f"--sample-seed {sample_seed}: expected 0 or more, together with --random")
-    bench = load(benchmark, space, source=source)
+    bench = load(benchmark, space, source=source, device=device)
     parts = [bench.space.parse_many([*texts]), bench.space.unrank_many(list(ranks))]
     if file is not None:
         parts.append(bench.space.stack(_architectures_in(file, bench)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
+from nasbench_evs.cli.output import DEVICE, FORCE, FORMAT, print_rows, with_progress
 from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, SurrogateError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def searchers_command(form: str) -> None:
 @click.argument("benchmark")
 @click.option("--space", help="The space, where a dataset has several, or a part of it (seqnas-s).")
 @click.option("--source", default="auto", show_default=True, help="auto, table, surrogate or train.")
+@DEVICE
 @click.option("--budget", type=int, help="Evaluations of each search.  [default: 150, if --seconds is not given]")
 @click.option("--seconds", type=float, help="Simulated seconds of each search.")
 @click.option("--seeds", type=int, default=1, show_default=True, help="How many searches.")
@@ -65,6 +66,7 @@ def search_command(
     benchmark: str,
     space: str | None,
     source: str,
+    device: str | None,
     budget: int | None,
     seconds: float | None,
     seeds: int,
@@ -101,7 +103,7 @@ def search_command(
         raise OutputError(f"{out} exists already: choose another --out, or overwrite with --force")
     limits = {name: _number(name, text) for name, text in _pairs("--constraint", constraints)}
     parameters = {name: _value(text) for name, text in _pairs("--set", settings)}
-    bench = load(benchmark, space, source=source)
+    bench = load(benchmark, space, source=source, device=device)
     if budget is None and seconds is None:
         budget = 150
 

@@ -106,7 +106,7 @@ def _counts(values: np.ndarray) -> dict[str, int]:
 @TABLE
 @click.option("--sample", type=int, default=0, help="Train that many records again and compare.  [default: 0]")
 @click.option("--sample-seed", type=int, default=0, help="Which records.  [default: 0]")
-@click.option("--device", default="cpu", help="Where to train them: cpu, cuda, ...  [default: cpu]")
+@click.option("--device", default="cpu", help="Where to train them: cpu, cuda, cuda:0.  [default: cpu]")
 @click.option("--here", is_flag=True, help="Only records of this machine; the table then says that they came out.")
 def verify_command(table: Path, sample: int, sample_seed: int, device: str, here: bool) -> None:
     """Check hashes, ranks, AVecs, keys, curves and costs of every record, and whether a sample comes out again.
@@ -219,7 +219,6 @@ def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
     needed = (
         "network",
         "trials",
-        "seeds",
         "valid_mean",
         "valid_std",
         "test_mean",
@@ -229,7 +228,9 @@ def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
     )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        complete = isinstance(found, list) and all(set(needed) <= set(each) for each in found)
+        complete = isinstance(found, list) and all(
+            set(needed) <= set(each) and {"best", "seeds"} & set(each) for each in found
+        )
     except (ValueError, TypeError):
         complete = False
     if not complete:

@@ -66,13 +66,7 @@ def boosting(
     if form not in FORMS:
         raise DatasetError(f"unknown form {form!r} of the baseline: expected one of {', '.join(FORMS)}")
     name, metric = dataset.schema.name, dataset.schema.metric.name
-    parts = {split: dataset.rows(split) for split in SPLITS}
-    if train is not None:
-        if not 1 <= train <= len(parts["train"]):
-            raise DatasetError(
-                f"train = {train:,} of {name}: expected 1 to {len(parts['train']):,}, its training sequences"
-            )
-        parts["train"] = parts["train"][subset(dataset.ids[parts["train"]], train)]
+    parts = split_rows(dataset, train)
     block = blocks(dataset.groups)
     seen = shuffle(dataset, seed) if shuffled else dataset
     features: np.ndarray | pd.DataFrame
@@ -120,6 +114,19 @@ def boosting(
     order = np.argsort(-models[0].get_feature_importance())[:5]
     result["most_important"] = [names[i] for i in order]
     return result
+
+
+def split_rows(dataset: Dataset, train: int | None) -> dict[str, np.ndarray]:
+    """Positions of the sequences of each split; of training, of the `train` with the smallest id hashes (None: all)."""
+    parts = {split: dataset.rows(split) for split in SPLITS}
+    if train is not None:
+        available = len(parts["train"])
+        if not 1 <= train <= available:
+            raise DatasetError(
+                f"train = {train:,} of {dataset.schema.name}: expected 1 to {available:,}, its training sequences"
+            )
+        parts["train"] = parts["train"][subset(dataset.ids[parts["train"]], train)]
+    return parts
 
 
 def shuffle(dataset: Dataset, seed: int = 0) -> Dataset:

@@ -18,7 +18,8 @@ from nasbench_evs.generators.messages import WorkerConfig
 from nasbench_evs.generators.plan import Planner
 from nasbench_evs.generators.shard import header_of
 from nasbench_evs.tables import Header, Table
-from nasbench_evs.training.inputs import prepare_inputs, usable
+from nasbench_evs.training.device import usable
+from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.journal import NAME as JOURNAL
 from nasbench_evs.training.journal import Journal
 from nasbench_evs.training.protocol import trainer_name

@@ -8,13 +8,15 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from nasbench_evs.models.layers import recurrent_states
+
 _CACHED = 2**17  # numbers: what is computed ahead of the steps that use it should still be in the cache then
 
 
 class GRU(nn.Module):
     """All states of a one-layer GRU as wide as its input.
 
-    Elsewhere than on a CPU, under autocast, and for a single sequence, PyTorch's own.
+    Elsewhere than on a CPU, under autocast, and for a single sequence, PyTorch's own; on a GPU in float32 always.
     """
 
     def __init__(self, width: int) -> None:
@@ -24,7 +26,7 @@ class GRU(nn.Module):
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """(B, L, width) to (B, L, width); causal, so that what `mask` hides changes no state before it."""
         if x.device.type != "cpu" or torch.is_autocast_enabled("cpu") or len(x) == 1:
-            return self.gru(x)[0]
+            return recurrent_states(self.gru, x)
         gru = self.gru
         return _States.apply(x, gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0)
 

@@ -1,6 +1,8 @@
 """Layers and operations that several networks share, written so that a CPU trains them fast."""
 
+import contextlib
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -106,6 +108,28 @@ def attention(
         with torch.autocast("cpu", enabled=False):
             return F.scaled_dot_product_attention(query.float(), key.float(), value.float(), attn_mask=allowed)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+
+
+def full_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Within it nothing is computed in half precision, whatever autocast says around it."""
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+def recurrent_states(layer: nn.RNNBase, x: torch.Tensor) -> torch.Tensor:
+    """All states of PyTorch's own layer, (B, L, inputs) to (B, L, width).
+
+    In float32 elsewhere than on a CPU: there autocast has cuDNN compute recurrent layers in float16, whatever half
+    precision it was asked for, and nobody scales the loss for that.
+    """
+    return layer(x)[0] if x.device.type == "cpu" else float32_states(layer, x)
+
+
+def float32_states(layer: nn.RNNBase, x: torch.Tensor) -> torch.Tensor:
+    """All states of the layer, computed in float32 under autocast too."""
+    with full_precision(x.device):
+        return layer(x.float())[0]
 
 
 def concat(parts: list[torch.Tensor]) -> torch.Tensor:

@@ -12,7 +12,15 @@ from torch.nn import functional as F
 
 from nasbench_evs.models.batch import PaddedBatch
 from nasbench_evs.models.gru import GRU
-from nasbench_evs.models.layers import Dropout, NormedConvolution, additive_mask, attention, concat, conv1d
+from nasbench_evs.models.layers import (
+    Dropout,
+    NormedConvolution,
+    additive_mask,
+    attention,
+    concat,
+    conv1d,
+    full_precision,
+)
 from nasbench_evs.spaces import Architecture, SequenceShape
 from nasbench_evs.spaces.seqnas import chunks, wide_kernel
 
@@ -48,7 +56,8 @@ class SeqNASNetwork(nn.Module):
             )
             for i in range(decoder_depth)
         )
-        self.head = Head(shape, bool(options["head.dropout"]), str(options["head.pool"]))
+        rate = SPATIAL_DROPOUT if options["head.dropout"] else 0.0
+        self.head = Head(shape.width, shape.outputs, rate, str(options["head.pool"]))
         self._initialize(depth, decoder_depth)
 
     def _initialize(self, depth: int, decoder_depth: int) -> None:
@@ -106,7 +115,7 @@ class Stem(nn.Module):
     def forward(self, batch: PaddedBatch, mask: torch.Tensor) -> torch.Tensor:
         parts = [embedding(batch.categorical[..., i]) for i, embedding in enumerate(self.embeddings)]
         if self.numerical is not None:
-            with torch.autocast(batch.device.type, enabled=False):  # moments want full precision, and it is cheap
+            with full_precision(batch.device):  # moments want full precision, and it is cheap
                 parts.append(self.dropout(self.numerical(batch.numerical, mask)))
         return concat(parts)
 
@@ -255,13 +264,13 @@ class FeedForward(nn.Module):
 
 
 class Head(nn.Module):
-    """Mish, optional dropout of whole time steps, pooling over time, a linear layer."""
+    """Mish, dropout of whole time steps at that rate, pooling over time, a linear layer: (B, L, width) to (B, outputs)."""
 
-    def __init__(self, shape: SequenceShape, dropout: bool, pool: str) -> None:
+    def __init__(self, width: int, outputs: int, rate: float, pool: str) -> None:
         super().__init__()
-        self.rate = SPATIAL_DROPOUT if dropout else 0.0
+        self.rate = rate
         self.pool = pool
-        self.linear = nn.Linear(shape.width, shape.outputs)
+        self.linear = nn.Linear(width, outputs)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         x = F.mish(x)

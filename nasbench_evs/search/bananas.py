@@ -1,4 +1,4 @@
-"""BANANAS: Bayesian optimisation with a performance predictor (White et al. 2021; paper 000, algorithm 1)."""
+"""BANANAS: Bayesian optimisation with a performance predictor (after White et al. 2021 and paper 000, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Bananas(Searcher):
     `batch` largest values win. `candidates`: "random" architectures, "mutation"s of the ten best so far, or "mixed", half of
     each. Where no more than `pool_size` of a pool are left, all are candidates.
 
-    The registry's `bananas-paper` is as paper 000 and its authors' code have it, `bananas-published` as White et al.
+    The defaults are ours. The registry's `bananas-paper` has the settings of paper 000 and its authors' code, without their
+    ensemble of teachers, `bananas-published` those of White et al. 2021, whose networks here read the AVec, no path encoding.
+    In both the predictor learns normal scores of ranks where the papers' learn the scores themselves.
     """
 
     def __init__(

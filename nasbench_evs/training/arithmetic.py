@@ -1,4 +1,4 @@
-"""How a training computes: random numbers that its name decides, one thread, and what a GPU may round."""
+"""How a training computes: random numbers that its name decides, one thread, the protocol's precision."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 
 from nasbench_evs.errors import TrainingError
 from nasbench_evs.models.threads import one_thread
+from nasbench_evs.training.device import deterministic
 from nasbench_evs.training.protocol import Protocol
 
 
@@ -22,7 +23,7 @@ def reproducible(name: str, device: torch.device) -> Iterator[None]:
     device's memory does not suffice.
     """
     devices = [device] if device.type == "cuda" else []
-    with one_thread(), torch.random.fork_rng(devices), _gpu_arithmetic(device):
+    with one_thread(), torch.random.fork_rng(devices), deterministic(device):
         torch.manual_seed(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "little"))
         try:
             yield
@@ -31,14 +32,7 @@ def reproducible(name: str, device: torch.device) -> Iterator[None]:
 
 
 def autocast(protocol: Protocol, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Within it networks compute in the protocol's precision."""
+    """Within it networks compute in the protocol's precision: but recurrent layers, which stay in float32 on a GPU."""
     if protocol.precision == "bfloat16":
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
-
-
-def _gpu_arithmetic(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """cuDNN as exact as everything else (by default its convolutions round their inputs to ten bits), and reproducible."""
-    if device.type != "cuda":
-        return contextlib.nullcontext()
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)

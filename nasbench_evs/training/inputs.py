@@ -12,10 +12,11 @@ import torch
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.datasets.aggregate import vectors
 from nasbench_evs.datasets.split import SPLITS, blocks, subset
-from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, one_line
+from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, RecipeError
 from nasbench_evs.models.batch import PaddedBatch
 from nasbench_evs.models.networks import spec_of
 from nasbench_evs.spaces import SearchSpace, SequenceShape, VectorShape
+from nasbench_evs.training.device import usable
 from nasbench_evs.training.protocol import Protocol
 
 TOP_CATEGORIES = 20  # of each field, whose shares an ffn network sees
@@ -47,6 +48,12 @@ class Inputs:
         self.lengths = lengths
         self.rows = dict(rows)
         self.labels = _tensor(dataset.labels.astype(np.int64), device)
+        self._kept: np.ndarray | None = None  # sequences that the device holds, in order; None: all
+        self._place: np.ndarray | None = None  # of every sequence among them, -1 for others
+        if device.type != "cpu":
+            self._kept = np.unique(np.concatenate(list(self.rows.values())))
+            self._place = np.full(len(dataset), -1)
+            self._place[self._kept] = np.arange(len(self._kept))
         self.blocks = blocks(dataset.groups)
         for name, members in self.rows.items():
             self._check_classes(dataset, members, f"the {name} split of {len(members):,} sequences")
@@ -84,15 +91,31 @@ class Inputs:
             )
 
     def batch(self, rows: np.ndarray) -> PaddedBatch | torch.Tensor:
-        """What a network is called with for these sequences."""
+        """What a network is called with for these sequences, which must be of `rows` on other devices than a CPU."""
         raise NotImplementedError
+
+    def _of_kept(self, columns: np.ndarray) -> torch.Tensor:
+        """What the device holds of columns that have a row a sequence."""
+        return _tensor(columns if self._kept is None else columns[self._kept], self.device)
+
+    def _places(self, rows: np.ndarray) -> torch.Tensor:
+        """Where the device holds these sequences: int64 (B,), on the device. InvalidQuery for those that it does not."""
+        if self._place is not None:
+            places = self._place[rows]
+            if len(places) and places.min() < 0:
+                raise InvalidQuery(
+                    f"sequence {rows[places.argmin()]:,} of {self.schema.name} is in no split of this training, and not on "
+                    f"{self.device}: expected sequences of `rows`"
+                )
+            rows = places
+        return _tensor(rows, self.device)
 
 
 class SequenceInputs(Inputs):
     """Event sequences; the fields of the profile are appended to every event.
 
-    On a CPU the columns stay where the prepared dataset has them (mapped, shared between processes); on other devices
-    they are copied once.
+    On a CPU the columns stay where the prepared dataset has them (mapped, shared between processes). To other devices each
+    process copies those of the sequences in `rows` once; workers that share a device do not share the copy.
     """
 
     def __init__(
@@ -109,20 +132,27 @@ class SequenceInputs(Inputs):
             outputs=len(schema.classes),
             length=schema.max_length,
         )
-        self._time = _tensor(dataset.time, device)
-        self._categorical = _tensor(dataset.categorical, device)
-        self._inputs = _tensor(dataset.inputs, device)
-        self._profile_categorical = _tensor(dataset.profile_categorical, device)
-        self._profile_inputs = _tensor(dataset.profile_inputs, device)
-        self._offsets = dataset.offsets
+        starts = dataset.offsets[:-1].astype(np.int64)
+        events: np.ndarray | slice = slice(None)
+        if self._kept is not None:
+            lengths = self.lengths[self._kept]
+            ends = np.cumsum(lengths)
+            events = np.arange(ends[-1]) + np.repeat(starts[self._kept] - (ends - lengths), lengths)
+            starts = np.zeros(len(dataset), np.int64)
+            starts[self._kept] = ends - lengths
+        self._time = _tensor(dataset.time[events], device)
+        self._categorical = _tensor(dataset.categorical[events], device)
+        self._inputs = _tensor(dataset.inputs[events], device)
+        self._starts, self._lengths = self._of_kept(starts), self._of_kept(self.lengths)
+        self._profile_categorical = self._of_kept(dataset.profile_categorical)
+        self._profile_inputs = self._of_kept(dataset.profile_inputs)
 
     def batch(self, rows: np.ndarray) -> PaddedBatch:
         """These sequences, padded to the longest of them; behind the end its last event is repeated."""
-        lengths = self.lengths[rows]
-        steps = np.arange(lengths.max())
-        inside = np.minimum(steps, lengths[:, None] - 1)
-        index = _tensor(self._offsets[rows][:, None] + inside, self.device)
-        owner = _tensor(rows, self.device)
+        owner = self._places(rows)
+        lengths = self._lengths[owner]
+        steps = torch.arange(int(self.lengths[rows].max()), device=self.device)
+        index = self._starts[owner][:, None] + torch.minimum(steps, lengths[:, None] - 1)
         shape = index.shape
         index = index.flatten()
 
@@ -139,7 +169,7 @@ class SequenceInputs(Inputs):
             categorical=fields(self._categorical, profile_categorical),
             numerical=fields(self._inputs, profile_numerical),
             time=(time - time[:, :1]).float(),
-            lengths=_tensor(lengths, self.device),
+            lengths=lengths,
             profile_categorical=profile_categorical,
             profile_numerical=profile_numerical,
         )
@@ -168,11 +198,11 @@ class VectorInputs(Inputs):
             features = np.zeros((len(dataset), of_part.shape[1]), np.float32)
             features[subset(dataset.ids, subset_size)] = of_part
         self.shape = VectorShape(of_part.shape[1], len(dataset.schema.classes), protocol.norm)
-        self._features = _tensor(features, device)
+        self._features = self._of_kept(features)
 
     def batch(self, rows: np.ndarray) -> torch.Tensor:
         """The features of these sequences, float32 (B, F)."""
-        return self._features.index_select(0, _tensor(rows, self.device))
+        return self._features.index_select(0, self._places(rows))
 
 
 def prepare_inputs(
@@ -227,26 +257,6 @@ def _rows(dataset: Dataset, subset_size: int | None, train: int | None) -> dict[
             )
         rows["train"] = rows["train"][subset(dataset.ids[rows["train"]], train)]
     return rows
-
-
-def usable(device: str | torch.device) -> torch.device:
-    """The torch device of that name; RecipeError if there is none here."""
-    try:
-        found = torch.device(device)
-        if found.type not in ("cpu", "cuda", "mps", "xpu"):
-            raise RuntimeError("nothing is computed there")
-        torch.zeros(1, device=found).item()
-    except (
-        RuntimeError,
-        AssertionError,
-        NotImplementedError,
-        TypeError,
-    ) as error:  # torch is not of one mind about these
-        reason = one_line(error).split(". ")[0][:120]
-        raise RecipeError(
-            f"device {str(device)!r} cannot be used: {reason}; expected cpu, or a GPU such as cuda:0"
-        ) from None
-    return found
 
 
 def embedding_width(codes: int, protocol: Protocol) -> int:

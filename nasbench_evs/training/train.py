@@ -1,6 +1,7 @@
 """Train one architecture by a protocol and say everything about it, epoch by epoch.
 
-The same architecture, seed, protocol, machine type and versions give the same curves.
+On a CPU the same architecture, seed, protocol, machine type and versions give the same curves. On a GPU they should, as
+PyTorch's deterministic algorithms promise; nobody has seen that yet (benchmarks/README.md).
 """
 
 from __future__ import annotations

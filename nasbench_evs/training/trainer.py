@@ -119,7 +119,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where the training stood whose state it is, bitwise on the same machine type and within `reproducible`.
+        """Go on where the training stood whose state it is: on a CPU bitwise, on the same type and within `reproducible`.
 
         Sets torch's global random state. TrainingError if the state is of another protocol, other training sequences or
         another network.

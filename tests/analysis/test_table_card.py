@@ -17,6 +17,15 @@ BASELINE = {
 }  # fmt: skip
 
 
+LATER = {
+    **{name: value for name, value in BASELINE.items() if name != "seeds"},
+    "network": "lstm",
+    "best": 3,
+    "trials": 30,
+}
+MINIROCKET = {**BASELINE, "network": "minirocket", "kernels": 10_000, "valid_curves": []}
+
+
 @pytest.fixture
 def table():
     """Ten random architectures with two seeds, the same with teachers, which add .01, and three found ones."""
@@ -145,3 +154,14 @@ def test_baselines_of_something_else_are_refused(table, tmp_path, content, messa
         cli.main(["table", "card", str(tmp_path / "seqnas.h5"), "--out", str(tmp_path)], standalone_mode=False)
     (tmp_path / "baselines.json").write_text(json.dumps([BASELINE]))
     cli.main(["table", "card", str(tmp_path / "seqnas.h5"), "--out", str(tmp_path)], standalone_mode=False)
+
+
+def test_what_is_said_of_baselines_is_how_they_were_made(table, tmp_path):
+    """Also where an older one was not made as the paper's were."""
+    (tmp_path / "baselines.json").write_text(json.dumps([BASELINE, LATER, MINIROCKET]))
+    write(table, tmp_path / "made.h5")
+    cli.main(["table", "card", str(tmp_path / "made.h5"), "--out", str(tmp_path)], standalone_mode=False)
+    lines = {line.split(" | ")[0]: line.split(" | ")[-1] for line in (tmp_path / "made.md").read_text().splitlines()}
+    assert lines["| gru"].startswith("the best of 3 settings, sd over 2 seeds; unlike paper 000's: kernel 1")
+    assert lines["| lstm"] == "the best 3 of 30 settings, sd over them |"
+    assert lines["| minirocket"] == "ridge on 10,000 random kernels over a regular grid, sd over 2 draws |"

@@ -1,6 +1,8 @@
+import pytest
 import torch
+from torch import nn
 
-from nasbench_evs.models.layers import Dropout
+from nasbench_evs.models.layers import Dropout, float32_states, recurrent_states
 
 
 def test_the_share_that_is_dropped_and_the_mean_that_is_kept():
@@ -24,3 +26,18 @@ def test_neighbouring_elements_are_dropped_independently():
     kept = (Dropout(0.5).train()(torch.ones(800_000)) != 0).float().view(-1, 8)
     correlation = torch.corrcoef(kept.T) - torch.eye(8)
     assert correlation.abs().max() < 0.02
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+def test_autocast_does_not_reach_recurrent_layers_on_a_gpu(kind):
+    """The CPU's autocast stands for a GPU's; and what is no CPU is computed like this."""
+    torch.manual_seed(0)
+    layer = kind(4, 4, batch_first=True)
+    x = torch.randn(3, 5, 4)
+    expected = layer(x)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not torch.equal(layer(x)[0].float(), expected)  # it does reach PyTorch's own
+        assert torch.equal(float32_states(layer, x), expected)
+        assert torch.equal(recurrent_states(layer, x), layer(x)[0])  # as on CPUs it always did
+    there = torch.empty(3, 5, 4, dtype=torch.bfloat16, device="meta")
+    assert recurrent_states(layer.to("meta"), there).dtype == torch.float32

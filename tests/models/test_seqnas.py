@@ -7,7 +7,7 @@ import torch
 
 from nasbench_evs.errors import InvalidArchitecture
 from nasbench_evs.models import build
-from nasbench_evs.models.seqnas import Head
+from nasbench_evs.models.seqnas import SPATIAL_DROPOUT, Head
 from nasbench_evs.spaces import SearchSpace, SeqNASSpace, SequenceShape, VectorShape
 from nasbench_evs.testing.network import CATEGORICAL, MIXED, SEQUENCES, NetworkContract, make_batch
 
@@ -79,7 +79,7 @@ def test_dropout_is_only_where_the_architecture_has_it():
 def test_the_head_drops_whole_time_steps(pool):
     """Mish, times 1 / (1 - rate) or 0 for a whole event, and only then pooled over valid events."""
     torch.manual_seed(0)
-    head = Head(MIXED, True, pool).train()
+    head = Head(MIXED.width, MIXED.outputs, SPATIAL_DROPOUT, pool).train()
     x, mask = torch.randn(64, 9, MIXED.width), torch.arange(9) < torch.randint(1, 10, (64, 1))
     torch.manual_seed(1)
     logits = head(x, mask)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nasbench_evs.errors import TrainingError
-from nasbench_evs.training.arithmetic import _gpu_arithmetic, reproducible
+from nasbench_evs.training.arithmetic import reproducible
 
 CPU = torch.device("cpu")
 
@@ -21,11 +21,3 @@ def test_the_name_decides_the_numbers_and_all_is_left_as_it_was():
 def test_memory_that_does_not_suffice_is_a_failed_training():
     with pytest.raises(TrainingError, match="one: no memory"), reproducible("one", CPU):
         raise torch.OutOfMemoryError("no memory")
-
-
-def test_gpus_compute_as_exactly_as_asked_and_are_left_as_they_were():
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
-    with _gpu_arithmetic(torch.device("cuda")):
-        assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == (False, True)
-        assert torch.backends.cudnn.enabled
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == before
