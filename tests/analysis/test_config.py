@@ -5,7 +5,9 @@ import pytest
 from nasbench_evs.analysis.config import read_experiment
 from nasbench_evs.analysis.experiment import run_experiment
 from nasbench_evs.errors import NasbenchError
+from nasbench_evs.tables import write
 from tests.analysis.conftest import FILE
+from tests.conftest import make_table
 
 
 @pytest.mark.parametrize(
@@ -30,10 +32,6 @@ from tests.analysis.conftest import FILE
         (('regime = "clean"', 'regime = "clean"\nregimes = ["noisy"]'), "landscape:nk-1 has both regime and regimes"),
         (("marks = [3]", "marks = [9]"), "marks = \\[9\\]: 9 is more than the budget of 8"),
         (("marks = [4, 10]", "marks = [0]"), "marks = \\[0\\]: expected integers of 1 or more"),
-        (
-            ('name = "age"\nsource = "table"', 'name = "football-next"\nregime = "noisy"'),
-            "football-next auto, noisy regime: .* has no",
-        ),
     ],
 )
 def test_wrong_files(file, tmp_path, change, message):
@@ -41,6 +39,15 @@ def test_wrong_files(file, tmp_path, change, message):
     with pytest.raises(NasbenchError, match=message):
         run_experiment(read_experiment(file), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_regime_that_nothing_can_judge(file, tmp_path):
+    write(make_table([1, 2, 3]), tmp_path / "one-seed.h5")
+    file.write_text(
+        FILE.replace('name = "age"\nsource = "table"', f'name = "{tmp_path}/one-seed.h5"\nregime = "noisy"')
+    )
+    with pytest.raises(NasbenchError, match=r"one-seed.h5 auto, noisy regime: .* has no"):
+        run_experiment(read_experiment(file), tmp_path / "out")
 
 
 def test_budgets_and_regimes(file):
