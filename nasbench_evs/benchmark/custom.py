@@ -14,9 +14,10 @@ import numpy as np
 from nasbench_evs.benchmark.base import Benchmark
 from nasbench_evs.benchmark.score import Question, Score
 from nasbench_evs.benchmark.tabular import TableBenchmark
-from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded
+from nasbench_evs.errors import InvalidQuery, NotRecorded
 from nasbench_evs.metrics import Metric, own_metric
 from nasbench_evs.spaces import Architecture, SearchSpace
+from nasbench_evs.spaces.space import check_space
 from nasbench_evs.tables import Header, build
 
 if TYPE_CHECKING:
@@ -51,10 +52,9 @@ def from_frame(
     """
     import pandas as pd
 
-    if not isinstance(space, SearchSpace) or not isinstance(frame, pd.DataFrame):
-        raise InvalidQuery(
-            f"from_frame takes a search space and a DataFrame, got {type(space).__name__}, {type(frame).__name__}"
-        )
+    check_space(space)
+    if not isinstance(frame, pd.DataFrame):
+        raise InvalidQuery(f"the trainings are a {type(frame).__name__}: expected a DataFrame, one row for each")
     wanted = {"valid_curve": score, "test_curve": test, "train_seconds": seconds}
     names = [choice.name for choice in space.choices]
     taken = sorted({"seed", *_COSTS} & set(names))
@@ -205,8 +205,7 @@ def from_function(
     >>> bench.query(space.parse("a=3,b=2")).value
     6.0
     """
-    if not isinstance(space, SearchSpace):
-        raise InvalidSpace(f"{space!r} is no search space: make one with spaces.SearchSpace.from_choices(...)")
+    check_space(space)
     if not callable(function):
         raise InvalidQuery(f"{function!r} cannot be called: expected function(architecture) -> score")
     return FunctionBenchmark(space, function, own_metric("score", direction), name)

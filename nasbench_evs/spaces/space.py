@@ -379,6 +379,12 @@ class SearchSpace:
         )
 
 
+def check_space(value: object) -> None:
+    """InvalidSpace if it is no search space."""
+    if not isinstance(value, SearchSpace):
+        raise InvalidSpace(f"{value!r} is no search space: make one with spaces.SearchSpace.from_choices(...)")
+
+
 def _rebuild(cls: type[SearchSpace], name: str, parameters: Mapping[str, Any]) -> SearchSpace:
     return cls.from_parameters(name, parameters)
 
