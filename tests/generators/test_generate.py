@@ -46,11 +46,11 @@ def toml(values):
     for name in ("protocol", "plan"):
         plain = {key: value for key, value in values[name].items() if not isinstance(value, dict)}
         lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in plain.items())]
-    if "bananas" in values["plan"]:
-        lines += [
-            "[plan.bananas]",
-            *(f"{key} = {json.dumps(value)}" for key, value in values["plan"]["bananas"].items()),
-        ]
+    if "search" in values["plan"]:
+        search = values["plan"]["search"]
+        plain = {key: value for key, value in search.items() if not isinstance(value, dict)}
+        lines += ["[plan.search]", *(f"{key} = {json.dumps(value)}" for key, value in plain.items())]
+        lines += ["[plan.search.parameters]", *(f"{k} = {json.dumps(v)}" for k, v in search["parameters"].items())]
     return "\n".join(lines)
 
 
@@ -64,7 +64,7 @@ def test_a_run_records_its_plan(undisturbed):
     verify(undisturbed)
     assert len(undisturbed) == 20
     assert set(undisturbed["status"]) == {b"ok"}
-    assert set(undisturbed["sampler"]) == {b"random", b"bananas"}
+    assert set(undisturbed["sampler"]) == {b"random", b"bananas-paper"}
     assert undisturbed["distilled"].sum() == 4
     assert (undisturbed["epochs_run"] == 2).all()
     assert (undisturbed["params"] > 0).all()
