@@ -19,6 +19,7 @@ FORMAT = click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", help="How to print the answer."
 )
 FORCE = click.option("--force", is_flag=True, help="Overwrite what exists.")
+DEVICE = click.option("--device", help="With --source train: where to train, cpu or cuda.  [default: cpu]")
 TABLE = click.argument("table", type=click.Path(path_type=Path))
 
 

@@ -24,6 +24,7 @@ def score(job):
 def carry_out(planner, order=None):
     """All jobs of a plan, with results coming in a random order."""
     jobs, ended = list(planner.first), set()
+    jobs += planner.following([Scored(job, None) for job in jobs if planner.leads(job)])
     while len(ended) < len(jobs):
         left = [i for i in range(len(jobs)) if i not in ended]
         i = left[0] if order is None else left[order.integers(len(left))]
