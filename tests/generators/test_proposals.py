@@ -59,7 +59,9 @@ def test_a_searcher_is_told_what_it_starts_from(values):
     told = planner.proposals.searcher.told[0]
     assert SPACE.rank_many(told).tolist() == [job.rank for job in planner.first]
     other = Planner(recipe, SPACE)
-    assert other.following([Scored(job, -score(job)) for job in other.first]) != chosen  # so they follow from the scores
+    assert (
+        other.following([Scored(job, -score(job)) for job in other.first]) != chosen
+    )  # so they follow from the scores
 
 
 def test_a_batch_waits_for_all_of_the_one_before(values):
@@ -109,7 +111,9 @@ def test_an_interrupted_search_goes_on_where_it_was(values, planned):
 def test_a_searcher_that_changed_is_noticed_before_anything_is_trained(values):
     whole = carry_out(Planner(searched(values, batch=4), SPACE))
     other = Planner(searched(values, batch=4, seed=1), SPACE)
-    with pytest.raises(TrainingError, match="does not ask for 4 architectures that it asked for when this run was begun"):
+    with pytest.raises(
+        TrainingError, match="does not ask for 4 architectures that it asked for when this run was begun"
+    ):
         other.following([Scored(job, score(job)) for job in whole[:4]])
 
 
