@@ -1,6 +1,7 @@
 """Where shipped content lies: the one place that knows a checkout from an installed wheel.
 
-In a checkout, `datasets/` and `surrogate/` stand beside the package; a wheel carries the same folders inside it.
+In a checkout, `datasets/`, `surrogate/` and `generators/` stand beside the package; a wheel carries the same folders inside
+it.
 """
 
 from pathlib import Path
@@ -9,7 +10,7 @@ PACKAGE = Path(__file__).parent
 
 
 def shipped(folder: str) -> Path:
-    """The folder of shipped content of that name ("datasets" or "surrogate"); it need not exist."""
+    """The folder of shipped content of that name ("datasets", "surrogate" or "generators"); it need not exist."""
     inside = PACKAGE / "shipped" / folder
     return inside if inside.is_dir() else PACKAGE.parent / folder
 

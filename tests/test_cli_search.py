@@ -88,6 +88,12 @@ def test_searchers_are_listed():
         (("asha", "age"), "asha needs scores by epoch", 1),
         (("random", "age", "--seconds", "10"), "no training seconds", 1),
         (("random", "age", "--seeds", "0"), "--seeds 0", 1),
+        (("seqnas", "bpic2012"), "seqnas learns from its own trainings: it goes with --source train", 1),
+        (("random", "bpic2012", "--per-device", "2"), "--per-device says how to train: it goes with --source train", 1),
+        (("asha", "synthetic", "--source", "train"), "asha pauses trainings", 1),
+        (("random", "synthetic", "--source", "train", "--seconds", "9"), "give a --budget of trainings", 1),
+        (("random", "nowhere", "--source", "train"), "no benchmark 'nowhere'", 1),
+        (("random", "synthetic", "--source", "train", "--constraint", "weight=3"), "unknown keys weight", 1),
         (("random",), "Missing argument 'BENCHMARK'", 2),
     ],
 )

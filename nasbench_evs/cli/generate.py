@@ -60,7 +60,7 @@ def generate_command(
     if not part:
         raise RecipeError(f"--shard {shard!r}: expected i/n, such as 3/16")
     read = Recipe.read(recipe)
-    with _Screen() as screen:
+    with Screen() as screen:
         target = generate(
             read,
             out,
@@ -101,12 +101,12 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
 
     read = Recipe.read(recipe)
     if others:
-        with _Screen() as screen:
+        with Screen() as screen:
             found = candidate(read, out, workers=workers, device=device, report=screen.show)
         rows = [{name: value for name, value in found.items() if name != "protocol"}]
         print_rows(rows, "json" if form == "json" else "table")
         return
-    with _Screen() as screen:
+    with Screen() as screen:
         figures = pilot(
             read,
             out,
@@ -179,19 +179,19 @@ def baselines_command(
     )
 
 
-class _Screen:
+class Screen:
     """Progress on stderr: a live line on a terminal, a line a minute elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: str = "") -> None:
         from rich.console import Console
         from rich.live import Live
 
         console = Console(stderr=True)
         self._live = Live("", console=console, transient=True) if console.is_terminal else None
         self._last = -_LINE_EVERY
-        self._text = ""
+        self._title, self._text = title, ""
 
-    def __enter__(self) -> _Screen:
+    def __enter__(self) -> Screen:
         if self._live is not None:
             self._live.start()
         return self
@@ -211,7 +211,7 @@ class _Screen:
             parts.append(f"{progress.failed} failed")
         if progress.seconds_left == progress.seconds_left:
             parts.append(f"{progress.seconds_left / 60:.0f} min left")
-        self._text = ", ".join(parts)
+        self._text = self._title + ", ".join(parts)
         if self._live is not None:
             self._live.update(self._text)
         elif time.monotonic() - self._last >= _LINE_EVERY:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nasbench_evs.cli.live import live_columns, live_options, run_live
 from nasbench_evs.cli.output import DEVICE, FORCE, FORMAT, print_rows, with_progress
 from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, SurrogateError
 
@@ -47,10 +48,13 @@ def searchers_command(form: str) -> None:
 @click.option("--space", help="The space, where a dataset has several, or a part of it (seqnas-s).")
 @click.option("--source", default="auto", show_default=True, help="auto, table, surrogate or train.")
 @DEVICE
+@live_options
 @click.option("--budget", type=int, help="Evaluations of each search.  [default: 150, if --seconds is not given]")
 @click.option("--seconds", type=float, help="Simulated seconds of each search.")
 @click.option("--seeds", type=int, default=1, show_default=True, help="How many searches.")
-@click.option("--workers", type=int, default=1, show_default=True, help="Simulated workers.")
+@click.option(
+    "--workers", type=int, default=1, show_default=True, help="Simulated workers; real ones with --source train."
+)
 @click.option(
     "--regime", default="noisy", show_default=True, help="clean, noisy or transfer: what it sees and is judged by."
 )
@@ -58,7 +62,11 @@ def searchers_command(form: str) -> None:
     "--constraint", "constraints", multiple=True, metavar="NAME=LIMIT", help="params or flops; may be repeated."
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write every evaluation to this CSV file.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write every evaluation to this CSV file. With --source train: a folder.",
+)
 @FORMAT
 @FORCE
 def search_command(
@@ -77,6 +85,7 @@ def search_command(
     out: Path | None,
     form: str,
     force: bool,
+    **trainers: Any,
 ) -> None:
     """Run a search algorithm on a benchmark: one line for each seed, with the best architecture it saw and what it is worth.
 
@@ -84,26 +93,48 @@ def search_command(
 
     SEARCHER is a name, or where a class of your own is: module:Class, also in the current folder.
 
+    With --source train its architectures are trained, by --workers processes: BENCHMARK is a dataset with a table or a recipe,
+    or the path of one. The searcher asks for --batch at a time and is told when all have ended, so it finds the same with any
+    number of workers. Killed, the same command goes on. "seqnas" is a searcher here: BANANAS whose trainings teach.
+
     \b
     Examples:
       nasbench-evs search bananas credit-default --budget 150 --seeds 3
       nasbench-evs search mine:Climber credit-default --set radius=2
+      nasbench-evs search evolution synthetic --source train --workers 2 --budget 12
     """
     from nasbench_evs.benchmark import load
     from nasbench_evs.files import replacing
     from nasbench_evs.search import searcher_class
     from nasbench_evs.search.run import run_with
+    from nasbench_evs.training.recipe import PRESETS
 
     if seeds < 1:
         raise InvalidQuery(f"--seeds {seeds}: expected 1 or more")
     if ":" in searcher:
         sys.path.insert(0, os.getcwd())
+    limits = {name: _number(name, text) for name, text in _pairs("--constraint", constraints)}
+    parameters = {name: _value(text) for name, text in _pairs("--set", settings)}
+    if source == "train":
+        if seconds is not None:
+            raise InvalidQuery("--seconds are simulated ones: with --source train give a --budget of trainings")
+        if regime != "noisy":
+            raise InvalidQuery(f"--regime {regime}: a search with real trainings sees single trainings; leave it out")
+        lives = run_live(
+            searcher, benchmark, space, seeds, out, budget=150 if budget is None else budget, workers=workers,
+            device=device or "cpu", constraint=limits, parameters=parameters, **trainers,
+        )  # fmt: skip
+        rows = [_row(live.result, math.nan, math.nan) | live_columns(live) for live in lives]
+        print_rows(rows, form)
+        return  # nothing judges it: every training was seen
+    if given := [name for name, value in {"device": device, **trainers}.items() if value is not None]:
+        raise InvalidQuery(f"--{given[0].replace('_', '-')} says how to train: it goes with --source train")
+    if searcher in PRESETS:
+        raise InvalidQuery(f"{searcher} learns from its own trainings: it goes with --source train")
     searcher_class(searcher)
     if out is not None and out.exists() and not force:
         raise OutputError(f"{out} exists already: choose another --out, or overwrite with --force")
-    limits = {name: _number(name, text) for name, text in _pairs("--constraint", constraints)}
-    parameters = {name: _value(text) for name, text in _pairs("--set", settings)}
-    bench = load(benchmark, space, source=source, device=device)
+    bench = load(benchmark, space, source=source)
     if budget is None and seconds is None:
         budget = 150
 

@@ -42,7 +42,7 @@ def candidate(
     if recipe.protocol.score_at != "end":
         raise RecipeError("candidates are protocols with score_at = 'end'")
     plan = replace(
-        recipe.plan, skip=ARCHITECTURES, first=OTHERS, repeated=0, seeds_of_all=SEEDS, bananas=None, distilled=0
+        recipe.plan, skip=ARCHITECTURES, first=OTHERS, repeated=0, seeds_of_all=SEEDS, search=None, distilled=0
     )
     out = Path(out)
     table = read(generate(replace(recipe, plan=plan), out / "others", workers=workers, device=device, report=report))

@@ -114,7 +114,7 @@ class Driver:
             self.leading[entry.id] = Scored(entry.job, score)
 
     def _queue(self, job: int) -> None:
-        dependent = self.jobs[job].sampler == "bananas" or self.jobs[job].teachers
+        dependent = self.planner.found(self.jobs[job]) or self.jobs[job].teachers
         (self.urgent if dependent else self.waiting).append(job)
 
     def _plan(self) -> None:

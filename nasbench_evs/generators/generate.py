@@ -66,13 +66,13 @@ def generate(
     space = recipe.search_space(dataset)
     inputs = prepare_inputs(space, dataset, recipe.subset, recipe.protocol, train=recipe.train)
     header = header_of(recipe, space, dataset, inputs.shape)
-    planner = Planner(recipe, space, shard)
+    planner = Planner(recipe, space, shard, inputs.shape)
     if not planner.total:
         raise RecipeError(f"shard {shard[0]}/{shard[1]} of {recipe.dataset} is empty: take fewer shards")
     target = out / ("table.h5" if shard[1] == 1 else f"shard-{shard[0]}-of-{shard[1]}.h5")
     identity = {
         "table": header.identity,
-        "plan": repr(recipe.plan),
+        "plan": recipe.plan.identity,
         "shard": list(shard),
         "trainer": trainer_name(),
     }

@@ -52,7 +52,7 @@ def pilot(
         raise RecipeError("a pilot is for protocols with score_at = 'end': whole splits, evaluated once, in blocks")
     out = Path(out)
     dataset = open_dataset(recipe.dataset)
-    everything = replace(recipe.plan, skip=0, seeds_of_all=1, bananas=None, distilled=0)
+    everything = replace(recipe.plan, skip=0, seeds_of_all=1, search=None, distilled=0)
     plan = replace(everything, first=ARCHITECTURES, repeated=ARCHITECTURES, seeds=SEEDS)
     trained = replace(recipe, plan=plan)
     longer = replace(
@@ -69,7 +69,7 @@ def pilot(
     stage(f"{LONGER} of them with twice the steps")
     twice = read(generate(longer, out / "twice", workers=workers, device=device, report=report))
     rivals = _baselines(recipe, dataset, out / "baselines.json", device, stage)
-    trainings = Planner(replace(recipe, plan=replace(recipe.plan, bananas=None, distilled=0)), space).total
+    trainings = Planner(replace(recipe, plan=replace(recipe.plan, search=None, distilled=0)), space).total
     figures = {
         "dataset": recipe.dataset,
         "space": recipe.space,

@@ -1,7 +1,7 @@
 """From a recipe to jobs: which trainings are known from the start, and which follow from earlier scores.
 
-Nothing here depends on how many workers there are, on their speed, or on interruptions: a batch of proposals waits for
-all of the one before it, and teachers are chosen from a fixed set. So every run of a recipe records the same trainings.
+Nothing here depends on how many workers there are, on their speed, or on interruptions: a batch of a search waits for all of
+the one before it, and teachers are chosen from a fixed set. So every run of a recipe records the same trainings.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasbench_evs.errors import RecipeError
-from nasbench_evs.search.bananas import choose
-from nasbench_evs.spaces import SearchSpace
-from nasbench_evs.surrogate.predictors import predictor
-from nasbench_evs.training.recipe import Bananas, Plan, Recipe, plan_ranks
+from nasbench_evs.generators.proposals import Proposals, best
+from nasbench_evs.spaces import SearchSpace, SequenceShape, VectorShape
+from nasbench_evs.training.recipe import Plan, Recipe, plan_ranks
 from nasbench_evs.training.record import Job
 
 _DRAWN = 300  # random architectures at a time: a longer plan begins with the shorter one
 _PATIENCE = 1000  # draws in a row that give nothing new: small spaces run out of architectures
 _BLOCK = 50  # of them, whose repeats come before the next ones: a half-finished shard has repeats too
-_PREDICTOR = "virtual-ensembles"  # paper 000's
 
 
 @dataclass(frozen=True)
@@ -33,11 +31,20 @@ class Scored:
 
 
 class Planner:
-    """The jobs of one shard of a recipe; `first` from the start, `following` as scores come in."""
+    """The jobs of one shard of a recipe; `first` from the start, `following` as scores come in.
 
-    def __init__(self, recipe: Recipe, space: SearchSpace, shard: tuple[int, int] = (1, 1)) -> None:
+    `shape` of the inputs, for the costs of a search with a constraint.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        space: SearchSpace,
+        shard: tuple[int, int] = (1, 1),
+        shape: SequenceShape | VectorShape | None = None,
+    ) -> None:
         self.recipe, self.space = recipe, space
-        plan = recipe.plan
+        plan, protocol = recipe.plan, recipe.protocol
         if plan.architectures:
             ranks = plan_ranks(plan, space)
         elif plan.exhaustive:
@@ -56,44 +63,55 @@ class Planner:
         self._ranks = ranks = ranks[: plan.first]
         self._sets: dict[int, frozenset[int]] = {}
         self._named = False  # the distilled jobs were planned
-        sampler = _sampler(plan)
+        self._sampler = sampler = _sampler(plan)
         jobs = [
             (position // _BLOCK, seed, position)
             for position in range(len(ranks))
             for seed in range(plan.seeds if position < plan.repeated else plan.seeds_of_all)
         ]
-        start = plan.bananas.start if plan.bananas else 0
-        self._needed = needed = max(start, recipe.protocol.teach_after if plan.distilled else 0)
+        # A search may ask for any random one, and is then told of that training.
+        needed = len(ranks) if plan.search else protocol.teach_after if plan.distilled else 0
         self.dependent = shard[0] == 1  # what depends on scores belongs to the first shard, with what it depends on
         before = [job for job in sorted(jobs) if job[1] == 0 and job[2] < needed]
         others = [job for job in sorted(jobs) if not (job[1] == 0 and job[2] < needed)]
-        later = plan.distilled * plan.seeds + (plan.bananas.architectures if plan.bananas else 0)
-        mine = _share(len(before) + later, len(others), shard)
+        taught = plan.distilled * plan.seeds
+        mine = _share(len(before) + taught + (plan.search.architectures if plan.search else 0), len(others), shard)
         chosen = sorted([*(before if self.dependent else []), *others[mine]])
         self.first = [Job(ranks[position], seed, sampler) for _, seed, position in chosen]
-        self.total = len(self.first) + (later if self.dependent else 0)
+        self._fixed = len(self.first) + (taught if self.dependent else 0)
+        self._needed = needed
+        self.proposals: Proposals | None = None
+        if plan.search and self.dependent:
+            start = [Job(rank, 0, sampler) for rank in ranks[: plan.search.start]]
+            self.proposals = Proposals(plan.search, protocol, space, shape, start=start, planned=self._at_random)
+
+    @property
+    def total(self) -> int:
+        """How many jobs there are, as far as that is known by now."""
+        return self._fixed + (self.proposals.total if self.proposals else 0)
 
     def teaches(self, job: Job) -> bool:
         """Whether others may learn from this training, so that its logits must be kept."""
         plan = self.recipe.plan
         if not self.leads(job):
             return False
-        if plan.bananas and plan.bananas.distilled:
+        if plan.search and plan.search.distilled and (self.found(job) or job.rank in self._early(plan.search.start)):
             return True
         return bool(plan.distilled) and job.rank in self._early(self.recipe.protocol.teach_after)
 
     def leads(self, job: Job) -> bool:
         """Whether later jobs depend on this one's score."""
-        plan = self.recipe.plan
-        if not self.dependent or not (plan.bananas or plan.distilled) or job.seed != 0:
+        if not self.dependent or job.seed != 0:
             return False
-        if job.sampler == "bananas":
-            return True
-        return not job.teachers and job.rank in self._early(self._needed)
+        return self.found(job) or (not job.teachers and job.rank in self._early(self._needed))
+
+    def found(self, job: Job) -> bool:
+        """Whether the search alone asks for this one."""
+        return self.proposals is not None and job.rank not in self._early(len(self._ranks))
 
     def resume(self, planned: Iterable[Job]) -> None:
         """Take note of what an earlier session planned."""
-        self._named = any(job.teachers and job.sampler == "random" for job in planned)
+        self._named = any(job.teachers and not self.found(job) for job in planned)
 
     def following(self, leading: Sequence[Scored]) -> list[Job]:
         """The jobs that can be named now, given all jobs so far that lead, in the order of planning."""
@@ -102,9 +120,13 @@ class Planner:
         if plan.distilled and not self._named:
             following += self._distilled(leading)
             self._named = bool(following)
-        if plan.bananas:
-            following += self._found(leading, plan.bananas)
+        if self.proposals:
+            following += self.proposals.following({each.job: each.score for each in leading})
         return following
+
+    def _at_random(self, rank: int) -> Job | None:
+        """The training of an architecture that is planned whatever a search asks for."""
+        return Job(rank, 0, self._sampler) if rank in self._early(len(self._ranks)) else None
 
     def _early(self, first: int) -> frozenset[int]:
         if first not in self._sets:
@@ -116,48 +138,18 @@ class Planner:
         early = self._scores(leading, protocol.teach_after)
         if early is None:
             return []
-        teachers = self._best(early)
+        teachers = best(early, protocol)
         ranks = self._ranks[protocol.teach_after : protocol.teach_after + plan.distilled]
         return [Job(rank, seed, "random", teachers) for seed in range(plan.seeds) for rank in ranks]
-
-    def _found(self, leading: Sequence[Scored], search: Bananas) -> list[Job]:
-        found = {each.job: each.score for each in leading if each.job.sampler == "bananas"}
-        left = search.architectures - len(found)
-        start = self._scores(leading, search.start)
-        if left <= 0 or start is None or any(score is None for score in found.values()):
-            return []
-        known = {**start, **{job: score for job, score in found.items() if score is not None}}
-        choices = self.space.unrank_many(np.array([job.rank for job in known], np.uint64))
-        # What the plan trains anyway, at random, is not trained a second time under another name.
-        others = self.space.unrank_many(np.array(self._ranks[search.start :], np.uint64))
-        rng = np.random.default_rng(self.recipe.plan.sample_seed * 1_000_003 + len(found) + 1)
-        batch = min(search.batch, left)
-        candidates = fresh(self.space, max(search.candidates, batch), rng, np.concatenate([choices, others]))
-        if not len(candidates):
-            return []
-        model = predictor(_PREDICTOR, self.space, int(rng.integers(2**31)))
-        proposed = choose(model, choices, np.array(list(known.values())), candidates, batch, rng)
-        teachers = self._best(known) if search.distilled else ()
-        return [Job(int(rank), 0, "bananas", teachers) for rank in self.space.rank_many(proposed)]
 
     def _scores(self, leading: Sequence[Scored], first: int) -> dict[Job, float] | None:
         """Scores of the first random architectures with seed 0, once all are there."""
         early = self._early(first)
-        scores = {each.job.rank: each for each in leading if each.job.sampler == "random" and each.job.rank in early}
+        scores = {each.job.rank: each for each in leading if each.job.rank in early}
         if len(scores) < len(early) or any(each.score is None for each in scores.values()):
             return None
         ranked = (scores[rank] for rank in self._ranks[:first])
         return {each.job: each.score for each in ranked if each.score is not None}
-
-    def _best(self, scores: dict[Job, float]) -> tuple[int, ...]:
-        known = [job for job, score in scores.items() if not np.isnan(score)]
-        if len(known) < self.recipe.protocol.teachers:
-            raise RecipeError(
-                f"{len(known)} of the first {len(scores)} trainings have a score: too few for "
-                f"{self.recipe.protocol.teachers} teachers, so nothing that needs them was trained; change the protocol"
-            )
-        best = sorted(known, key=lambda job: (-scores[job], job.rank))
-        return tuple(job.rank for job in best[: self.recipe.protocol.teachers])
 
 
 def fresh(

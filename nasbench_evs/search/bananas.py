@@ -19,6 +19,7 @@ _PARENTS = 10  # the best so far, which are mutated
 class Bananas(Searcher):
     """After `initial` random architectures, `batch` of `pool_size` candidates at a time, chosen by a predictor.
 
+    What it is told unasked counts among the initial ones.
     `initial` is a fifth of the budget unless told, from 10 to 50 and less than half. `predictor` is a name of
     `surrogate.predictors`; it is fitted to all results before each batch. `acquisition` is the value of asking for a
     candidate, given the mean and standard deviation of its normal score: "thompson" draws once from that distribution,
@@ -62,7 +63,8 @@ class Bananas(Searcher):
     def _propose(self, n: int) -> np.ndarray:
         found: list[np.ndarray] = []
         while len(found) < n:
-            if not self._queue and self._started >= self.initial and len(np.unique(self.known[1])) > 1:
+            begun = max(self._started, len(self._choices))  # of what it was told unasked it learns as well
+            if not self._queue and begun >= self.initial and len(np.unique(self.known[1])) > 1:
                 self._queue = list(self._chosen())
             if self._queue:
                 found.append(self._queue.pop(0))

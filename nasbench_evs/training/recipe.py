@@ -11,26 +11,68 @@ from typing import Any, TypeVar
 from nasbench_evs.datasets import Dataset
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, one_line
 from nasbench_evs.models import networks
-from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.spaces import Cost, SearchSpace
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace_ranks
 from nasbench_evs.training.protocol import Protocol
 
 _MOST = 10_000_000  # jobs of one recipe
 
 
-@dataclass(frozen=True)
-class Bananas:
-    """Architectures found by BANANAS (paper 000, algorithm 1) after `start` random ones of the plan.
+# A search of a plan that is another searcher, with keys of [plan.search] of its own: paper 000's is taught by its trainings.
+PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {"seqnas": ("bananas-paper", {"batch": 15, "distilled": True})}
 
-    Every iteration scores `candidates` random architectures with the predictor; Thompson sampling picks `batch` of them.
-    `distilled`: the found ones are trained with the best of all earlier ones as teachers, as in the paper.
+
+@dataclass(frozen=True)
+class Search:
+    """Architectures that a searcher asks for, trained with seed 0.
+
+    `searcher` is a name of `search.SEARCHERS` or of PRESETS, or where a class is ("package.module:Class"); `seed` is its own,
+    `parameters` are its hyper-parameters. It asks for `architectures` in all, repeats included, `batch` at a time (by default
+    as many as its own parameter of that name says, else 8), and is told their scores when the whole batch has ended. `start`:
+    so many random ones of the plan are told first. `constraint`: the largest allowed params or flops. `distilled`: from
+    position protocol.teach_after of the search on, those of the start included, the best of all earlier batches teach.
     """
 
+    searcher: str
     architectures: int
-    start: int = 100
-    batch: int = 15
-    candidates: int = 100
+    batch: int | None = None
+    start: int = 0
     distilled: bool = False
+    seed: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    constraint: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def algorithm(self) -> str:
+        """The searcher without what a preset adds to the plan."""
+        return PRESETS[self.searcher][0] if self.searcher in PRESETS else self.searcher
+
+    @classmethod
+    def from_dict(cls, values: object) -> Search:
+        """The search of a plan's section; RecipeError."""
+        where = "plan.search"
+        if not isinstance(values, Mapping):
+            raise RecipeError(f"{where}: expected a section [{where}]")
+        values = dict(values)
+        if not isinstance(values.get("searcher"), str):
+            raise RecipeError(f"{where}: searcher is {values.get('searcher', 'missing')!r}, expected its name")
+        if "architectures" not in values:
+            raise RecipeError(f"{where}: architectures is missing: expected how many to ask for")
+        if values["searcher"] in PRESETS:
+            values = {**PRESETS[values["searcher"]][1], **values}
+        _integers(values, cls, where, {"architectures": 1, "start": 0, "seed": 0})
+        if values.get("batch") is not None:
+            _integers(values, cls, where, {"batch": 1})
+        for name in ("parameters", "constraint"):
+            part = values.get(name, {})
+            if not isinstance(part, Mapping):
+                raise RecipeError(f"{where}: {name} = {part!r}, expected a section [{where}.{name}]")
+            values[name] = dict(sorted(part.items()))
+        _no_others(values["constraint"], Cost._fields, f"{where}.constraint")
+        for name, limit in values["constraint"].items():
+            if isinstance(limit, bool) or not isinstance(limit, int | float) or not limit >= 0:
+                raise RecipeError(f"{where}.constraint: {name} = {limit!r}, expected the largest allowed")
+        return _make(cls, values, where)
 
 
 @dataclass(frozen=True)
@@ -42,7 +84,7 @@ class Plan:
     in that order. All with seeds 0 to `seeds_of_all` - 1, the first `repeated` of them with seeds 0 to `seeds` - 1.
     `skip` leaves out so many architectures at the beginning of the order, `first` keeps so many of the next. `distilled`:
     that many of the random ones, from position protocol.teach_after on, are also trained with teachers (the best of those
-    before them), with as many seeds.
+    before them), with as many seeds. `search`: those that a searcher asks for, after random ones or alone.
     """
 
     random: int = 0
@@ -56,7 +98,14 @@ class Plan:
     seeds: int = 3
     seeds_of_all: int = 1
     distilled: int = 0
-    bananas: Bananas | None = None
+    search: Search | None = None
+
+    @property
+    def identity(self) -> str:
+        """How journals tell plans apart: as the first ones wrote it, when no searcher but BANANAS could be in a plan."""
+        values = [f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.name != "search"]
+        last = "bananas=None" if self.search is None else f"search={self.search!r}"
+        return f"Plan({', '.join([*values, last])})"
 
 
 @dataclass(frozen=True)
@@ -99,13 +148,8 @@ class Recipe:
                 what = "the name of a dataset" if kind is str else f"a section [{name}]"
                 raise RecipeError(f"{name} is {values.get(name, 'missing')!r}: expected {what}")
         plan = dict(values["plan"])
-        if "bananas" in plan:
-            if not isinstance(plan["bananas"], Mapping):
-                raise RecipeError("plan.bananas: expected a section [plan.bananas]")
-            _integers(plan["bananas"], "plan.bananas", {"architectures": 1, "start": 2, "batch": 1, "candidates": 1})
-            if "architectures" not in plan["bananas"]:
-                raise RecipeError("plan.bananas: architectures is missing: expected how many to find")
-            plan["bananas"] = _make(Bananas, plan["bananas"], "plan.bananas")
+        if "search" in plan:
+            plan["search"] = Search.from_dict(plan["search"])
         if "listed" in plan:
             raise RecipeError("plan: listed is no key of a recipe: name a file with architectures")
         lowest = {
@@ -117,9 +161,9 @@ class Recipe:
             "distilled": 0,
             "skip": 0,
         }
-        _integers(plan, "plan", lowest)
+        _integers(plan, Plan, "plan", lowest)
         if plan.get("first") is not None:
-            _integers(plan, "plan", {"first": 1})
+            _integers(plan, Plan, "plan", {"first": 1})
         if plan.get("architectures"):
             plan["listed"] = _listed(plan["architectures"], folder)
         recipe = cls(
@@ -153,21 +197,21 @@ class Recipe:
                 f"protocol: norm = {protocol.norm!r} is for networks of vectors, such as ffn; the space is {self.space}: "
                 "leave it out"
             )
-        if bool(plan.exhaustive) + bool(plan.random) + bool(plan.architectures) != 1:
+        sources = bool(plan.exhaustive) + bool(plan.random) + bool(plan.architectures)
+        if sources > 1 or not (sources or plan.search):
             raise RecipeError(
                 "plan: expected either random = how many architectures, or exhaustive = true, or architectures = a "
-                "sub-space or a file"
+                "sub-space or a file, or a section [plan.search]"
             )
-        if not plan.random and (plan.bananas or plan.distilled):
-            what = (
-                "exhaustive leaves nothing to find" if plan.exhaustive else "bananas and distilled follow random ones"
-            )
-            raise RecipeError(f"plan: {what}: drop bananas and distilled")
-        if (plan.seeds_of_all > 1 or plan.first is not None or plan.skip) and (plan.bananas or plan.distilled):
-            raise RecipeError("plan: seeds_of_all, skip and first go without bananas and distilled")
+        if not plan.random and plan.distilled:
+            raise RecipeError("plan: distilled follows random ones: drop it")
+        if (plan.exhaustive or plan.architectures) and plan.search:
+            raise RecipeError("plan: a search goes with random ones or alone: drop [plan.search]")
+        if (plan.seeds_of_all > 1 or plan.first is not None or plan.skip) and (plan.search or plan.distilled):
+            raise RecipeError("plan: seeds_of_all, skip and first go without [plan.search] and distilled")
         if plan.first is not None and plan.repeated > plan.first:
             raise RecipeError(f"plan: repeated = {plan.repeated}, expected at most first = {plan.first}")
-        if plan.random and plan.repeated > plan.random:
+        if not (plan.exhaustive or plan.architectures) and plan.repeated > plan.random:
             raise RecipeError(f"plan: repeated = {plan.repeated}, expected at most random = {plan.random}")
         if plan.repeated and plan.seeds_of_all > plan.seeds:
             raise RecipeError(
@@ -179,21 +223,17 @@ class Recipe:
                 f"plan: distilled = {plan.distilled} architectures after the first {protocol.teach_after}, of "
                 f"random = {plan.random}: expected fewer, or more random ones"
             )
-        if plan.bananas and plan.bananas.distilled and plan.bananas.start < protocol.teachers:
-            raise RecipeError(
-                f"plan.bananas: start = {plan.bananas.start} trainings cannot give teachers = {protocol.teachers}: expected more"
-            )
         jobs = plan.random * plan.seeds_of_all + (plan.repeated + plan.distilled) * plan.seeds
         if jobs > _MOST:
             raise RecipeError(f"plan: {jobs:,} trainings: expected at most {_MOST:,}")
-        if plan.bananas and plan.bananas.start > plan.random:
-            raise RecipeError(f"plan.bananas: start = {plan.bananas.start}, expected at most random = {plan.random}")
+        if plan.search and plan.search.start > plan.random:
+            raise RecipeError(f"plan.search: start = {plan.search.start}, expected at most random = {plan.random}")
 
     def search_space(self, dataset: Dataset) -> SearchSpace:
         """The recipe's space, as this dataset needs it. RecipeError if the plan asks for more than it holds."""
         space = networks.by_label(self.space).make(self.space, dataset.schema)
         plan = self.plan
-        wanted = plan.random + (plan.bananas.architectures if plan.bananas else 0)
+        wanted = plan.random + (plan.search.architectures if plan.search else 0)
         if wanted > space.size:
             raise RecipeError(f"plan: {wanted:,} architectures of a space of {space.size:,}")
         if plan.exhaustive and space.size * plan.seeds_of_all > _MOST:
@@ -246,7 +286,7 @@ def _listed(name: object, folder: Path | None) -> tuple[str, ...]:
     return strings
 
 
-Section = TypeVar("Section", Bananas, Plan)
+Section = TypeVar("Section", Search, Plan)
 
 
 def _make(cls: type[Section], values: Mapping[str, Any], where: str) -> Section:
@@ -264,8 +304,7 @@ def _no_others(values: Mapping[str, Any], known: tuple[str, ...], where: str) ->
         )
 
 
-def _integers(values: Mapping[str, Any], where: str, lowest: Mapping[str, int]) -> None:
-    cls = Bananas if where.endswith("bananas") else Plan
+def _integers(values: Mapping[str, Any], cls: type[Search | Plan], where: str, lowest: Mapping[str, int]) -> None:
     _no_others(values, tuple(each.name for each in fields(cls)), where)
     for name, low in lowest.items():
         value = values.get(name, low)

@@ -28,7 +28,13 @@ SMALL = {
         "repeated": 3,
         "seeds": 2,
         "distilled": 2,
-        "bananas": {"architectures": 4, "start": 5, "batch": 2, "candidates": 10},
+        "search": {
+            "searcher": "bananas-paper",
+            "architectures": 4,
+            "start": 5,
+            "batch": 2,
+            "parameters": {"initial": 5, "batch": 2, "pool_size": 10},
+        },
     },
 }
 

@@ -46,11 +46,11 @@ def toml(values):
     for name in ("protocol", "plan"):
         plain = {key: value for key, value in values[name].items() if not isinstance(value, dict)}
         lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in plain.items())]
-    if "bananas" in values["plan"]:
-        lines += [
-            "[plan.bananas]",
-            *(f"{key} = {json.dumps(value)}" for key, value in values["plan"]["bananas"].items()),
-        ]
+    if "search" in values["plan"]:
+        search = values["plan"]["search"]
+        plain = {key: value for key, value in search.items() if not isinstance(value, dict)}
+        lines += ["[plan.search]", *(f"{key} = {json.dumps(value)}" for key, value in plain.items())]
+        lines += ["[plan.search.parameters]", *(f"{k} = {json.dumps(v)}" for k, v in search["parameters"].items())]
     return "\n".join(lines)
 
 
@@ -64,7 +64,7 @@ def test_a_run_records_its_plan(undisturbed):
     verify(undisturbed)
     assert len(undisturbed) == 20
     assert set(undisturbed["status"]) == {b"ok"}
-    assert set(undisturbed["sampler"]) == {b"random", b"bananas"}
+    assert set(undisturbed["sampler"]) == {b"random", b"bananas-paper"}
     assert undisturbed["distilled"].sum() == 4
     assert (undisturbed["epochs_run"] == 2).all()
     assert (undisturbed["params"] > 0).all()
@@ -406,7 +406,11 @@ def test_a_run_is_taken_up_from_its_journal(interrupted, tmp_path, monkeypatch):
 
 
 def test_a_run_that_an_earlier_version_began_goes_on(values, tmp_path, home, monkeypatch):
-    """journal.sqlite was made, and its driver killed, by the last version whose records were plain dicts."""
+    """journal.sqlite was made, and its driver killed, by the last version whose records were plain dicts.
+
+    The two trainings of its [plan.bananas], which had not begun, were taken out: that section is no more.
+    """
+    del values["plan"]["search"]
     values["protocol"] |= {"score_at": "end", "curve_rows": 20}
     earlier = Path(__file__).with_name("journal.sqlite").read_bytes()
     (tmp_path / "journal.sqlite").write_bytes(earlier)
@@ -418,7 +422,7 @@ def test_a_run_that_an_earlier_version_began_goes_on(values, tmp_path, home, mon
     monkeypatch.setattr("nasbench_evs.generators.generate._executor", lambda *_: stub)
     table = read(generate(Recipe.from_dict(values), tmp_path))
     verify(table)
-    assert (len(rows), len(stub.requests), len(table)) == (11, 9, 20)
+    assert (len(rows), len(stub.requests), len(table)) == (11, 5, 16)
     for rank, seed, _, text in rows:
         record = json.loads(text)
         (row,) = np.flatnonzero((table["rank"] == int(rank)) & (table["seed"] == seed) & (table["distilled"] == 0))

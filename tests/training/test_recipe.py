@@ -39,17 +39,23 @@ def test_protocols_round_trip_through_a_header():
         (("protocol", "optimiser"), "adamm", "expected one of 'adamw', 'adam', 'sgd'"),
         (("protocol", "teachers"), 5, "teachers = 5, expected at most teach_after = 4"),
         (("protocol", "momentum"), 1, "unknown keys momentum"),
-        (("plan", "random"), 0, "expected either random"),
+        (("plan", "random"), 0, "distilled follows random ones"),
         (("plan", "exhaustive"), True, "expected either random"),
         (("plan", "exhaustive"), "yes", "exhaustive = 'yes', expected true or false"),
         (("plan", "random"), 2.5, "random = 2.5, expected an integer"),
         (("plan", "repeated"), 10, "repeated = 10, expected at most random = 9"),
         (("plan", "seeds"), 10_000_000, "50,000,009 trainings"),
         (("plan", "distilled"), 6, "distilled = 6 architectures after the first 4"),
-        (("plan", "bananas"), 7, r"expected a section [plan.bananas]"),
-        (("plan", "bananas", "start"), 10, "start = 10, expected at most random = 9"),
-        (("plan", "bananas", "architectures"), "all", "architectures = 'all', expected an integer"),
-        (("plan", "bananas", "batches"), 1, "unknown keys batches"),
+        (("plan", "search"), 7, r"expected a section [plan.search]"),
+        (("plan", "search", "start"), 10, "start = 10, expected at most random = 9"),
+        (("plan", "search", "architectures"), "all", "architectures = 'all', expected an integer"),
+        (("plan", "search", "batches"), 1, "unknown keys batches"),
+        (("plan", "search", "searcher"), 3, "searcher is 3, expected its name"),
+        (("plan", "search", "batch"), 0, "batch = 0, expected an integer from 1"),
+        (("plan", "search", "distilled"), 1, "distilled = 1, expected true or false"),
+        (("plan", "search", "parameters"), 1, "expected a section [plan.search.parameters]"),
+        (("plan", "search", "constraint"), {"weight": 1}, "plan.search.constraint: unknown keys weight"),
+        (("plan", "search", "constraint"), {"params": "few"}, "params = 'few', expected the largest allowed"),
     ],
 )
 def test_a_mistake_is_named_with_its_value(values, where, value, message):
@@ -95,11 +101,32 @@ def test_the_space_follows_from_the_dataset(recipe, values, dataset):
         Recipe.from_dict(values).search_space(dataset)
 
 
-def test_found_architectures_need_as_many_trainings_as_teachers(values):
-    values["protocol"]["teachers"] = 3
-    values["plan"]["bananas"].update(distilled=True, start=2)
-    with pytest.raises(RecipeError, match="start = 2 trainings cannot give teachers = 3"):
-        Recipe.from_dict(values)
+def test_a_plan_may_be_a_search_alone(values):
+    search = values["plan"].pop("search")
+    values["plan"] = {"search": {**search, "start": 0}}
+    assert Recipe.from_dict(values).plan.random == 0
+    for name in ("searcher", "architectures"):
+        with pytest.raises(RecipeError, match=f"{name} is missing|{name} is 'missing'"):
+            Recipe.from_dict({**values, "plan": {"search": {k: v for k, v in search.items() if k != name}}})
+    for other in ({"exhaustive": True}, {"architectures": "seqnas-s"}):
+        with pytest.raises(RecipeError, match="a search goes with random ones or alone"):
+            Recipe.from_dict({**values, "plan": {"search": {**search, "start": 0}, **other}})
+
+
+def test_a_preset_fills_in_what_is_left_out(values):
+    values["plan"] = {"search": {"searcher": "seqnas", "architectures": 150}}
+    search = Recipe.from_dict(values).plan.search
+    assert (search.algorithm, search.batch, search.distilled) == ("bananas-paper", 15, True)
+    values["plan"]["search"]["batch"] = 5
+    assert Recipe.from_dict(values).plan.search.batch == 5
+
+
+def test_journals_name_a_plan_without_a_search_as_they_always_did(values):
+    del values["plan"]["search"]
+    assert Recipe.from_dict(values).plan.identity == (
+        "Plan(random=9, exhaustive=False, architectures='', listed=(), skip=0, first=None, sample_seed=0, repeated=3, seeds=2, "
+        "seeds_of_all=1, distilled=2, bananas=None)"
+    )
 
 
 LATER_KEYS = {
