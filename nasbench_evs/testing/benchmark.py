@@ -14,7 +14,12 @@ from nasbench_evs.spaces import Architecture
 
 
 class BenchmarkContract:
-    """Inherit, and give a fixture `bench`; its answers must exist for `self.known(bench)` architectures."""
+    """Inherit, and give a fixture `bench`; its answers must exist for `self.known(bench)` architectures.
+
+    `objective = False` says that it knows no means: then the clean regime must be refused.
+    """
+
+    objective = True
 
     def known(self, bench: Benchmark) -> list[Architecture]:
         return bench.space.architectures(bench.space.sample_many(20, 0))
@@ -88,6 +93,10 @@ class BenchmarkContract:
     @pytest.mark.parametrize("noise", [True, False])
     def test_a_search_sees_many_as_it_sees_one(self, bench: Benchmark, noise: bool) -> None:
         architectures = self.known(bench)
+        if not noise and not self.objective:
+            with pytest.raises(NotRecorded, match="use regime 'noisy'"):
+                bench.observe_many(architectures, noise=False)
+            return
         for epoch in (None, *range(1, min(bench.epochs, 1) + 1)):
             values, seconds = bench.observe_many(architectures, seed=5, noise=noise, epoch=epoch)
             assert values.shape == seconds.shape == (len(architectures),)
@@ -101,6 +110,10 @@ class BenchmarkContract:
 
     def test_true_values_are_the_objective_where_there_are_any(self, bench: Benchmark) -> None:
         architectures = self.known(bench)
+        if not self.objective:
+            with pytest.raises(NotRecorded, match="use regime 'noisy'"):
+                bench.true_values(architectures)
+            return
         values = bench.true_values(architectures)
         assert values.shape == (len(architectures),)
         known = ~np.isnan(values)
