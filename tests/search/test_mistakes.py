@@ -191,8 +191,8 @@ def test_live_training_uses_the_seed_of_the_search():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nb.from_frame("seqnas", pd.DataFrame(), score="x"), "takes a search space and a DataFrame, got str"),
-        (lambda: nb.from_frame(SPACE, {"a": [1]}, score="x"), "got SearchSpace, dict"),
+        (lambda: nb.from_frame("seqnas", pd.DataFrame(), score="x"), "is no search space: make one with"),
+        (lambda: nb.from_frame(SPACE, {"a": [1]}, score="x"), "are a dict: expected a DataFrame"),
         (lambda: nb.from_frame(SEEDED, pd.DataFrame({"seed": [1], "x": [1]}), score="x"), "a choice is called 'seed'"),
         (lambda: nb.from_frame(SPACE, pd.DataFrame({"a": [[1]], "b": [1], "c": [1], "x": [1]}), score="x"), "is no option"),
     ],

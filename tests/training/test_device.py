@@ -229,8 +229,13 @@ def test_commands_that_train_name_a_device_that_is_not_there(table, tmp_path, co
 
 
 def test_a_device_where_nothing_is_trained_is_refused(table, capsys):
-    for command in (["query", table, "--random", "1"], ["search", "random", table, "--budget", "1"]):
-        with pytest.raises(InvalidQuery, match="device 'cpu' with source 'auto': nothing is trained there"):
+    query = "device 'cpu' with source 'auto': nothing is trained there"
+    search = "--device says how to train: it goes with --source train"
+    for command, message in (
+        (["query", table, "--random", "1"], query),
+        (["search", "random", table, "--budget", "1"], search),
+    ):
+        with pytest.raises(InvalidQuery, match=message):
             cli.main([*command, "--device", "cpu"], standalone_mode=False)
     cli.main(["query", table, "--rank", "7", "--source", "train", "--device", "cpu"], standalone_mode=False)
     assert "train" in capsys.readouterr().out
