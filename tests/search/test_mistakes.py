@@ -6,7 +6,7 @@ import pytest
 
 import nasbench_evs as nb
 from nasbench_evs import search, spaces
-from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.errors import InvalidQuery, InvalidSpace
 
 SPACE = spaces.SearchSpace.from_choices({"a": list(range(6)), "b": list(range(6)), "c": list(range(6))})
 
@@ -198,7 +198,7 @@ def test_live_training_uses_the_seed_of_the_search():
     ],
 )  # fmt: skip
 def test_wrong_frames(make, message):
-    with pytest.raises(InvalidQuery, match=message):
+    with pytest.raises((InvalidQuery, InvalidSpace), match=message):
         make()
 
 
