@@ -36,8 +36,8 @@ def converged(
     searcher = cls(domain, seed, learning_rate=learning_rate, steps=STEPS, patience=sys.maxsize, **parameters)
     while asked := searcher.ask(1):
         searcher.tell(asked, [1 - bench.query(asked[0]).value])
-    odds = searcher.controller.odds
-    return bench.space.architectures(np.array([[each.argmax() for each in odds]], np.int8))[0]
+    probabilities = searcher.controller.option_probabilities
+    return bench.space.architectures(np.array([[each.argmax() for each in probabilities]], np.int8))[0]
 
 
 def page(bench: TableBenchmark, seeds: int) -> str:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from nasbench_evs.search.lstm import Adam, Cache, LSTMNetwork
+from nasbench_evs.search.adam import Adam
+from nasbench_evs.search.lstm import Cache, LSTMNetwork
 from nasbench_evs.search.masks import Walk
 from nasbench_evs.spaces import SearchSpace
 

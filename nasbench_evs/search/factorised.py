@@ -5,41 +5,43 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from nasbench_evs.search.adam import Adam
 from nasbench_evs.spaces import SearchSpace
 
-_BETAS, _EPSILON = (0.9, 0.999), 1e-3  # Adam's (appendix B.1)
+_EPSILON = 1e-3  # Adam's (appendix B.1)
 
 
 class FactorisedController:
-    """Independent logits for each choice, uniform at first; Adam climbs what `ascend` is given.
-
-    `steps` counts its updates.
-    """
+    """Independent logits for each choice, uniform at first; Adam climbs what `ascend` is given, changing `logits` in place."""
 
     def __init__(self, space: SearchSpace, learning_rate: float) -> None:
-        self.space, self.learning_rate = space, learning_rate
+        self.space = space
         self._counts = np.array([len(choice.options) for choice in space.choices])
         self._starts = np.cumsum(self._counts) - self._counts
         self.logits = np.zeros(self._counts.sum())
-        self._moments = np.zeros((2, len(self.logits)))
-        self.steps = 0
+        self._adam = Adam(self.logits, learning_rate, _EPSILON)
 
     @property
-    def log_odds(self) -> np.ndarray:
+    def steps(self) -> int:
+        """How many steps `ascend` has made."""
+        return self._adam.steps
+
+    @property
+    def option_log_probabilities(self) -> np.ndarray:
         """The log probabilities of each choice's options, where it is active, of all choices in one array: (options,)."""
         shifted = self.logits - np.repeat(np.maximum.reduceat(self.logits, self._starts), self._counts)
         return shifted - np.repeat(np.log(np.add.reduceat(np.exp(shifted), self._starts)), self._counts)
 
     @property
-    def odds(self) -> list[np.ndarray]:
+    def option_probabilities(self) -> list[np.ndarray]:
         """The probabilities of each choice's options, where it is active."""
-        return np.split(np.exp(self.log_odds), self._starts[1:])
+        return np.split(np.exp(self.option_log_probabilities), self._starts[1:])
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n architectures, choice indices (n, C), with repeats."""
         choices = np.full((len(self._counts), n), -1, np.int8).T
-        for column, odds in enumerate(self.odds):
-            drawn = np.searchsorted(np.cumsum(odds)[:-1], rng.random(n), "right")
+        for column, probabilities in enumerate(self.option_probabilities):
+            drawn = np.searchsorted(np.cumsum(probabilities)[:-1], rng.random(n), "right")
             active = self.space.is_active(column, choices)
             choices[active, column] = drawn[active]
         return np.ascontiguousarray(choices)
@@ -48,7 +50,7 @@ class FactorisedController:
         """The natural logarithm of each architecture's probability, (N,)."""
         # One more entry for choices that are not active.
         places = np.where(choices >= 0, choices + self._starts, len(self.logits))
-        value: np.ndarray = np.append(self.log_odds, 0.0)[places].sum(axis=1)
+        value: np.ndarray = np.append(self.option_log_probabilities, 0.0)[places].sum(axis=1)
         return value
 
     def indicators(self, choices: np.ndarray) -> csr_matrix:
@@ -61,7 +63,7 @@ class FactorisedController:
     def slope(self, taken: np.ndarray) -> np.ndarray:
         """The gradient by the logits of sum_o taken[o] log p(o), where p(o) is option o's probability, (options,)."""
         mass = np.repeat(np.add.reduceat(taken, self._starts), self._counts)
-        gradient: np.ndarray = taken - mass * np.exp(self.log_odds)
+        gradient: np.ndarray = taken - mass * np.exp(self.option_log_probabilities)
         return gradient
 
     def log_gradient(self, choices: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -70,12 +72,7 @@ class FactorisedController:
 
     def ascend(self, gradient: np.ndarray) -> None:
         """One step of Adam."""
-        self.steps += 1
-        for moment, beta, value in zip(self._moments, _BETAS, (gradient, gradient**2), strict=True):
-            moment *= beta
-            moment += (1 - beta) * value
-        mean, square = (m / (1 - b**self.steps) for m, b in zip(self._moments, _BETAS, strict=True))
-        self.logits += self.learning_rate * mean / (np.sqrt(square) + _EPSILON)
+        self._adam.descend(-gradient)
 
 
 class Support:
@@ -99,7 +96,7 @@ class Support:
     def weights(self) -> np.ndarray:
         """What each row contributes to the probability of the set, (M,)."""
         if self._at != self._controller.steps:
-            self._weights = np.exp(self._taken @ self._controller.log_odds + self._shift)
+            self._weights = np.exp(self._taken @ self._controller.option_log_probabilities + self._shift)
             self._at = self._controller.steps
         return self._weights
 

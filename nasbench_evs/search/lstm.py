@@ -15,7 +15,6 @@ _OUTPUT = 32
 _WEIGHTS = 0.1  # initial ones are uniform in +- this
 _TEMPERATURE = 5.0
 _TANH = 2.5
-_BETAS, _EPSILON = (0.9, 0.999), 1e-8  # Adam's
 _UNTHREADED = 200_000  # multiplications in one product of matrices that OpenBLAS does in one thread
 
 
@@ -131,28 +130,6 @@ class Steps:
                 entering = hidden @ self._w["input1"] + self._w["bias1"]
         squashed: np.ndarray = _TANH * np.tanh(hidden @ self._logits[:, options] + self._bias[options])
         return squashed
-
-
-class Adam:
-    """Adam (Kingma & Ba 2015) on one vector of weights, which it changes in place."""
-
-    def __init__(self, weights: np.ndarray, learning_rate: float) -> None:
-        self._weights, self._rate = weights, learning_rate
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget the moments of the gradients so far."""
-        self._moments = np.zeros((2, len(self._weights)))
-        self._count = 0
-
-    def descend(self, gradient: np.ndarray) -> None:
-        """One step against the gradient."""
-        self._count += 1
-        for moment, beta, value in zip(self._moments, _BETAS, (gradient, gradient**2), strict=True):
-            moment *= beta
-            moment += (1 - beta) * value
-        mean, square = (m / (1 - b**self._count) for m, b in zip(self._moments, _BETAS, strict=True))
-        self._weights -= self._rate * mean / (np.sqrt(square) + _EPSILON)
 
 
 # Input, forget and output gates are sigmoids, sigmoid(x) = (1 + tanh(x / 2)) / 2, the third is a tanh: one call for all.

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nasbench_evs.search.lstm import Adam, LSTMNetwork
+from nasbench_evs.search.adam import Adam
+from nasbench_evs.search.lstm import LSTMNetwork
 
 TOKENS = np.array([[0, 2, 4, 1], [0, 5, 3, 3]])
 

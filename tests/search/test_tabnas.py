@@ -34,7 +34,7 @@ def domain():
 @pytest.mark.parametrize("space", [SPACE, CONDITIONAL])
 def test_probabilities_sum_to_one_and_are_those_of_samples(space):
     controller, rng = FactorisedController(space, 0.1), np.random.default_rng(0)
-    controller.logits = rng.normal(size=len(controller.logits))
+    controller.logits[:] = rng.normal(size=len(controller.logits))
     everything = space.unrank_many(np.arange(space.size, dtype=np.uint64))
     p = np.exp(controller.log_probabilities(everything))
     assert p.sum() == pytest.approx(1)
@@ -46,7 +46,7 @@ def test_probabilities_sum_to_one_and_are_those_of_samples(space):
 @pytest.mark.parametrize("space", [SPACE, CONDITIONAL])
 def test_the_gradient_of_log_probabilities(space):
     controller, rng = FactorisedController(space, 0.1), np.random.default_rng(1)
-    controller.logits = rng.normal(size=len(controller.logits))
+    controller.logits[:] = rng.normal(size=len(controller.logits))
     rows, weights = space.sample_many(7, 0), rng.normal(size=7)
     gradient = controller.log_gradient(rows, weights)
     for i in range(len(gradient)):
@@ -61,7 +61,7 @@ def test_the_gradient_of_log_probabilities(space):
 def test_monte_carlo_agrees_with_the_exact_values(domain):
     exact, estimate = TabNAS(domain, 0), TabNAS(domain, 0, samples=200_000)
     logits = np.random.default_rng(2).normal(size=6)
-    exact.controller.logits, estimate.controller.logits = logits.copy(), logits.copy()
+    exact.controller.logits[:] = estimate.controller.logits[:] = logits
     p, gradient = exact.log_gradient()
     q, approximate = estimate.log_gradient()
     everything = SPACE.unrank_many(np.arange(9, dtype=np.uint64))
@@ -71,7 +71,7 @@ def test_monte_carlo_agrees_with_the_exact_values(domain):
     assert np.abs(approximate - gradient).max() < 0.01
 
     def log_p(at):
-        exact.controller.logits = at
+        exact.controller.logits[:] = at
         return np.log(np.exp(exact.controller.log_probabilities(everything))[fits].sum())
 
     for i in range(6):
@@ -128,7 +128,7 @@ def test_without_a_constraint_it_climbs_the_score(space):
         if not (asked := searcher.ask(1)):
             break
         searcher.tell(asked, [float(asked[0].indices[0] == 1)])
-    assert searcher.controller.odds[0][1] > 0.8
+    assert searcher.controller.option_probabilities[0][1] > 0.8
     assert searcher.recommend(1)[0].indices[0] == 1
 
 
@@ -148,11 +148,10 @@ def test_monte_carlo_samples_grow_with_the_space():
 
 def test_monte_carlo_samples_are_used_again_with_importance_weights():
     domain = Domain(SPACE, limits={"params": 25}, costs=params)
-    exact, estimate = TabNAS(domain, 0), TabNAS(domain, 0, samples=100_000)
+    exact, estimate = (TabNAS(domain, 0, learning_rate=0.5, samples=samples) for samples in (0, 100_000))
     estimate.log_gradient()
     step = np.random.default_rng(0).normal(size=6)
     for searcher in (exact, estimate):  # the samples are those of the policy before the step
-        searcher.controller.learning_rate = 0.5
         searcher.controller.ascend(step)
     (p, gradient), (q, approximate) = exact.log_gradient(), estimate.log_gradient()
     assert q == pytest.approx(p, abs=0.01)
@@ -165,7 +164,7 @@ def test_on_a_pool_the_feasible_rows_are_its_set():
     domain = Domain(space, pool=pool, limits={"params": 18}, costs=lambda choices, name: (choices >= 0).sum(axis=1))
     searcher = TabNAS(domain, 0)
     controller = searcher.controller
-    controller.logits = np.random.default_rng(0).normal(size=len(controller.logits))
+    controller.logits[:] = np.random.default_rng(0).normal(size=len(controller.logits))
     feasible = domain.pool
     p = np.exp(controller.log_probabilities(feasible))
     assert searcher.log_gradient()[0] == pytest.approx(p.sum())
