@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery, RecipeError, TrainingError
+from nasbench_evs.errors import RecipeError, TrainingError
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import Foreign, make, searcher_class
-from nasbench_evs.search.searcher import MultiFidelitySearcher, Searcher
+from nasbench_evs.search.searcher import MultiFidelitySearcher, Searcher, check_asked
 from nasbench_evs.spaces import Architecture, SearchSpace, SequenceShape, VectorShape
 from nasbench_evs.training.protocol import Protocol
 from nasbench_evs.training.recipe import Search
@@ -123,18 +123,7 @@ class Proposals:
         began = time.perf_counter()
         asked = self.searcher.ask(n)
         self.own_seconds += time.perf_counter() - began
-        if asked is None:
-            return []
-        if (
-            not isinstance(asked, list | tuple)
-            or len(asked) > n
-            or not all(isinstance(each, Architecture) for each in asked)
-        ):
-            raise InvalidQuery(
-                f"the searcher answered ask({n}) with {asked!r:.200}: expected a list of at most {n} architectures, which are "
-                "trained whole"
-            )
-        return list(asked)
+        return check_asked(asked, n, (Architecture,), "architectures, which are trained whole")
 
     def _tell(self, told: list[tuple[Job, float]]) -> None:
         choices = self.space.unrank_many(np.array([job.rank for job, _ in told], np.uint64))

@@ -19,7 +19,7 @@ from nasbench_evs.metrics import Metric
 from nasbench_evs.search.checks import check_float, check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import AskTell, Foreign, label, make
-from nasbench_evs.search.searcher import Searcher, Step
+from nasbench_evs.search.searcher import Searcher, Step, check_asked
 from nasbench_evs.spaces import Architecture
 
 if TYPE_CHECKING:
@@ -288,15 +288,7 @@ class _Loop:
 
     def _asked(self, n: int) -> list[Any]:
         """What the searcher asks for, at most n."""
-        asked = self._timed(self.searcher.ask, n)
-        if asked is None:
-            return []
-        kinds = (Architecture,) if n > 1 else (Architecture, Step)
-        if not isinstance(asked, list | tuple) or len(asked) > n or not all(isinstance(each, kinds) for each in asked):
-            raise InvalidQuery(
-                f"the searcher answered ask({n}) with {asked!r}: expected a list of at most {n} architectures"
-            )
-        return list(asked)
+        return check_asked(self._timed(self.searcher.ask, n), n, (Architecture,) if n > 1 else (Architecture, Step))
 
     def _start(self, asked: Architecture | Step, now: float) -> bool:
         """Begin an evaluation; False if the budget does not allow the whole of it, which ends the search."""

@@ -19,6 +19,15 @@ _BATCH = 500
 _USUAL = 150  # evaluations that defaults are for where nobody says how many there will be
 
 
+def check_asked(asked: Any, n: int, kinds: tuple[type, ...], what: str = "architectures") -> list[Any]:
+    """What a searcher answered `ask(n)` with: at most n of these kinds, none for None. InvalidQuery for anything else."""
+    if asked is None:
+        return []
+    if not isinstance(asked, list | tuple) or len(asked) > n or not all(isinstance(each, kinds) for each in asked):
+        raise InvalidQuery(f"the searcher answered ask({n}) with {asked!r:.200}: expected a list of at most {n} {what}")
+    return list(asked)
+
+
 def share_of(budget: int | None, divisor: int, *, low: int, high: int) -> int:
     """A default that follows the budget of evaluations: budget / divisor within [low, high], and less than half of it.
 
