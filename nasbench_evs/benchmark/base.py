@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -206,8 +207,10 @@ class Benchmark:
         so that no search can find better in the clean regime; else "best known". Where other trainings judge, the value
         averages all k seeds, of which each search is judged by k - 1. NotRecorded where nothing is known.
         """
-        (best,) = self.top(1, regime)
-        return Optimum(*best, "exact" if self._exhaustive else "best known")
+        check_regime(regime)
+        if regime not in self._optima:
+            self._optima[regime] = self._optimum(regime)
+        return self._optima[regime]
 
     def regret(self, architectures: Architectures, regime: str = "clean", seed: int = 0) -> np.ndarray:
         """How far the true values of architectures are behind the optimum's: float64 (N,), in the metric's unit, not normalised.
@@ -275,6 +278,15 @@ class Benchmark:
         valued = self._valued(choices)
         return np.where(valued, self._query_many(choices, Question("valid", None, None, False)).value, np.nan)
 
+    @cached_property
+    def _optima(self) -> dict[str, Optimum]:
+        """By regime, what `optimum` has given."""
+        return {}
+
+    def _optimum(self, regime: str) -> Optimum:
+        (best,) = self.top(1, regime)
+        return Optimum(*best, "exact" if self._exhaustive else "best known")
+
     def _recorded_values(self, regime: str) -> tuple[np.ndarray, np.ndarray]:
         """`recorded_choices` that have trainings without teachers (M, C), and their values (M,), see `top`."""
         raise NotRecorded(
@@ -309,6 +321,11 @@ def check_regime(regime: str) -> None:
     """InvalidQuery for what is none of REGIMES."""
     if regime not in REGIMES:
         raise InvalidQuery(f"regime {regime!r}: expected one of {', '.join(REGIMES)}")
+
+
+def judging_split(regime: str) -> str:
+    """The split whose scores true values are in a regime."""
+    return "test" if regime == "transfer" else "valid"
 
 
 def check_view(space: SearchSpace, whole: SearchSpace) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from nasbench_evs.benchmark.base import Architectures, Benchmark, check_regime, check_view
+from nasbench_evs.benchmark.base import Architectures, Benchmark, check_view, judging_split
 from nasbench_evs.benchmark.score import Optimum, Question, Score, Scores
 from nasbench_evs.benchmark.tabular import TableBenchmark
 from nasbench_evs.errors import NotRecorded
@@ -41,7 +41,6 @@ class SurrogateBenchmark(Benchmark):
         self.space = surrogate.space if space is None else space
         self.dataset = surrogate.dataset
         self.metric = surrogate.metric
-        self._optima: dict[str, Optimum] = {}
 
     def __repr__(self) -> str:
         return f"<surrogate benchmark {self.dataset}: {self.space.name}, {self.metric.name}>"
@@ -97,11 +96,10 @@ class SurrogateBenchmark(Benchmark):
         return seed
 
     def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
-        return self._query_many(choices, Question("test" if regime == "transfer" else "valid", None, None, False)).value
+        return self._query_many(choices, Question(judging_split(regime), None, None, False)).value
 
-    def optimum(self, regime: str = "clean") -> Optimum:
-        check_regime(regime)
-        split = "test" if regime == "transfer" else "valid"
+    def _optimum(self, regime: str) -> Optimum:
+        split = judging_split(regime)
         if self.space == self.surrogate.space and split in self.surrogate.references:
             found = self.surrogate.references[split]
             return Optimum(self.space.parse(found.architecture), found.value, found.how)
@@ -110,9 +108,7 @@ class SurrogateBenchmark(Benchmark):
                 f"no reference value for the {regime} regime is known in {self!r}, so there is no regret: find one with "
                 "nasbench-evs surrogate reference TABLE, for the whole space"
             )
-        if regime not in self._optima:
-            self._optima[regime] = _best_of_all(self, regime)
-        return self._optima[regime]
+        return _best_of_all(self, regime)
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         raise NotRecorded("a surrogate records no seeds: every seed can be asked for, with query(arch, seed=...)")
@@ -141,7 +137,6 @@ class AutoBenchmark(Benchmark):
         self.space = table.space
         self.dataset = table.dataset
         self.metric = table.metric
-        self._optima: dict[str, Optimum] = {}
 
     def __repr__(self) -> str:
         return repr(self.recorded)[:-1] + ", and a surrogate for the rest>"
@@ -200,19 +195,13 @@ class AutoBenchmark(Benchmark):
 
         return self._joined(choices, judged)
 
-    def optimum(self, regime: str = "clean") -> Optimum:
-        check_regime(regime)
-        if self._exhaustive:
-            return super().optimum(regime)
-        if regime not in self._optima:
-            self._optima[regime] = self._best_known(regime)
-        return self._optima[regime]
-
-    def _best_known(self, regime: str) -> Optimum:
+    def _optimum(self, regime: str) -> Optimum:
         """Of everything in a small space; else the better one of the best that is recorded and the surrogate's reference."""
+        if self._exhaustive:
+            return super()._optimum(regime)
         if self.space.size <= ENUMERATED:
             return _best_of_all(self, regime)
-        found = [super().optimum(regime)]
+        found = [super()._optimum(regime)]
         with contextlib.suppress(NotRecorded):
             found.append(self.predicted.optimum(regime))
         if self.recorded.holds_one(found[-1].architecture, False):  # the records say what it is worth
@@ -243,8 +232,7 @@ class AutoBenchmark(Benchmark):
 
     def _held_out(self, choices: np.ndarray, regime: str) -> np.ndarray:
         """Out-of-fold means of recorded architectures, NaN for those without a true value."""
-        split = "test" if regime == "transfer" else "valid"
-        means = self.surrogate.out_of_fold(lift(choices, self.space, self.surrogate.space), split)
+        means = self.surrogate.out_of_fold(lift(choices, self.space, self.surrogate.space), judging_split(regime))
         return np.where(self.recorded._valued(choices), means, np.nan)
 
     @cached_property

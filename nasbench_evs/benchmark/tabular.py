@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbench_evs.benchmark.answers import Answers
-from nasbench_evs.benchmark.base import Architectures, Benchmark
+from nasbench_evs.benchmark.base import Architectures, Benchmark, judging_split
 from nasbench_evs.benchmark.judge import Judge
 from nasbench_evs.benchmark.score import Question, Score, Scores
 from nasbench_evs.errors import NotRecorded
@@ -181,7 +181,7 @@ class TableBenchmark(Benchmark):
         return self._answers.sound[self._positions(choices)]
 
     def _true_values(self, choices: np.ndarray, regime: str, seed: int) -> np.ndarray:
-        split = "test" if regime == "transfer" else "valid"
+        split = judging_split(regime)
         means = self._query_many(choices, Question(split, None, None, False)).value  # which says what is not recorded
         if regime == "clean":
             values = means
@@ -198,14 +198,13 @@ class TableBenchmark(Benchmark):
         choices = self.pool[trained]
         if regime == "clean" or self.common_seeds < 2:
             return choices, self._true_values(choices, regime, 0)
-        return choices, self._answers.common_scores("test" if regime == "transfer" else "valid")[trained].mean(axis=1)
+        return choices, self._answers.common_scores(judging_split(regime))[trained].mean(axis=1)
 
     def _held_out(self, choices: np.ndarray, regime: str) -> np.ndarray:
         """The judge's values of recorded architectures; NotRecorded if there is no judge, or none for that split."""
         if self.judge is None:
             raise self._no_judge(regime)
-        split = "test" if regime == "transfer" else "valid"
-        return self.judge.out_of_fold(lift(choices, self.space, self.judge.space), split)
+        return self.judge.out_of_fold(lift(choices, self.space, self.judge.space), judging_split(regime))
 
     @property
     def _exhaustive(self) -> bool:
