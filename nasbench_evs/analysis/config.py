@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nasbench_evs.benchmark.landscapes import PREFIX
 from nasbench_evs.errors import InvalidQuery, one_line
 from nasbench_evs.models.networks import DEFAULT
 from nasbench_evs.search.checks import check_float
@@ -144,7 +145,7 @@ def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
     space = None if "space" not in entry else _text(entry["space"], f"{where}: space")
     limits = {cost: check_float(f"{where}: {cost}", entry[cost], 0) for cost in Cost._fields if cost in entry}
     priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
-    shown = [] if entry["name"].startswith("landscape:") else [source]
+    shown = [] if entry["name"].startswith(PREFIX) else [source]
     label = " ".join([entry["name"], *([space] if space not in (None, DEFAULT) else []), *shown, *priced])
     budget = _whole(entry if "budget" in entry else values, "budget", 150)
     return BenchmarkConfig(

@@ -18,6 +18,7 @@ from nasbench_evs.analysis.config import BenchmarkConfig, Experiment
 from nasbench_evs.analysis.runs import (
     JOURNAL,
     RESULTS,
+    SHARE,
     Journal,
     Key,
     Point,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from nasbench_evs.benchmark import Benchmark
 
 MOST_WORKERS = 64
-_SHARE = 1e-6  # of an evaluation, by which sums of parts may be off
 
 
 def search_once(task: Task, settings: str, workers: int = 1) -> Run:
@@ -85,7 +85,7 @@ def _points(result: Result, marks: tuple[int, ...]) -> list[tuple[float, float, 
     changed = np.flatnonzero(np.diff(incumbents, prepend=-1))
     found = {rounded(spent[i]): (seconds(i), int(incumbents[i])) for i in changed.tolist()}
     for mark in marks:
-        last = int(np.searchsorted(spent, mark + _SHARE, "right")) - 1
+        last = int(np.searchsorted(spent, mark + SHARE, "right")) - 1
         found[float(mark)] = (seconds(last), int(incumbents[last])) if last >= 0 else (math.nan, -1)
     return [(evaluations, *found[evaluations]) for evaluations in sorted(found)]
 

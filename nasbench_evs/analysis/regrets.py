@@ -10,11 +10,10 @@ import numpy as np
 
 from nasbench_evs.analysis.config import BenchmarkConfig, Experiment
 from nasbench_evs.analysis.references import Reference, reference
-from nasbench_evs.analysis.runs import Run
+from nasbench_evs.analysis.runs import SHARE, Run
 from nasbench_evs.analysis.suite import area_under_curve, benchmark_groups, normalized_regret
+from nasbench_evs.benchmark.landscapes import PREFIX
 from nasbench_evs.errors import InvalidQuery, NotRecorded
-
-_SHARE = 1e-6  # of an evaluation, by which sums of parts may be off
 
 
 class Regrets:
@@ -47,7 +46,7 @@ class Regrets:
                 if run.benchmark == config.label
                 for point in run.points
             ]
-            if np.isfinite(found).any() and not (regime == "transfer" and config.name.startswith("landscape:")):
+            if np.isfinite(found).any() and not (regime == "transfer" and config.name.startswith(PREFIX)):
                 with contextlib.suppress(NotRecorded):
                     self.references[config.label] = reference(config.load(), config.limits, regime, found)
         self._configs = {each.label: each for each in configs if each.label in self.references}
@@ -70,7 +69,7 @@ class Regrets:
         rows = []
         for seed in self.seeds:
             curve = self.runs[benchmark, searcher, seed].curve
-            place = np.searchsorted([getattr(each, over) for each in curve], np.asarray(points) + _SHARE, "right") - 1
+            place = np.searchsorted([getattr(each, over) for each in curve], np.asarray(points) + SHARE, "right") - 1
             regret = self._regret(benchmark, [getattr(each, self.regime) for each in curve])
             rows.append(np.where(place >= 0, regret[np.maximum(place, 0)], np.nan))
         return np.array(rows).reshape(len(self.seeds), len(points))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 JOURNAL = "journal.sqlite"
 RESULTS = "results.csv.xz"  # half of what gzip makes of it
+SHARE = 1e-6  # of an evaluation, by which sums of parts may be off
 DIGITS = 7  # of all numbers: what is kept and what is read again are the same
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from nasbench_evs.analysis.config import BenchmarkConfig
 from nasbench_evs.benchmark import find_table
+from nasbench_evs.benchmark.landscapes import PREFIX
 from nasbench_evs.errors import InvalidQuery
 
 RESAMPLES = 2000
@@ -33,8 +34,7 @@ class Interval(NamedTuple):
 def benchmark_groups(benchmarks: Sequence[BenchmarkConfig]) -> list[str]:
     """For each benchmark the table that it answers from or that its surrogate was fitted to; a landscape is its own."""
     return [
-        each.name if each.name.startswith("landscape:") else str(find_table(each.name, each.space))
-        for each in benchmarks
+        each.name if each.name.startswith(PREFIX) else str(find_table(each.name, each.space)) for each in benchmarks
     ]
 
 

@@ -21,6 +21,7 @@ from nasbench_evs.spaces import Architecture, Cost, SearchSpace
 from nasbench_evs.surrogate.ensemble import blocks
 from nasbench_evs.surrogate.noise import standard_normal
 
+PREFIX = "landscape:"  # of what `nb.load` calls them
 _BLOCK = 1 << 16  # architectures that are enumerated together
 
 Formula = Callable[[np.ndarray], np.ndarray]
@@ -53,7 +54,7 @@ class LandscapeBenchmark(Benchmark):
 
     def __init__(self, name: str) -> None:
         self.landscape = landscape = _make(name)
-        self.name, self.dataset = name, f"landscape:{name}"
+        self.name, self.dataset = name, f"{PREFIX}{name}"
         self.space, self.limit = landscape.space, landscape.limit
         self.metric = own_metric("score", "max")
 

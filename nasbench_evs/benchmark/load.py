@@ -11,7 +11,7 @@ import numpy as np
 from nasbench_evs import locations
 from nasbench_evs.benchmark.base import Benchmark
 from nasbench_evs.benchmark.judge import FittedJudge
-from nasbench_evs.benchmark.landscapes import LandscapeBenchmark
+from nasbench_evs.benchmark.landscapes import PREFIX, LandscapeBenchmark
 from nasbench_evs.benchmark.live import TrainingBenchmark
 from nasbench_evs.benchmark.predicted import AutoBenchmark, SurrogateBenchmark
 from nasbench_evs.benchmark.tabular import TableBenchmark
@@ -43,10 +43,10 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
         raise InvalidQuery(
             f"device {device!r} with source {source!r}: nothing is trained there, expected source 'train'"
         )
-    if isinstance(name, str) and name.startswith("landscape:"):
+    if isinstance(name, str) and name.startswith(PREFIX):
         if space is not None or source != "auto":
             raise InvalidQuery(f"{name} is a formula: it has one space and one source, leave both out")
-        return LandscapeBenchmark(name.removeprefix("landscape:"))
+        return LandscapeBenchmark(name.removeprefix(PREFIX))
     path = find_table(name, space)
     bench = _open(path, source, device)
     return bench.view(subspace(space, bench.space)) if space in SUBSPACES else bench
