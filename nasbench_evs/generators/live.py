@@ -19,7 +19,7 @@ from nasbench_evs import locations
 from nasbench_evs.benchmark import TableBenchmark
 from nasbench_evs.benchmark.load import find_table
 from nasbench_evs.datasets.store import home, open_dataset
-from nasbench_evs.errors import DatasetError, InvalidQuery, RecipeError, UnknownBenchmark
+from nasbench_evs.errors import InvalidQuery, RecipeError, UnknownBenchmark
 from nasbench_evs.files import replacing
 from nasbench_evs.generators.driver import Progress
 from nasbench_evs.generators.generate import generate
@@ -32,6 +32,7 @@ from nasbench_evs.tables import Table, read
 from nasbench_evs.training.protocol import Protocol
 from nasbench_evs.training.recipe import Plan, Recipe, Search
 from nasbench_evs.training.record import Job, records_of, score_of
+from nasbench_evs.training.retrain import dataset_of
 
 _CLOCK = "seconds.json"
 _TRAJECTORY = "evaluations.csv"
@@ -84,13 +85,7 @@ def training_recipe(name: str | Path, space: str | None = None) -> Recipe:
         subset=values.get("subset"),
         train=values.get("train"),
     )
-    dataset = open_dataset(header.dataset)
-    if dataset.fingerprint != header.fingerprint:
-        raise DatasetError(
-            f"the prepared {header.dataset} is not the one of the table: fingerprint {dataset.fingerprint[:12]}..., the "
-            f"table has {header.fingerprint[:12]}...; prepare it again with nasbench-evs data add"
-        )
-    if recipe.search_space(dataset) != header.space:
+    if recipe.search_space(dataset_of(header)) != header.space:
         raise RecipeError(f"no recipe has the space of {name}, {header.space!r}: expected one that a label names")
     return recipe
 

@@ -161,14 +161,14 @@ def fresh(
     """
     seen = {row.tobytes() for row in np.asarray(known, np.int8)}
     found: list[np.ndarray] = []
-    vain = 0
-    while len(found) < n and len(seen) < space.size and vain < _PATIENCE:
+    attempts = 0
+    while len(found) < n and len(seen) < space.size and attempts < _PATIENCE:
         before = len(found)
         for row in np.asarray(space.sample_many(at_a_time or n, seed=int(rng.integers(2**62))), np.int8):
             if row.tobytes() not in seen:
                 seen.add(row.tobytes())
                 found.append(row)
-        vain = 0 if len(found) > before else vain + 1
+        attempts = 0 if len(found) > before else attempts + 1
     return np.array(found[:n], np.int8).reshape(-1, len(space.choices))
 
 

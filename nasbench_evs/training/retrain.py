@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nasbench_evs.datasets import Dataset
 from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import DatasetError
 from nasbench_evs.spaces import Architecture
@@ -13,6 +14,17 @@ from nasbench_evs.training.record import Job, record_of, table_of
 from nasbench_evs.training.train import train
 
 
+def dataset_of(header: Header) -> Dataset:
+    """The dataset that a table's records were trained on; DatasetError if it is not prepared here or is another one."""
+    dataset = open_dataset(header.dataset)
+    if dataset.fingerprint != header.fingerprint:
+        raise DatasetError(
+            f"the prepared {header.dataset} is not the one of the table: fingerprint {dataset.fingerprint[:12]}..., the "
+            f"table has {header.fingerprint[:12]}...; prepare it again with nasbench-evs data add"
+        )
+    return dataset
+
+
 class Retrainer:
     """Trains architectures by a table's protocol on its dataset, which must be prepared here."""
 
@@ -20,12 +32,7 @@ class Retrainer:
         """RecipeError if another trainer made the table, DatasetError if its dataset is not here or is another one."""
         self.header = header
         self.protocol = Protocol.recorded(header.protocol)
-        dataset = open_dataset(header.dataset)
-        if dataset.fingerprint != header.fingerprint:
-            raise DatasetError(
-                f"the prepared {header.dataset} is not the one of the table: fingerprint {dataset.fingerprint[:12]}..., the "
-                f"table has {header.fingerprint[:12]}...; prepare it again with nasbench-evs data add"
-            )
+        dataset = dataset_of(header)
         values = header.protocol
         self.inputs = prepare_inputs(
             header.space, dataset, values.get("subset"), self.protocol, device, train=values.get("train")
