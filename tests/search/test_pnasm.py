@@ -6,21 +6,9 @@ import pytest
 from nasbench_evs import spaces
 from nasbench_evs.search import Domain
 from nasbench_evs.search.pnasm import PNASM
+from tests.search.driving import drive, score
 
 SPACE = spaces.SeqNASSpace()
-
-
-def score(architecture):
-    return float(np.mean(architecture.avec[:40]))
-
-
-def drive(searcher, evaluations):
-    asked = []
-    for _ in range(evaluations):
-        (architecture,) = searcher.ask(1)
-        searcher.tell([architecture], [score(architecture)])
-        asked.append(architecture)
-    return asked
 
 
 @pytest.mark.parametrize("k", [2, 8])

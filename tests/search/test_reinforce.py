@@ -8,21 +8,9 @@ from nasbench_evs.search import Domain
 from nasbench_evs.search.pnasm import PNASM
 from nasbench_evs.search.random import RandomSearch
 from nasbench_evs.search.reinforce import Reinforce
+from tests.search.driving import drive, score
 
 SPACE = spaces.SeqNASSpace()
-
-
-def score(architecture):
-    return float(np.mean(architecture.avec[:40]))
-
-
-def drive(searcher, evaluations, score=score):
-    asked = []
-    for _ in range(evaluations):
-        (architecture,) = searcher.ask(1)
-        searcher.tell([architecture], [score(architecture)])
-        asked.append(architecture)
-    return asked
 
 
 def test_batches():
