@@ -15,6 +15,7 @@ from nasbench_evs.models.networks import DEFAULT
 from nasbench_evs.search.checks import check_float
 from nasbench_evs.search.registry import check_name
 from nasbench_evs.spaces import Cost
+from nasbench_evs.training.recipe import PRESETS
 
 if TYPE_CHECKING:
     from nasbench_evs.benchmark import Benchmark
@@ -23,18 +24,25 @@ RUN_REGIMES = ("clean", "noisy")  # what a search may see; "transfer" judges noi
 
 
 class SearcherConfig(NamedTuple):
-    """A searcher of an experiment: `label` names it in results, `name` is one of the registry or "module:Class"."""
+    """A searcher of an experiment: `label` names it in results, `name` is one of the registry or "module:Class".
+
+    On a benchmark that is trained it may also be a preset of training.recipe; `distilled`: from position protocol.teach_after
+    on, its best trainings teach. `seeds`: of the experiment's the first so many; None: all.
+    """
 
     label: str
     name: str
     parameters: dict[str, Any]
+    distilled: bool | None = None
+    seeds: int | None = None
 
 
 class BenchmarkConfig(NamedTuple):
     """A benchmark of an experiment.
 
     `limits`: the constraint; `budget`: evaluations of each search; `marks`: the budgets to report, ascending, the last one is
-    `budget` and the smaller ones are read off the same searches; `regimes`: what searches see there, "clean" or "noisy".
+    `budget` and the smaller ones are read off the same searches; `regimes`: what searches see there, "clean" or "noisy";
+    `retrain`: noisy searches are judged by so many new trainings of each incumbent instead of by records or predictions.
     """
 
     label: str
@@ -45,6 +53,12 @@ class BenchmarkConfig(NamedTuple):
     budget: int
     marks: tuple[int, ...]
     regimes: tuple[str, ...] = RUN_REGIMES[:1]
+    retrain: int = 0
+
+    @property
+    def trains(self) -> bool:
+        """Whether what a search asks for is trained."""
+        return self.source == "train"
 
     def load(self) -> Benchmark:
         return _load(self.name, self.space, self.source)
@@ -58,7 +72,7 @@ class Experiment:
     searchers: list[SearcherConfig]
     benchmarks: list[BenchmarkConfig]
     seeds: int
-    workers: int = 1  # simulated ones
+    workers: int = 1  # simulated ones, real ones where architectures are trained
     question: str = ""
     against: str = ""  # a hyper-parameter that a figure shows regret against
     version: int = 1  # results of another version are not gone on from
@@ -82,9 +96,14 @@ def read_experiment(path: Path) -> Experiment:
     `title`, `question`, `against` (a hyper-parameter to show regret against), `version` (an integer: raise it when results so far
     shall not count), `seeds`, `budget` (evaluations), `marks` (smaller budgets, read off the same searches), `regime` or
     `regimes` ("clean", "noisy"; transfer is read off noisy searches), `workers` (simulated), a list `searchers` of names,
-    or tables `[[searcher]]` with `name`, `label` and hyper-parameters, and tables `[[benchmark]]` with `name` (also
-    "landscape:NAME"), `space`, `source`, `label`, `params` or `flops` (constraints), and a `budget`, `marks` and
+    or tables `[[searcher]]` with `name`, `label`, `seeds` (fewer than the experiment's) and hyper-parameters, and tables
+    `[[benchmark]]` with `name` (also "landscape:NAME"), `space`, `source`, `label`, `params` or `flops` (constraints),
+    `retrain` (noisy searches are judged by so many new trainings of their incumbents), and a `budget`, `marks` and
     `regimes` of its own.
+
+    A benchmark with `source = "train"` is searched by really training (`generators.live`), with as many real workers as the
+    experiment has, in the noisy regime, judged by new trainings, two unless `retrain` says; there a searcher may be a preset
+    such as "seqnas", and `[[searcher]]` has the key `distilled`.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -104,7 +123,8 @@ def read_experiment(path: Path) -> Experiment:
 
 _SHARED_KEYS = ("budget", "marks", "regime", "regimes")  # of the experiment, or of one of its benchmarks
 _KEYS = ("title", "question", "against", "version", "seeds", "workers", "searchers", "searcher", "benchmark")
-_BENCHMARK_KEYS = ("name", "space", "source", "label", *Cost._fields)
+_BENCHMARK_KEYS = ("name", "space", "source", "label", "retrain", *Cost._fields)
+_RETRAIN = 2  # new trainings that judge an incumbent that was trained
 
 
 def _parse(values: dict[str, Any], stem: str) -> Experiment:
@@ -113,10 +133,16 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
     for entry in _list(values, "searcher"):
         rest = dict(entry) if isinstance(entry, dict) else {}
         name = _text(rest.pop("name", None), "a [[searcher]]'s name")
-        searchers.append(SearcherConfig(str(rest.pop("label", name)), name, rest))
-    for each in searchers:
-        check_name(each.name)
+        label = str(rest.pop("label", name))
+        distilled = rest.pop("distilled", None)
+        if distilled not in (None, True, False):
+            raise InvalidQuery(f"searcher {label}: distilled = {distilled!r}, expected true or false")
+        seeds = _whole(rest, "seeds", 1) if "seeds" in rest else None
+        rest.pop("seeds", None)
+        searchers.append(SearcherConfig(label, name, rest, distilled, seeds))
     benchmarks = [_benchmark(entry, values) for entry in _list(values, "benchmark")]
+    for each in searchers:
+        _check_searcher(each, benchmarks)
     for kind, labels in (("searcher", [s.label for s in searchers]), ("benchmark", [b.label for b in benchmarks])):
         if not labels:
             raise InvalidQuery(f"no {kind} is named: expected at least one [[{kind}]]")
@@ -135,6 +161,19 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
     )
 
 
+def _check_searcher(searcher: SearcherConfig, benchmarks: list[BenchmarkConfig]) -> None:
+    """That it goes with all benchmarks, as far as the file shows."""
+    untrained = [each.label for each in benchmarks if not each.trains]
+    taught = searcher.name in PRESETS or searcher.distilled is not None
+    if taught and untrained:
+        raise InvalidQuery(
+            f"searcher {searcher.label} says who teaches its trainings, but {untrained[0]} is not trained: expected "
+            'source = "train" of every benchmark'
+        )
+    if searcher.name not in PRESETS:
+        check_name(searcher.name)
+
+
 def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
     """A [[benchmark]]; what it does not say of _SHARED_KEYS, the experiment's `values` do."""
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
@@ -148,6 +187,14 @@ def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
     shown = [] if entry["name"].startswith(PREFIX) else [source]
     label = " ".join([entry["name"], *([space] if space not in (None, DEFAULT) else []), *shown, *priced])
     budget = _whole(entry if "budget" in entry else values, "budget", 150)
+    regimes = _regimes(entry if {"regime", "regimes"} & set(entry) else values, where)
+    retrain = _whole(entry, "retrain", _RETRAIN) if source == "train" or "retrain" in entry else 0
+    if source == "train" and regimes != ("noisy",):
+        raise InvalidQuery(
+            f'{where} is trained: a search sees single trainings there, expected regime = "noisy" and no other'
+        )
+    if retrain and "noisy" not in regimes:
+        raise InvalidQuery(f'{where}: retrain = {retrain} judges noisy searches, expected regime = "noisy"')
     return BenchmarkConfig(
         str(entry.get("label", label)),
         entry["name"],
@@ -156,7 +203,8 @@ def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
         limits,
         budget,
         _marks(entry if "marks" in entry else values, budget, own="marks" in entry),
-        _regimes(entry if {"regime", "regimes"} & set(entry) else values, where),
+        regimes,
+        retrain,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from nasbench_evs.analysis.outcome import Outcome
 from nasbench_evs.analysis.regrets import Regrets
 from nasbench_evs.analysis.statistics import ci_half_width
+from nasbench_evs.analysis.trained import Arm
 from nasbench_evs.files import replacing
 
 # Okabe and Ito's, then dark ones of Paul Tol's that differ from them; with dashes and markers each line is known thrice.
@@ -115,6 +116,32 @@ def anytime(regrets: Regrets, target: Path, over: str = "evaluations") -> bool:
     figure.suptitle(f"{regrets.regime} regime", fontsize=9)
     _save(figure, target)
     return True
+
+
+def trained(arms: Sequence[Arm], target: Path) -> None:
+    """A panel for each benchmark: the mean score of the three best trainings so far, its mean over searches and their range."""
+    pyplot = _pyplot()
+    benchmarks = list(dict.fromkeys(arm.benchmark for arm in arms))
+    figure, axes = pyplot.subplots(
+        1, len(benchmarks), figsize=(5.5 * len(benchmarks), 3.8), squeeze=False, layout="constrained"
+    )
+    for axis, benchmark in zip(axes.flat, benchmarks, strict=True):
+        for i, arm in enumerate(each for each in arms if each.benchmark == benchmark):
+            at = np.arange(1, arm.curves.shape[1] + 1)
+            known = np.isfinite(arm.curves).all(axis=0)
+            curves, look = arm.curves[:, known], style(i)
+            axis.fill_between(
+                at[known], curves.min(axis=0), curves.max(axis=0), color=look["color"], alpha=0.12, linewidth=0
+            )
+            axis.plot(
+                at[known], curves.mean(axis=0), **look, label=f"{arm.searcher} ({len(arm.seeds)})", markevery=0.13,
+                markersize=3.5, linewidth=1.3,
+            )  # fmt: skip
+        axis.set_title(benchmark, fontsize=9)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        _label(axis, "trainings", "validation score, mean of the three best")
+        axis.legend(fontsize=7, loc="lower right", title="searches in brackets", title_fontsize=7)
+    _save(figure, target)
 
 
 def lines(

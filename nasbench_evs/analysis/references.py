@@ -14,6 +14,7 @@ from nasbench_evs.search.domain import Domain
 
 if TYPE_CHECKING:
     from nasbench_evs.benchmark import Benchmark, Best
+    from nasbench_evs.tables import Table
 
 _DRAWN = 2000  # random architectures, for the scale
 _LISTED = 100  # best ones looked through for one within a constraint, ten times as many each time
@@ -50,6 +51,23 @@ def reference(bench: Benchmark, limits: Mapping[str, float], regime: str, found:
         best, how = float(sign * np.nanmax(known)) if np.isfinite(known).any() else np.nan, "best of these runs"
     scale = sign * (best - float(np.nanmedian(values))) if np.isfinite(values).any() else np.nan
     return Reference(rounded(best), how, rounded(scale) if scale > 0 else np.nan)
+
+
+def reference_of_trainings(bench: Benchmark, table: Table, regime: str, found: Iterable[float]) -> Reference:
+    """The reference of searches that are judged by new trainings: what was found by any run is all that is known there.
+
+    The median that the scale is measured from is that of the architectures of the `table` whose protocol they have, each by
+    the mean of its recorded scores: test scores in the transfer regime.
+    """
+    sign = bench.metric.sign
+    known = sign * np.array([*found], float)
+    best = float(sign * np.nanmax(known)) if np.isfinite(known).any() else np.nan
+    ranks, scores = table["rank"], table.scores("test" if regime == "transfer" else "valid")
+    plain = ~table["distilled"].astype(bool) & np.isfinite(scores)
+    _, which, counts = np.unique(ranks[plain], return_inverse=True, return_counts=True)
+    means = np.bincount(which, scores[plain]) / counts
+    scale = sign * (best - float(np.median(means))) if len(means) else np.nan
+    return Reference(rounded(best), "best of these runs", rounded(scale) if scale > 0 else np.nan)
 
 
 def _best(bench: Benchmark, domain: Domain, regime: str) -> tuple[float, str]:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from nasbench_evs.analysis.config import BenchmarkConfig, Experiment
-from nasbench_evs.analysis.references import Reference, reference
+from nasbench_evs.analysis.references import Reference, reference, reference_of_trainings
 from nasbench_evs.analysis.runs import SHARE, Run
 from nasbench_evs.analysis.suite import area_under_curve, benchmark_groups, normalized_regret
+from nasbench_evs.benchmark import find_table
 from nasbench_evs.benchmark.landscapes import PREFIX
 from nasbench_evs.errors import InvalidQuery, NotRecorded
+from nasbench_evs.tables import read
 
 
 class Regrets:
@@ -48,7 +50,7 @@ class Regrets:
             ]
             if np.isfinite(found).any() and not (regime == "transfer" and config.name.startswith(PREFIX)):
                 with contextlib.suppress(NotRecorded):
-                    self.references[config.label] = reference(config.load(), config.limits, regime, found)
+                    self.references[config.label] = self._reference(config, found)
         self._configs = {each.label: each for each in configs if each.label in self.references}
         self.benchmarks = list(self._configs)
         self.groups = benchmark_groups(list(self._configs.values()))
@@ -130,6 +132,12 @@ class Regrets:
         return not any(
             math.isnan(run.curve[-1].seconds) for (label, *_), run in self.runs.items() if label == benchmark
         )
+
+    def _reference(self, config: BenchmarkConfig, found: Sequence[float]) -> Reference:
+        if config.retrain and self.regime != "clean":
+            table = read(find_table(config.name, config.space))
+            return reference_of_trainings(config.load(), table, self.regime, found)
+        return reference(config.load(), config.limits, self.regime, found)
 
     def _regret(self, benchmark: str, values: Sequence[float]) -> np.ndarray:
         sign = self.config(benchmark).load().metric.sign

@@ -12,15 +12,18 @@ import numpy as np
 from nasbench_evs.analysis import plots
 from nasbench_evs.analysis.config import Experiment
 from nasbench_evs.analysis.fidelity import FIDELITY, search_fidelity, write_fidelity
+from nasbench_evs.analysis.live import write_trainings
 from nasbench_evs.analysis.outcome import Outcome
 from nasbench_evs.analysis.page import page
 from nasbench_evs.analysis.regrets import Regrets, all_regrets
 from nasbench_evs.analysis.runs import RESULTS, Run, write_results
 from nasbench_evs.analysis.statistics import mean
+from nasbench_evs.analysis.trained import agreement_section, arms, section
 from nasbench_evs.files import replacing
 
 SUMMARY = "summary.csv"
 PAGE = "results.md"
+TRAINED = "trained.svg"
 
 
 def write_report(experiment: Experiment, runs: Iterable[Run], folder: Path, command: str) -> list[Outcome]:
@@ -31,6 +34,7 @@ def write_report(experiment: Experiment, runs: Iterable[Run], folder: Path, comm
     """
     runs = sorted(runs, key=lambda run: run[:4])
     write_results(runs, folder / RESULTS)
+    trainings = write_trainings(experiment, runs, folder)
     outcomes = [Outcome(each) for each in all_regrets(experiment, runs)]
     with replacing(folder / SUMMARY, force=True) as scratch:
         scratch.write_text(_summary(outcomes), encoding="utf-8")
@@ -40,8 +44,16 @@ def write_report(experiment: Experiment, runs: Iterable[Run], folder: Path, comm
     else:
         (folder / FIDELITY).unlink(missing_ok=True)
     figures = _figures(experiment, outcomes, folder)
+    text = page(experiment, outcomes, fidelity, command, figures)
+    if trainings is not None:
+        found = arms(experiment, trainings)
+        plots.trained(found, folder / TRAINED)
+        metrics = {each.label: each.load().metric.name for each in experiment.benchmarks if each.trains}
+        text += "\n".join(["", *section(found, metrics), "", f"![the three best so far]({TRAINED})", ""])
+        if agree := agreement_section(experiment, trainings):
+            text += "\n".join(["", *agree, ""])
     with replacing(folder / PAGE, force=True) as scratch:
-        scratch.write_text(page(experiment, outcomes, fidelity, command, figures), encoding="utf-8")
+        scratch.write_text(text, encoding="utf-8")
     return outcomes
 
 

@@ -101,6 +101,7 @@ def tasks(experiment: Experiment) -> dict[Key, Task]:
         for benchmark in experiment.benchmarks
         for regime in benchmark.regimes
         for searcher in experiment.searchers
+        if searcher.seeds is None or seed < searcher.seeds
     }
 
 
@@ -109,7 +110,10 @@ def run_settings(experiment: Experiment, benchmark: BenchmarkConfig, searcher: S
 
     The content of tables, surrogates and searchers is not part of it: raise the version of the experiment when they change.
     """
-    decides = [*benchmark[: benchmark._fields.index("marks")], *searcher, experiment.workers, experiment.version]
+    named = [searcher.label, searcher.name, searcher.parameters]
+    decides = [*benchmark[: benchmark._fields.index("marks")], *named, experiment.workers, experiment.version]
+    if benchmark.retrain:
+        decides += [benchmark.retrain, searcher.distilled]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -179,6 +179,19 @@ def baselines_command(
     )
 
 
+def describe(progress: Progress) -> str:
+    """How far trainings are, in one line."""
+    done = f"{progress.done}/{progress.total} trained"
+    parts = [done, f"{progress.per_hour:.0f} an hour"] if progress.per_hour else [done]
+    if progress.best == progress.best:
+        parts.append(f"best {progress.best:.5f}")
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    if progress.seconds_left == progress.seconds_left:
+        parts.append(f"{progress.seconds_left / 60:.0f} min left")
+    return ", ".join(parts)
+
+
 class Screen:
     """Progress on stderr: a live line on a terminal, a line a minute elsewhere."""
 
@@ -203,15 +216,7 @@ class Screen:
             print(self._text, file=sys.stderr)
 
     def show(self, progress: Progress) -> None:
-        done = f"{progress.done}/{progress.total} trained"
-        parts = [done, f"{progress.per_hour:.0f} an hour"] if progress.per_hour else [done]
-        if progress.best == progress.best:
-            parts.append(f"best {progress.best:.5f}")
-        if progress.failed:
-            parts.append(f"{progress.failed} failed")
-        if progress.seconds_left == progress.seconds_left:
-            parts.append(f"{progress.seconds_left / 60:.0f} min left")
-        self._text = self._title + ", ".join(parts)
+        self._text = self._title + describe(progress)
         if self._live is not None:
             self._live.update(self._text)
         elif time.monotonic() - self._last >= _LINE_EVERY:

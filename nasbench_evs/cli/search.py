@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nasbench_evs.cli.generate import describe
 from nasbench_evs.cli.live import live_columns, live_options, run_live
 from nasbench_evs.cli.output import DEVICE, FORCE, FORMAT, print_rows, with_progress
 from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, SurrogateError
 
 if TYPE_CHECKING:
+    from nasbench_evs.analysis.runs import Task
+    from nasbench_evs.generators.driver import Progress
     from nasbench_evs.search import Result
 
 
@@ -209,12 +212,19 @@ def _row(result: Result, true_value: float, regret: float) -> dict[str, Any]:
 )
 @click.option("--processes", type=int, help="How many run at the same time.  [default: one for each core]")
 @click.option("--report-only", is_flag=True, help="Run nothing: write the report of what has ended.")
-def experiment_command(file: Path, out: Path | None, processes: int | None, report_only: bool) -> None:
+@click.option(
+    "--device",
+    help='Where a benchmark with source = "train" trains, and where incumbents are trained anew.  [default: cpu]',
+)
+def experiment_command(
+    file: Path, out: Path | None, processes: int | None, report_only: bool, device: str | None
+) -> None:
     """Compare search algorithms as an experiment file says: many seeds, in parallel, resumable.
 
     Writes results.csv.xz (the incumbents of every search and what they are worth), summary.csv, a page and figures. The same
     command goes on where it was stopped, and from a results.csv.xz that is there: only the searches that it lacks are run. It
-    needs matplotlib (the `plots` extra).
+    needs matplotlib (the `plots` extra). A benchmark with source = "train" is searched by training: a journal of its own in
+    the folder keeps every training, and trainings.csv.xz has their scores.
 
     \b
     Example:
@@ -231,12 +241,21 @@ def experiment_command(file: Path, out: Path | None, processes: int | None, repo
     if any(":" in each.name for each in experiment.searchers):
         sys.path.insert(0, os.getcwd())
     folder = out or file.with_suffix("")
+    if device is not None and not any(each.retrain for each in experiment.benchmarks):
+        raise InvalidQuery(f"--device {device}: nothing is trained in {file}; leave it out")
     if report_only:
         runs = read_runs(experiment, folder)
     else:
-        runs = with_progress(
-            "searching", lambda report: run_experiment(experiment, folder, processes=processes, progress=report)
-        )
+
+        def work(report: Any) -> Any:
+            def training(done: int, total: int, task: Task, progress: Progress) -> None:
+                report(done, total, f"{task.searcher.label}, seed {task.seed}: {describe(progress)}")
+
+            return run_experiment(
+                experiment, folder, processes=processes, progress=report, training=training, device=device or "cpu"
+            )
+
+        runs = with_progress("searching", work)
     write_report(experiment, runs.values(), folder, f"nasbench-evs experiment {file}")
     print(f"written to {folder}", file=sys.stderr)
     print(folder / PAGE)

@@ -99,6 +99,7 @@ def search_live(
     batch: int | None = None,
     constraint: Mapping[str, float] | None = None,
     parameters: Mapping[str, Any] | None = None,
+    distilled: bool | None = None,
     out: str | Path | None = None,
     workers: int = 1,
     device: str = "cpu",
@@ -112,27 +113,19 @@ def search_live(
     `searcher` is a name of `search.SEARCHERS`, "seqnas" (paper 000: `bananas-paper` whose trainings are taught by the best
     three before them, from the 31st on), or "package.module:Class". It asks for `budget` architectures, `batch` at a time,
     and is told when the batch has ended: what it sees does not depend on the number of workers, of which more than `batch`
-    are refused. Every training has seed 0; `seed` is the searcher's. `workers` to `per_device` say who trains, as for
+    are refused. Every training has seed 0; `seed` is the searcher's. `distilled`: whether the best trainings teach, as for
+    "seqnas"; None: as the searcher has it. `workers` to `per_device` say who trains, as for
     `generate`. Interrupted or killed, the same call goes on: `out`, by default a folder in the home of nasbench-evs that
     follows from what is searched, has the journal.
 
     In the result, an evaluation is `finished`, on a simulated clock with as many workers, when its batch has ended.
     InvalidQuery, and the errors of `generate`.
     """
-    values: dict[str, Any] = {"searcher": searcher, "architectures": budget, "seed": seed}
-    given = {"batch": batch, "parameters": parameters, "constraint": constraint}
-    values |= {name: value for name, value in given.items() if value is not None}
-    search = Search.from_dict(values)
-    most = batch_of(search)
-    if workers > most:
-        raise InvalidQuery(
-            f"{workers} workers: {searcher} asks for {most} architectures at a time; expected at most as many workers, or a "
-            f"larger batch"
-        )
-    dataset = open_dataset(recipe.dataset)
-    size = recipe.search_space(dataset).size
-    recipe = replace(recipe, plan=Plan(search=replace(search, architectures=min(search.architectures, size))))
-    folder = _derived(recipe, dataset.fingerprint) if out is None else Path(out)
+    recipe = planned(
+        searcher, recipe, budget=budget, seed=seed, batch=batch, constraint=constraint, parameters=parameters,
+        distilled=distilled, workers=workers,
+    )  # fmt: skip
+    folder = _derived(recipe, open_dataset(recipe.dataset).fingerprint) if out is None else Path(out)
     clock = _Clock(folder / _CLOCK)
 
     def on_progress(progress: Progress) -> None:
@@ -154,6 +147,34 @@ def search_live(
     with replacing(folder / _TRAJECTORY, force=True) as scratch:
         result.trajectory.to_csv(scratch, index=False)
     return LiveSearch(result, table, folder, clock.seconds)
+
+
+def planned(
+    searcher: str,
+    recipe: Recipe,
+    *,
+    budget: int,
+    seed: int,
+    batch: int | None = None,
+    constraint: Mapping[str, float] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    distilled: bool | None = None,
+    workers: int = 1,
+) -> Recipe:
+    """The recipe with such a search as its plan (see `search_live`); InvalidQuery and RecipeError if it cannot be made."""
+    values: dict[str, Any] = {"searcher": searcher, "architectures": budget, "seed": seed}
+    given = {"batch": batch, "parameters": parameters, "constraint": constraint, "distilled": distilled}
+    values |= {name: value for name, value in given.items() if value is not None}
+    search = Search.from_dict(values)
+    most = batch_of(search)
+    if workers > most:
+        raise InvalidQuery(
+            f"{workers} workers: {searcher} asks for {most} architectures at a time; expected at most as many workers, or a "
+            f"larger batch"
+        )
+    space = recipe.search_space(open_dataset(recipe.dataset))
+    search = replace(search, architectures=min(search.architectures, space.size))
+    return replace(recipe, plan=Plan(search=search))
 
 
 def result_of(recipe: Recipe, table: Table, workers: int = 1) -> Result:
