@@ -129,8 +129,8 @@ def test_a_search_that_was_stopped_goes_on(done, file, tmp_path):
         read_experiment(file), tmp_path, training=lambda done, total, task, progress: numbers.append(progress.done)
     )
     assert numbers[0] >= 4  # nothing was trained again
-    assert [[p[3:] for p in run.points] for run in resumed.values()] == [
-        [p[3:] for p in run.points] for run in runs.values()
+    assert [[(p.rank, p.seen, p.noisy, p.transfer) for p in run.points] for run in resumed.values()] == [
+        [(p.rank, p.seen, p.noisy, p.transfer) for p in run.points] for run in runs.values()
     ]
 
 
