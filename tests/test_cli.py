@@ -230,6 +230,17 @@ def test_import_merge_verify_info_export(capsys, tmp_path):
         frame = pd.read_csv(out_file) if form == "csv" else pd.read_parquet(out_file)
         assert frame["rank"].tolist() == [0, 1, 2]
         assert "valid_curve.3" in frame
+    assert "3 trainings of 3 architectures" in (tmp_path / "out.md").read_text()
+    export = ("table", "export", tmp_path / "c.h5", "--format", "parquet", "--out", tmp_path / "out.parquet")
+    fails(capsys, "out.md exists already", *export)
+    assert run(capsys, *export, "--force")[0] == 0
+
+
+def test_parquet_without_pyarrow_is_one_line(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("nasbench_evs.cli.tables.find_spec", lambda name: None)
+    export = ("table", "export", DIGITS, "--format", "parquet", "--out", tmp_path / "out.parquet")
+    fails(capsys, "Parquet needs pyarrow; pip install 'nasbench-evs[parquet]'", *export)
+    assert not os.listdir(tmp_path)
 
 
 def test_commands_on_scores_at_the_end(capsys, tmp_path, end_table):

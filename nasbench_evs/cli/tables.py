@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -270,21 +271,40 @@ def merge_command(shards: Sequence[Path], out: Path, force: bool) -> None:
 def export(table: Path, form: str, out: Path, force: bool) -> None:
     """Write all records, curves included, for other tools.
 
+    Beside a Parquet file NAME.parquet comes its data card, NAME.md: Markdown with the head that pages of data sets have at
+    Hugging Face, where it is called README.md.
+
     \b
     Example:
       nasbench-evs table export datasets/digits/ffn-3.h5 --format csv --out digits.csv
     """
+    from nasbench_evs.datasets.sources import SOURCES
     from nasbench_evs.files import replacing
     from nasbench_evs.tables import read
+    from nasbench_evs.tables.data_card import data_card
 
-    frame = read(table).to_frame(curves=True)
+    card = out.with_suffix(".md")
+    if form == "parquet":
+        if find_spec("pyarrow") is None:
+            raise OutputError(f"cannot write {out}: Parquet needs pyarrow; pip install 'nasbench-evs[parquet]'")
+        if card.exists() and not force:
+            raise OutputError(f"{card} exists already: choose another --out, or overwrite with --force")
+    opened = read(table)
+    frame = opened.to_frame(curves=True)
     with replacing(out, force=force) as scratch:
-        try:
-            if form == "csv":
+        if form == "parquet":
+            frame.to_parquet(scratch, index=False)
+        else:
+            try:
                 frame.to_csv(scratch, index=False)
-            else:
-                frame.to_parquet(scratch, index=False)
-        except ImportError as error:
-            needs = "pip install 'nasbench-evs[parquet]'" if form == "parquet" else "install it, or use another ending"
-            raise OutputError(f"cannot write {out}: {one_line(error)[:80]}; {needs}") from None
+            except ImportError as error:  # a compression that the ending asks for
+                raise OutputError(
+                    f"cannot write {out}: {one_line(error)[:80]}; install it, or use another ending"
+                ) from None
     print(f"{out}: {len(frame)} records", file=sys.stderr)
+    if form == "parquet":
+        known = SOURCES.get(opened.header.dataset)
+        facts = [] if known is None else [f"- {known.what}", f"- Licence as its source states it: {known.licence}"]
+        with replacing(card, force=force) as scratch:
+            scratch.write_text(data_card(opened, frame, out.name, source=facts), encoding="utf-8")
+        print(f"{card}: its data card", file=sys.stderr)

@@ -165,6 +165,13 @@ class Domain:
         pairs = np.unique(np.stack([owner, np.array(places, np.intp)], axis=1), axis=0)
         return self.pool[pairs[:, 1]], pairs[:, 0]
 
+    def nearest_to(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """The architecture, or the nearest one of the pool, ties at random."""
+        if self.pool is None:
+            return architecture
+        (row,) = self.space.stack([architecture])
+        return self.space.architectures(self.pool[[self.nearest(row, rng)]])[0]
+
     def nearest(
         self,
         row: np.ndarray,

@@ -1,13 +1,11 @@
-"""Optuna (the `train` extra): our spaces and benchmarks in its studies, and its samplers as searchers."""
+"""Optuna's samplers and pruners as searchers (the `optuna` extra)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.errors import InvalidQuery, PredictorError
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import MultiFidelitySearcher, Searcher, Step
@@ -16,7 +14,7 @@ from nasbench_evs.spaces import Architecture, SearchSpace
 try:
     import optuna
 except ImportError:
-    raise PredictorError("this searcher needs Optuna: pip install 'nasbench-evs[train]'") from None
+    raise PredictorError("this searcher needs Optuna: pip install 'nasbench-evs[optuna]'") from None
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -39,29 +37,6 @@ def suggest(trial: optuna.Trial, space: SearchSpace) -> Architecture:
             option = trial.suggest_categorical(choice.name, list(choice.options))
             row[0, column] = choice.options.index(option)
     return space.architectures(row)[0]
-
-
-def objective(bench: Benchmark, *, seed: int = 0, prune: bool = False) -> Callable[[optuna.Trial], float]:
-    """What `study.optimize` calls: the score of the architecture that a trial suggests, in the benchmark's direction.
-
-    Make the study with `direction="maximize"` where `bench.metric.direction` is "max", "minimize" elsewhere. `seed` says
-    which training is read (see `Benchmark.observe`). `prune` reports every epoch, and stops where the study's pruner says so. A
-    benchmark that answers for recorded architectures only takes the nearest of them.
-    """
-    domain = Domain.on(bench)
-    rng = np.random.default_rng(seed)
-    if prune and not bench.epochs:
-        raise InvalidQuery("this benchmark has no scores by epoch: use prune=False")
-
-    def evaluate(trial: optuna.Trial) -> float:
-        architecture = _allowed(suggest(trial, bench.space), domain, rng)
-        for epoch in range(1, bench.epochs if prune else 1):
-            trial.report(bench.observe(architecture, seed=seed, epoch=epoch).value, epoch)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-        return bench.observe(architecture, seed=seed).value
-
-    return evaluate
 
 
 class _Suggestions(Searcher):
@@ -186,14 +161,6 @@ class OptunaPruning(_Suggestions, MultiFidelitySearcher):
             self._study.tell(self._trials.pop(step.architecture.key), state=optuna.trial.TrialState.PRUNED)
         else:
             self._going.append(Step(step.architecture, step.epoch + 1))
-
-
-def _allowed(architecture: Architecture, domain: Domain, rng: np.random.Generator) -> Architecture:
-    """The architecture, or the nearest one that can be answered for."""
-    if domain.pool is None:
-        return architecture
-    row = np.frombuffer(architecture.key, np.int8)
-    return domain.space.architectures(domain.pool[[domain.nearest(row, rng)]])[0]
 
 
 def _tell(study: optuna.Study, trial: optuna.Trial, score: float) -> optuna.trial.FrozenTrial:

@@ -1,13 +1,12 @@
-"""Optuna: our benchmarks in its studies, its samplers as searchers."""
+"""Optuna: its samplers as searchers."""
 
 import optuna
 import pytest
 
 import nasbench_evs as nb
 from nasbench_evs import search, spaces
-from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.search.domain import Domain
-from nasbench_evs.search.optuna_adapters import OptunaPruning, OptunaSampler, objective, suggest
+from nasbench_evs.search.optuna_adapters import OptunaPruning, OptunaSampler, suggest
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -17,26 +16,6 @@ def test_suggest_reaches_every_architecture_of_a_conditional_space():
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     found = {suggest(study.ask(), space) for _ in range(60)}
     assert found == {space.unrank(i) for i in range(space.size)}
-
-
-@pytest.mark.parametrize("prune", [False, True])
-def test_a_study_on_a_benchmark(prune):
-    bench = nb.load("credit-default", "ffn-3", source="table")
-    study = optuna.create_study(
-        direction="maximize",
-        sampler=optuna.samplers.RandomSampler(seed=0),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
-    )
-    study.optimize(objective(bench, prune=prune), n_trials=15)
-    states = {trial.state.name for trial in study.trials}
-    assert states == ({"COMPLETE", "PRUNED"} if prune else {"COMPLETE"})
-    best = bench.space.from_options(study.best_params)
-    assert any(study.best_value == bench.query(best, seed=s).value for s in bench.seeds(best))
-
-
-def test_pruning_needs_epochs():
-    with pytest.raises(InvalidQuery, match="no scores by epoch"):
-        objective(nb.load("age", source="table"), prune=True)
 
 
 @pytest.mark.parametrize("sampler", ["RandomSampler", optuna.samplers.TPESampler(seed=3, n_startup_trials=4)])
