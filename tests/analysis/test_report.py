@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from nasbench_evs import locations
-from nasbench_evs.analysis import plots
+from nasbench_evs.analysis import looks
 from nasbench_evs.analysis.config import read_experiment
 from nasbench_evs.analysis.experiment import run_experiment
 from nasbench_evs.analysis.fidelity import read_fidelity, write_fidelity
@@ -78,7 +78,7 @@ def test_one_searcher_one_seed_and_one_of_ones_own(file, tmp_path, in_this_proce
 
 
 def test_colors_are_not_used_twice():
-    assert len({plots.style(i)["color"] for i in range(40)}) == 40
+    assert len({looks.style(i)["color"] for i in range(40)}) == 40
 
 
 def test_search_fidelity_goes_into_the_card(file, tmp_path, in_this_process, monkeypatch):
