@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ _DASHES: tuple[Any, ...] = (
     (0, (5, 1, 1, 1, 1, 1)),
 )
 _MARKERS = "os^vDPX*<>hp"
+_FEW = 20  # points that a band has in full
 # A figure's text is text; ids depend on nothing but what is drawn.
 _SETTINGS = {"svg.hashsalt": "nasbench-evs", "svg.fonttype": "none"}
 _PLACES = re.compile(r'(?<= d=")[^"]*|(?<= [xy]=")[^"]*')
@@ -44,12 +46,13 @@ def style(i: int) -> dict[str, Any]:
 
 def line(axis: Any, i: int, x: np.ndarray, y: np.ndarray, name: str) -> None:
     """The i-th line of a panel."""
-    axis.plot(x, y, **style(i), label=name, markevery=0.13, markersize=3.5, linewidth=1.3)
+    axis.plot(x, y, **style(i), label=name, markevery=0.2, markersize=3.5, linewidth=1.3)
 
 
 def band(axis: Any, i: int, x: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """What lies between two lines, in the color of the i-th."""
-    axis.fill_between(x, low, high, color=style(i)["color"], alpha=0.1, linewidth=0)
+    """What lies between two lines, in the color of the i-th; every other point, which is enough for a shade."""
+    few = np.unique([*range(0, len(x), 2), len(x) - 1]) if len(x) > _FEW else np.arange(len(x))
+    axis.fill_between(x[few], low[few], high[few], color=style(i)["color"], alpha=0.08, linewidth=0)
 
 
 def scale_regret(axis: Any, values: np.ndarray, early: int = 0) -> None:
@@ -62,18 +65,22 @@ def scale_regret(axis: Any, values: np.ndarray, early: int = 0) -> None:
     above = values[values > 0]
     if not len(above):
         return
+    highest = float(above.max())
+    later = float(values[:, early:].max()) if values.shape[1] > early else 0.0
+    cut = 0 < 3 * later < highest
     if values.min() > 0:
-        axis.set_yscale("log")
         low = float(above.min()) / 1.5
+        axis.set_yscale("log")
         axis.set_ylim(bottom=low)
-        narrow = float(above.max()) / low < 100
-        axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if narrow else (1,)))
+        decades = np.log10((later if cut else highest) / low)
+        axis.yaxis.set_major_locator(
+            ticker.LogLocator(subs=(1, 2, 3, 5) if decades < 1 else (1, 2, 5) if decades < 2 else (1,))
+        )
     else:
-        linear = max(float(np.quantile(above, 0.1)), float(above.max()) / 1000)
+        linear = max(float(np.quantile(above, 0.1)), highest / 1000)
         axis.set_yscale("symlog", linthresh=linear)
         axis.set_ylim(bottom=float(values.min()) - linear / 5)
-    later = float(values[:, early:].max()) if values.shape[1] > early else 0.0
-    if 0 < 3 * later < values.max():
+    if cut:
         axis.set_ylim(top=1.5 * later)
     axis.yaxis.set_minor_formatter(ticker.NullFormatter())
     axis.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
@@ -86,6 +93,11 @@ def label(axis: Any, x: str, y: str) -> None:
     axis.grid(alpha=0.25, linewidth=0.5)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
+
+
+def title(axis: Any, text: str) -> None:
+    """A panel's title, on as many lines as it needs."""
+    axis.set_title(textwrap.fill(text, 30), fontsize=9)
 
 
 def whole_numbers(axis: Any) -> None:

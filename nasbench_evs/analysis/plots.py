@@ -17,7 +17,7 @@ from nasbench_evs.analysis.statistics import ci_half_width
 from nasbench_evs.analysis.suite import Interval
 from nasbench_evs.analysis.trained import Arm
 
-_POINTS = 40  # of a curve: more cannot be seen
+_POINTS = 36  # of a curve: more cannot be seen
 _RESAMPLED = 20  # points of a curve whose interval is from resamples, which takes its time
 _EARLY = 0.04  # of the budget: what lies before must not take most of an axis
 
@@ -88,13 +88,14 @@ def differences(outcome: Outcome, target: Path) -> bool:
                 [each.difference], [places[each.searcher]], xerr=[each.ci_half_width], **look, markersize=5, capsize=2,
                 linewidth=1.3, markerfacecolor=look["color"] if each.significant else "white",
             )  # fmt: skip
-        axis.set_title(benchmark, fontsize=9)
+        looks.title(axis, benchmark)
         axis.set_yticks(list(places.values()), list(places))
         axis.set_ylim(-0.6, len(shown) - 0.4)
         looks.label(axis, "", "")
     figure.supxlabel(f"normalized regret at the end less that of {control}: better to the left", fontsize=9)
     figure.suptitle(
-        f"{outcome.regrets.regime} regime, 95 % intervals over seeds; filled: told apart from {control} (Holm)", fontsize=10
+        f"{outcome.regrets.regime} regime, 95 % intervals over seeds; filled: told apart from {control} (Holm)",
+        fontsize=10,
     )
     looks.save(figure, target)
     return True
@@ -118,6 +119,7 @@ def anytime(regrets: Regrets, target: Path, over: str = "evaluations") -> bool:
         axis.set_axis_off()
     for axis, name in zip(axes.flat, names, strict=False):
         points = _points(regrets, name, over)
+        start = _EARLY * points[-1] if over == "evaluations" else 0.0
         shown = np.full((len(regrets.searchers), len(points)), np.nan)
         for i, searcher in enumerate(regrets.searchers):
             values = regrets.at(name, searcher, points, over)
@@ -128,15 +130,16 @@ def anytime(regrets: Regrets, target: Path, over: str = "evaluations") -> bool:
             looks.line(axis, i, points[known], middle, searcher)
             if len(values) > 1:
                 half = ci_half_width(values[:, known])
-                looks.band(axis, i, points[known], middle - half, middle + half)
-        axis.set_title(name, fontsize=9)
+                late = points[known] >= start
+                looks.band(axis, i, points[known][late], (middle - half)[late], (middle + half)[late])
+        looks.title(axis, name)
         if over == "seconds":
             axis.set_xscale("log")
         else:
             looks.whole_numbers(axis)
         complete = np.isfinite(shown).any(axis=0)
         if complete.any():
-            early = int((points[complete] < _EARLY * points[-1]).sum()) if over == "evaluations" else 0
+            early = int((points[complete] < start).sum())
             lowest = np.nanmin(shown[:, complete], axis=0)
             looks.scale_regret(axis, np.where(np.isnan(shown[:, complete]), lowest, shown[:, complete]), early)
         looks.label(axis, over if over == "evaluations" else "simulated training seconds", "regret")
@@ -160,7 +163,7 @@ def trained(arms: Sequence[Arm], target: Path) -> None:
             curves = arm.curves[:, known]
             looks.band(axis, i, at[known], curves.min(axis=0), curves.max(axis=0))
             looks.line(axis, i, at[known], curves.mean(axis=0), f"{arm.searcher} ({len(arm.seeds)})")
-        axis.set_title(benchmark, fontsize=9)
+        looks.title(axis, benchmark)
         looks.whole_numbers(axis)
         looks.label(axis, "trainings", "validation score, mean of the three best")
         _legend_below(axis, title="searches in brackets")
