@@ -105,13 +105,22 @@ def whole_numbers(axis: Any) -> None:
     axis.xaxis.get_major_locator().set_params(integer=True)
 
 
-def legend(figure: Any, axes: Any, columns: int = 6) -> None:
+def legend(figure: Any, axes: Any) -> None:
     """One legend for all panels, below them."""
     known = {name: line for axis in axes for line, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    if not known:
+        return
+    entry = 0.7 + 0.085 * max(len(name) for name in known)  # inches
+    columns = max(1, min(len(known), int(figure.get_size_inches()[0] / entry)))
     figure.legend(
-        known.values(), known.keys(), loc="outside lower center", ncols=min(columns, len(known)), fontsize=9, frameon=False,
+        known.values(),
+        known.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=9,
+        frameon=False,
         handlelength=3,
-    )  # fmt: skip
+    )
 
 
 def pyplot() -> Any:

@@ -75,7 +75,7 @@ def differences(outcome: Outcome, target: Path) -> bool:
     columns = min(4, len(tests))
     rows = math.ceil(len(tests) / columns)
     figure, axes = pyplot.subplots(
-        rows, columns, figsize=(1.2 + 2.4 * columns, (0.9 + 0.2 * len(shown)) * rows + 0.5), squeeze=False,
+        rows, columns, figsize=(max(7.0, 1.2 + 2.4 * columns), (0.9 + 0.2 * len(shown)) * rows + 0.5), squeeze=False,
         layout="constrained", sharex=True, sharey=True,
     )  # fmt: skip
     for axis in axes.flat[len(tests) :]:

@@ -39,30 +39,30 @@ def _best(outcome: Outcome) -> str:
         i = outcome.searchers.index(control)
         if i in others[1:]:
             leads.append(f"{_lead(outcome, first, i)} `{control}`")
-    return f"{text}; it loses less by [95 % interval] {'; '.join(leads)}"
+    return f"{text}; its lead [95 % interval] is {', '.join(leads)}"
 
 
 def _lead(outcome: Outcome, first: int, second: int) -> str:
     lead = outcome.lead(second, first)
     chance = " (the interval holds 0)" if lead.low[0] <= 0 else ""
-    return f"{bracketed(lead, 0)}{chance} than"
+    return f"{bracketed(lead, 0)}{chance} over"
 
 
 def _told_apart(outcome: Outcome) -> str:
     if not outcome.controls:
         return "nothing is tested with one seed, or without random or evolution to compare with"
-    return "; ".join(_against(control, tests) for control, tests in outcome.controls.items())
+    return ". ".join(_against(control, tests) for control, tests in outcome.controls.items())
 
 
 def _against(control: str, tests: Sequence[Comparison]) -> str:
     better = [each.searcher for each in tests if each.significant and each.difference < 0]
     worse = [each.searcher for each in tests if each.significant and each.difference > 0]
     unknown = [each.searcher for each in tests if not each.significant]
-    groups = [("better", better), ("worse", worse), ("not told apart", unknown)]
     if len(better) == len(tests) > 1:
-        return f"better than {control} are all others"
-    said = [f"{what} {', '.join(f'`{name}`' for name in names)}" for what, names in groups if names]
-    return f"from {control}, {', '.join(said)}"
+        return f"against {control}, all others are better"
+    groups = [(better, "better"), (worse, "worse"), (unknown, "not told apart")]
+    said = [f"{', '.join(f'`{name}`' for name in names)} {what}" for names, what in groups if names]
+    return f"against {control}, {'; '.join(said)}"
 
 
 def _detectable(outcome: Outcome) -> str:
