@@ -27,7 +27,7 @@ def draw_held_out(surrogate: Surrogate, table: Table, card: Mapping[str, Any], t
     points = {split: _points(surrogate, table, plain, split) for split in card["splits"]}
     pyplot = looks.pyplot()
     figure, axes = pyplot.subplots(
-        1, len(points), figsize=(max(5.0, 4.2 * len(points)), 4.4), squeeze=False, layout="constrained"
+        1, len(points), figsize=(max(5.0, 4.7 * len(points)), 4.6), squeeze=False, layout="constrained"
     )
     for axis, (split, (predicted, recorded)) in zip(axes.flat, points.items(), strict=True):
         few = np.random.default_rng(0).permutation(len(predicted))[:_SHOWN]
