@@ -23,7 +23,7 @@ def verdict(outcomes: Sequence[Outcome]) -> list[str]:
             f"{counted(len(regrets.seeds), 'seed')}:",
             "",
             f"- **Best at the end**: {_best(each)}.",
-            f"- **Told apart**: {_told_apart(each)}.",
+            f"- **Told apart**. {_told_apart(each)}.",
             f"- **Could have been found**: {_detectable(each)}.",
         ]
     return lines
@@ -50,7 +50,7 @@ def _lead(outcome: Outcome, first: int, second: int) -> str:
 
 def _told_apart(outcome: Outcome) -> str:
     if not outcome.controls:
-        return "nothing is tested with one seed, or without random or evolution to compare with"
+        return "Nothing is tested with one seed, or without random or evolution to compare with"
     return ". ".join(_against(control, tests) for control, tests in outcome.controls.items())
 
 
@@ -59,10 +59,10 @@ def _against(control: str, tests: Sequence[Comparison]) -> str:
     worse = [each.searcher for each in tests if each.significant and each.difference > 0]
     unknown = [each.searcher for each in tests if not each.significant]
     if len(better) == len(tests) > 1:
-        return f"against {control}, all others are better"
+        return f"Against {control}, all others are better"
     groups = [(better, "better"), (worse, "worse"), (unknown, "not told apart")]
     said = [f"{', '.join(f'`{name}`' for name in names)} {what}" for names, what in groups if names]
-    return f"against {control}, {'; '.join(said)}"
+    return f"Against {control}, {'; '.join(said)}"
 
 
 def _detectable(outcome: Outcome) -> str:

@@ -29,7 +29,7 @@ def test_the_command_writes_everything(file, tmp_path, in_this_process):
         "## Clean", "## Noisy", "## Transfer", "## Own seconds", "## Does a surrogate rank searchers as recorded trainings do?"
     ]  # fmt: skip
     verdict = page[page.index("**Verdict**") : page.index("Written by")].strip().splitlines()
-    assert [line.split(":")[0].split(" regime")[0] for line in verdict[2:] if line] == [
+    assert [re.match(r"(- \*\*.*\*\*|\w+)", line)[0] for line in verdict[2:] if line] == [
         text for regime in ("Clean", "Noisy", "Transfer")
         for text in (regime, "- **Best at the end**", "- **Told apart**", "- **Could have been found**")
     ]  # fmt: skip
@@ -76,7 +76,7 @@ def test_one_searcher_one_seed_and_one_of_ones_own(file, tmp_path, in_this_proce
     assert CliRunner().invoke(cli, ["experiment", str(file), "--processes", "1"], catch_exceptions=False).exit_code == 0
     page = (tmp_path / "small" / "results.md").read_text()
     assert "- **Best at the end**: `ownsearch:Mine`, normalized regret" in page
-    assert "nothing is tested with one seed" in page
+    assert "Nothing is tested with one seed" in page
     assert "Against controls" not in page
 
 
