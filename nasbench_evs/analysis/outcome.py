@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,6 +42,21 @@ class Outcome:
     def at(self, mark: int | None) -> Interval:
         """Mean normalized regret at a budget, (searchers,)."""
         return suite_regret(self.regrets.normalized(mark), self.regrets.groups)
+
+    def curves(self, shares: np.ndarray) -> tuple[Interval, Interval]:
+        """Mean normalized regret and mean rank at shares of each benchmark's budget, (searchers, points) each."""
+        parts = self.regrets.at_shares(shares)
+        at = [[each[..., point] for each in parts] for point in range(len(shares))]
+        groups = self.regrets.groups
+        return (
+            _stacked([suite_regret(each, groups) for each in at]),
+            _stacked([suite_ranks(each, groups) for each in at]),
+        )
+
+    def lead(self, first: int, second: int) -> Interval:
+        """Mean normalized regret of one searcher at the end less another's, (1,)."""
+        parts = [each[[first]] - each[[second]] for each in self.regrets.normalized()]
+        return suite_regret(parts, self.regrets.groups)
 
     @cached_property
     def ranks(self) -> Interval:
@@ -112,3 +128,7 @@ class Outcome:
     def _tested(self) -> list[str]:
         enough = len(self.regrets.seeds) > 1 and len(self.searchers) > 1
         return [name for name in CONTROLS if enough and name in self.searchers]
+
+
+def _stacked(points: Sequence[Interval]) -> Interval:
+    return Interval(*(np.stack(each, axis=-1) for each in zip(*points, strict=True)))

@@ -12,7 +12,7 @@ from nasbench_evs.analysis.config import Experiment
 from nasbench_evs.analysis.fidelity import Fidelity
 from nasbench_evs.analysis.outcome import Outcome
 from nasbench_evs.analysis.statistics import mean
-from nasbench_evs.analysis.suite import Interval
+from nasbench_evs.analysis.verdict import bracketed, counted, verdict
 from nasbench_evs.surrogate.card import tau_interval
 
 _ASKS = {
@@ -42,7 +42,7 @@ def page(
     lines = [f"# {experiment.title}", ""]
     if experiment.question:
         lines += [experiment.question, ""]
-    lines += [*_verdict(outcomes), ""]
+    lines += [*verdict(outcomes), ""]
     workers = f", {experiment.workers} simulated workers" if experiment.workers > 1 else ""
     lines += [f"Written by `{command}`, version {experiment.version}{workers}.", "", _METHOD]
     for outcome in outcomes:
@@ -52,47 +52,6 @@ def page(
     if fidelity:
         lines += ["", *_fidelity(fidelity)]
     return "\n".join(lines) + "\n"
-
-
-# The verdict
-
-
-def _verdict(outcomes: Sequence[Outcome]) -> list[str]:
-    """Three lines: who leads in the first two regimes (or in the only one, over the whole search), and the resolution."""
-    lines = [_leader(each) for each in outcomes[:2]]
-    if len(outcomes) == 1:
-        (only,) = outcomes
-        first = int(np.argmin(only.areas.value))
-        lines.append(f"- Over the whole search `{only.searchers[first]}` leads: area {_bracketed(only.areas, first)}.")
-    parts = []
-    for each in outcomes:
-        text = f"{each.regrets.regime} {sum(each.resolved.values())} of {each.pairs * len(each.resolved)} pairs"
-        if each.controls:
-            found = (
-                f"{each.detectable:.3f} of the scale" if math.isfinite(each.detectable) else "none with so few seeds"
-            )
-            text += f", smallest difference {found}"
-        parts.append(text)
-    lines.append(f"- Resolved on single benchmarks, and detectable over the suite: {'; '.join(parts)}.")
-    return ["**Verdict**", "", *lines]
-
-
-def _leader(outcome: Outcome) -> str:
-    regrets, first = outcome.regrets, outcome.order[0]
-    name = outcome.searchers[first]
-    text = (
-        f"- {regrets.regime.capitalize()}, {_count(len(regrets.benchmarks), 'benchmark')}, {_count(len(regrets.seeds), 'seed')}: "
-        f"`{name}` ends first, normalized regret {_bracketed(outcome.final, first)}"
-    )
-    if len(outcome.searchers) > 1:
-        text += f", mean rank {_bracketed(outcome.ranks, first, 1)} of {len(outcome.searchers)}"
-    for control, tests in list(outcome.controls.items())[:1]:
-        better = [f"`{each.searcher}`" for each in tests if each.significant and each.difference < 0]
-        worse = [f"`{each.searcher}`" for each in tests if each.significant and each.difference > 0]
-        text += (
-            f"; better than {control} after Holm: {', '.join(better) or 'none'}; worse: {', '.join(worse) or 'none'}"
-        )
-    return f"{text}."
 
 
 # A regime
@@ -119,13 +78,13 @@ def _pooled(outcome: Outcome) -> list[str]:
     columns.append((f"at {budgets.pop()}" if len(budgets) == 1 else "at the end", outcome.final, 3))
     columns += [("area under the curve", outcome.areas, 3), ("mean rank", outcome.ranks, 1)]
     return [
-        f"Normalized regret, {_count(len(regrets.benchmarks), 'benchmark')} ({len(set(regrets.groups))} independent), "
-        f"{_count(len(regrets.seeds), 'seed')}, with 95 % intervals:",
+        f"Normalized regret, {counted(len(regrets.benchmarks), 'benchmark')} ({len(set(regrets.groups))} independent), "
+        f"{counted(len(regrets.seeds), 'seed')}, with 95 % intervals:",
         "",
         *_table(
             ["searcher", *(name for name, _, _ in columns)],
             [
-                [outcome.searchers[i], *(_bracketed(value, i, digits) for _, value, digits in columns)]
+                [outcome.searchers[i], *(bracketed(value, i, digits) for _, value, digits in columns)]
                 for i in outcome.order
             ],
         ),
@@ -259,14 +218,6 @@ def _fidelity(found: Sequence[Fidelity]) -> list[str]:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(each)} |" for each in (header, ["---"] * len(header), *rows)]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _bracketed(interval: Interval, i: int, digits: int = 3) -> str:
-    return f"{interval.value[i]:.{digits}f} [{interval.low[i]:.{digits}f}, {interval.high[i]:.{digits}f}]"
 
 
 def _signed(test: Comparison) -> str:

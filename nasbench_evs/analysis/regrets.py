@@ -108,14 +108,14 @@ class Regrets:
             found.append(rows)
         return found
 
-    def pooled_curve(self, points: np.ndarray) -> np.ndarray:
-        """Mean normalized regret over the suite at shares of each budget, (searchers, seeds, points); 1 before a result."""
-        parts = []
+    def at_shares(self, points: np.ndarray) -> list[np.ndarray]:
+        """Normalized regrets at shares of each benchmark's budget, (searchers, seeds, points) of each; 1 before a result."""
+        found = []
         for benchmark in self.benchmarks:
             spent = points * self.config(benchmark).budget
-            found = np.array([self.at(benchmark, searcher, spent) for searcher in self.searchers])
-            parts.append(np.nan_to_num(self._shares(benchmark, found), nan=1.0))
-        return self._pooled(parts)
+            values = np.array([self.at(benchmark, searcher, spent) for searcher in self.searchers])
+            found.append(np.nan_to_num(self._shares(benchmark, values), nan=1.0))
+        return found
 
     def answers(self, benchmark: str, searcher: str) -> np.ndarray:
         """The regret of what each run recommends, (seeds,): of up to three architectures the best by what the search sees."""

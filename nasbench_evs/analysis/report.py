@@ -89,6 +89,8 @@ def _figures(experiment: Experiment, outcomes: Sequence[Outcome], folder: Path) 
         if len(outcome.searchers) > 1:
             plots.pooled(outcome, folder / f"{regime}-pooled.svg")
             drawn.append(("normalized regret over the suite, and ranks, with 95 % intervals", f"{regime}-pooled.svg"))
+        if plots.differences(outcome, folder / f"{regime}-differences.svg"):
+            drawn.append(("regret less that of the control on each benchmark", f"{regime}-differences.svg"))
         plots.anytime(outcome.regrets, folder / f"{regime}-evaluations.svg")
         drawn.append(("regret over evaluations", f"{regime}-evaluations.svg"))
         if plots.anytime(outcome.regrets, folder / f"{regime}-seconds.svg", "seconds"):

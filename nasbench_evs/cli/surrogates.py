@@ -138,6 +138,8 @@ def evaluate_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: i
         before = read_card(folder) or {}
         if "searches" in before and before.get("table_sha256") == table.reference_sha256:
             card["searches"] = before["searches"]
+        if "figure" in before and before.get("table_sha256") == table.reference_sha256:
+            card["figure"] = before["figure"]
         write_card(folder, card)
         print("\n".join(summary(card)), flush=True)
         print(f"written to {folder}", file=sys.stderr)
@@ -157,6 +159,36 @@ def _fitted(tables: tuple[Path, ...]) -> list[tuple[Path, Path, Table]]:
         Surrogate.load(folder).check_belongs_to(table.reference_sha256, path)
         opened.append((path, folder, table))
     return opened
+
+
+@surrogate.command("figure")
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+def figure_command(tables: tuple[Path, ...]) -> None:
+    """Draw predicted against recorded scores into the cards of tables' surrogates (the `plots` extra).
+
+    Predictions are those of models that did not see the architecture (see surrogate out-of-fold). The cards must be there: see
+    surrogate evaluate; its figures are not computed again.
+
+    \b
+    Example:
+      nasbench-evs surrogate figure datasets/*/*.h5
+    """
+    from nasbench_evs.analysis.held_out_figure import FIGURE, draw_held_out
+    from nasbench_evs.surrogate import Surrogate
+    from nasbench_evs.surrogate.card import read_card, write_card
+
+    opened = []
+    for path, folder, table in _fitted(tables):
+        card = read_card(folder)
+        if card is None or card.get("table_sha256") != table.reference_sha256:
+            raise SurrogateError(
+                f"the surrogate of {path} has no card of this table: run nasbench-evs surrogate evaluate {path}"
+            )
+        opened.append((folder, table, card))
+    for folder, table, card in opened:
+        draw_held_out(Surrogate.load(folder), table, card, folder / FIGURE)
+        write_card(folder, {**card, "figure": FIGURE})
+        print(folder / FIGURE)
 
 
 @surrogate.command("fidelity")

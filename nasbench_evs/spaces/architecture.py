@@ -9,6 +9,7 @@ import numpy as np
 
 from nasbench_evs.errors import InvalidArchitecture
 from nasbench_evs.spaces.choices import Option
+from nasbench_evs.spaces.drawing import draw
 
 if TYPE_CHECKING:
     from nasbench_evs.spaces.space import SearchSpace
@@ -100,3 +101,10 @@ class Architecture:
     def avec(self) -> np.ndarray:
         """The architecture vector: uint8 bits of shape (space.avec_bits,)."""
         return self.space.encode(self)
+
+    def draw(self) -> str:
+        """The architecture drawn, an SVG: its parts from the inputs to the head; a notebook shows it by itself."""
+        return draw(self.space.parts(self), f"{self.space.name} {self}")
+
+    def _repr_svg_(self) -> str:
+        return self.draw()

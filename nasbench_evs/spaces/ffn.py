@@ -8,6 +8,7 @@ import numpy as np
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.choices import Choice, thermometer
+from nasbench_evs.spaces.drawing import Block, Part
 from nasbench_evs.spaces.shapes import Cost, Shape, VectorShape
 from nasbench_evs.spaces.space import SearchSpace
 from nasbench_evs.spaces.strings import Reader
@@ -67,6 +68,14 @@ class FFNSpace(SearchSpace):
             reader.position = start
             raise reader.fail(f"a layer size ({', '.join(sizes)})")
         return sizes.index(digits)
+
+    def parts(self, architecture: Architecture) -> list[Part]:
+        sizes = [int(size) for size in self._own(architecture).options.values()]
+        layers = [
+            Part(f"layer {i}", (Block(f"{size} units", "blue", share=size / self.sizes[-1]),))
+            for i, size in enumerate(sizes, 1)
+        ]
+        return [Part("inputs", (Block("vector"),)), *layers, Part("head", (Block("linear"),))]
 
     def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
         if not isinstance(shape, VectorShape):

@@ -11,6 +11,7 @@ import numpy as np
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.choices import Choice, Option
+from nasbench_evs.spaces.drawing import Part
 from nasbench_evs.spaces.shapes import Cost, Shape
 from nasbench_evs.spaces.space import SearchSpace
 
@@ -127,6 +128,10 @@ class RestrictedSpace(SearchSpace):
                         f"expected {' or '.join(map(str, choice.options))}"
                     )
         return self._one(choices)
+
+    def parts(self, architecture: Architecture) -> list[Part]:
+        (whole,) = self.parent.architectures(self.to_parent(self.stack([architecture])))
+        return self.parent.parts(whole)
 
     def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
         return self.parent.cost_many(self.to_parent(choices), shape)

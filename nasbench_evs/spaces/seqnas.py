@@ -12,7 +12,7 @@ Canonical strings have five fields separated by dots, for example `k5d.t.a4/g/a1
     heads   = "1" | "2" | "4" | "8"
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +20,8 @@ import numpy as np
 
 from nasbench_evs.errors import InvalidArchitecture
 from nasbench_evs.spaces.architecture import Architecture
-from nasbench_evs.spaces.choices import Choice, thermometer
+from nasbench_evs.spaces.choices import Choice, Option, thermometer
+from nasbench_evs.spaces.drawing import Block, Part
 from nasbench_evs.spaces.shapes import Cost, SequenceShape, Shape
 from nasbench_evs.spaces.space import SearchSpace
 from nasbench_evs.spaces.strings import Reader
@@ -123,6 +124,22 @@ class SeqNASSpace(SearchSpace):
         reader.finish()
         return self._from_indices(indices)
 
+    def parts(self, architecture: Architecture) -> list[Part]:
+        options = self._own(architecture).options
+        fields = "categorical and real-valued fields" if self.numerical else "categorical fields"
+        parts = [Part("inputs", (Block(f"events: {fields}"),))]
+        if self.numerical:
+            size = options["stem.kernel"]
+            kernel = Block("convolution, wide kernel" if size == "wide" else f"convolution, kernel {size}", "orange")
+            parts.append(Part("stem", (kernel, _dropout(options["stem.dropout"]))))
+        on = bool(options["time_encoding"])
+        parts.append(Part("time encoding", (Block("added" if on else "none", absent=not on),)))
+        parts += _parts("encoder", [_operations(options, i) for i in range(int(options["encoder.depth"]))], True)
+        parts += _parts("decoder", [_attentions(options, i) for i in range(int(options["decoder.depth"]))], False)
+        parts.append(Part("pooling", (Block(str(options["head.pool"]).replace("+", " and "), "purple"),)))
+        parts.append(Part("head", (_dropout(options["head.dropout"]), Block("linear"))))
+        return parts
+
     def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
         """Parameters and FLOPs of the network, on one sequence of `shape.length` events.
 
@@ -199,6 +216,34 @@ def _query(reader: Reader) -> tuple[int, int]:
 
 def _heads(reader: Reader) -> int:
     return reader.one_of([str(heads) for heads in HEADS], "1, 2, 4 or 8 heads")
+
+
+def _parts(name: str, layers: list[tuple[Block, ...]], parallel: bool) -> list[Part]:
+    if not layers:
+        return [Part(name, (Block("no layers", absent=True),))]
+    return [Part(f"{name} layer {i} of {len(layers)}", layer, parallel) for i, layer in enumerate(layers, 1)]
+
+
+def _operations(options: Mapping[str, Option], layer: int) -> tuple[Block, ...]:
+    blocks = {"gru": Block("GRU", "green"), "conv": Block("convolution", "orange")}
+    if f"encoder.{layer}.heads" in options:
+        blocks["attention"] = Block(_heads_in_words(options[f"encoder.{layer}.heads"], "attention"), "blue")
+    return tuple(blocks[kind] for kind in str(options[f"encoder.{layer}.ops"]).split("+"))
+
+
+def _attentions(options: Mapping[str, Option], layer: int) -> tuple[Block, ...]:
+    return tuple(
+        Block(_heads_in_words(options[f"decoder.{layer}.{kind}_heads"], f"{kind}-attention"), "blue")
+        for kind in ("self", "cross")
+    )
+
+
+def _heads_in_words(heads: Option, what: str) -> str:
+    return f"{what} with {heads} head{'' if heads == 1 else 's'}"
+
+
+def _dropout(on: Option) -> Block:
+    return Block("dropout" if on else "no dropout", absent=not on)
 
 
 def chunks(width: int, n: int) -> list[int]:

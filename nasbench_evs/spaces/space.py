@@ -18,6 +18,7 @@ from nasbench_evs.spaces import families
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.avec import AVecCode
 from nasbench_evs.spaces.choices import Choice, Option
+from nasbench_evs.spaces.drawing import Block, Part
 from nasbench_evs.spaces.ranks import RankCode
 from nasbench_evs.spaces.shapes import Cost, Shape
 from nasbench_evs.spaces.strings import Reader
@@ -364,6 +365,30 @@ class SearchSpace:
 
     def _one(self, choices: np.ndarray) -> Architecture:
         return Architecture(self, choices[0].tobytes())
+
+    # In words
+
+    def parts(self, architecture: Architecture) -> list[Part]:
+        """The parts of an architecture, from its inputs on, with all active choices: what it is described and drawn by.
+
+        Of a space from plain choices, a part for each active choice; a class of spaces of its own says what they are.
+        """
+        return [Part(name, (Block(str(option)),)) for name, option in self._own(architecture).options.items()]
+
+    def describe(self, architecture: Architecture) -> list[tuple[str, str]]:
+        """Each part's name and what it is in words.
+
+        >>> from nasbench_evs.spaces import FFNSpace
+        >>> space = FFNSpace(2)
+        >>> space.describe(space.parse("32-144"))
+        [('inputs', 'vector'), ('layer 1', '32 units'), ('layer 2', '144 units'), ('head', 'linear')]
+        """
+        return [(part.name, part.words) for part in self.parts(architecture)]
+
+    def _own(self, architecture: Architecture) -> Architecture:
+        """The same, or InvalidArchitecture if it is none of this space."""
+        self.stack([architecture])
+        return architecture
 
     # Costs
 

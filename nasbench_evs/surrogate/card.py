@@ -48,6 +48,8 @@ def page(card: Mapping[str, Any]) -> str:
         f"Made by `nasbench-evs surrogate evaluate datasets/{card['dataset']}/{card['space']}.h5`. {card['metric']}; ± is the "
         "half-width of a 95 % interval over folds, brackets are 95 % intervals over resampled architectures.",
     ]
+    if "figure" in card:
+        lines += ["", f"![predicted against recorded scores of architectures that were held out]({card['figure']})"]
     for split, figures in card["splits"].items():
         lines += ["", f"## {'Validation' if split == 'valid' else 'Test'} scores", ""]
         lines += _ranks(figures)

@@ -87,9 +87,9 @@ def test_one_weight_for_a_surrogate_and_its_table(file, runs):
     rest = [part for name, part in parts.items() if not name.startswith("age")]
     assert regrets.suite() == pytest.approx(np.mean([age, *rest], axis=0))
     # 1 is what every run starts from, and its first evaluation ends that.
-    curve = regrets.pooled_curve(np.array([0.0, 1.0]))
-    assert (curve[..., 0] == 1).all()
-    assert curve[..., 1] == pytest.approx(regrets.suite())
+    for curve, end in zip(regrets.at_shares(np.array([0.0, 1.0])), regrets.normalized(), strict=True):
+        assert (curve[..., 0] == 1).all()
+        assert curve[..., 1] == pytest.approx(end)
 
 
 def test_which_benchmarks_are_a_pair(file, tmp_path, in_this_process):
