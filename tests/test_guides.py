@@ -5,22 +5,64 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-GUIDES = {
-    path.stem: re.findall(r"^```python\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
-    for path in DOCS.glob("*.md")
+from nasbench_evs.datasets.custom import KEYS, Columns
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+BLOCKS = {
+    path.stem: re.findall(
+        r"^```(python|bash|toml)\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    for path in sorted(DOCS.glob("*.md"))
 }
-NEEDS = {"ConfigSpace": "configspace", "syne_tune": "syne-tune", "optuna": "optuna"}
+NEEDS = {"ConfigSpace": "configspace", "syne_tune": "syne-tune"}  # what a block may use -> the extra that has it
 
 
-@pytest.mark.parametrize("block", [pytest.param(text, id=f"{i}") for i, text in enumerate(GUIDES["adapters"])])
-def test_adapters(block, tmp_path):
-    for module, extra in NEEDS.items():
-        if re.search(rf"\b{module}\b", block) and importlib.util.find_spec(module) is None:
-            pytest.skip(f"needs the extra {extra}")
-    environment = {**os.environ, "SYNETUNE_FOLDER": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+def environment(folder):
+    return {
+        **os.environ,
+        "NASBENCH_EVS_HOME": str(folder / "home"),
+        "SYNETUNE_FOLDER": str(folder / "syne-tune"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+@pytest.mark.parametrize("guide", [name for name, blocks in BLOCKS.items() if blocks])
+def test_a_guide_runs(guide, tmp_path):
+    for folder in ("datasets", "generators", "analysis"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    left_out = set()
+    for language, text in BLOCKS[guide]:
+        needed = {extra for module, extra in NEEDS.items() if re.search(rf"^(from|import) {module}\b", text, re.MULTILINE)
+                  and importlib.util.find_spec(module) is None}  # fmt: skip
+        left_out |= needed
+        if needed:
+            continue
+        if language == "toml":  # its first line is its name
+            (name,) = re.findall(r"\A# (\S+\.toml)\n", text)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+            continue
+        command = ["bash", "-euc", text] if language == "bash" else [sys.executable, "-W", "error", "-c", text]
+        done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True)
+        assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    if left_out:
+        pytest.skip(f"blocks that need the extra {', '.join(sorted(left_out))} were left out")
+
+
+def test_the_schema_has_every_key(tmp_path):
+    (text,) = [text for language, text in BLOCKS["sequences"] if language == "toml"]
+    (tmp_path / "schema.toml").write_text(text)
+    columns = Columns.read(tmp_path / "schema.toml")
+    assert set(tomllib.loads(text)) == set(KEYS)
+    assert columns.profile == ("age", "city")
+
+
+def test_every_page_is_in_the_site():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^([\w-]+)$", index, re.MULTILINE))
+    assert {path.stem for path in DOCS.glob("*.md")} - {"index"} == listed
