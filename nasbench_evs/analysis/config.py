@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_evs.benchmark.landscapes import PREFIX
-from nasbench_evs.errors import InvalidQuery, one_line
+from nasbench_evs.errors import InvalidQuery, did_you_mean, one_line
 from nasbench_evs.models.networks import DEFAULT
 from nasbench_evs.search.checks import check_float
 from nasbench_evs.search.registry import check_name
@@ -227,6 +227,7 @@ def _regimes(values: Mapping[str, Any], where: str) -> tuple[str, ...]:
         if each not in RUN_REGIMES:
             raise InvalidQuery(
                 f"regime {each!r}: expected some of {', '.join(RUN_REGIMES)} (transfer is read off noisy searches)"
+                f"{did_you_mean(each, RUN_REGIMES)}"
             )
     return tuple(each for each in RUN_REGIMES if each in named)
 
@@ -244,7 +245,9 @@ def _against(name: Any, searchers: list[SearcherConfig]) -> str:
 def _known(values: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
     for key in values:
         if key not in keys:
-            raise InvalidQuery(f"{where} has no key {key!r}: expected some of {', '.join(keys)}")
+            raise InvalidQuery(
+                f"{where} has no key {key!r}: expected some of {', '.join(keys)}{did_you_mean(key, keys)}"
+            )
 
 
 def _text(value: Any, what: str) -> str:
