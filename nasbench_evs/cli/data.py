@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
+from nasbench_evs.cli.output import FORCE, FORMAT, print_rows
 from nasbench_evs.errors import DatasetError, InvalidQuery, OutputError, did_you_mean
+from nasbench_evs.progress import with_progress
 
 TRAIN = click.option(
     "--train", type=int, metavar="N", help="Train on N sequences only, those with the smallest id hashes; default all."

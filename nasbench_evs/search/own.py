@@ -33,6 +33,18 @@ def class_at(place: str) -> type:
     return found
 
 
+def source_of(place: str) -> Path | None:
+    """The file that "package.module:Class" or "path/to/file.py:Class" names; None where there is none, and for ours."""
+    where = place.rpartition(":")[0]
+    if not where or where.startswith(_PACKAGE):
+        return None
+    try:
+        found = where if where.endswith(".py") else getattr(importlib.util.find_spec(where), "origin", None)
+    except Exception:  # of a package around it
+        return None
+    return Path(found) if found and Path(found).is_file() else None
+
+
 def call(searcher: object, method: str, *arguments: Any) -> Any:
     """What the method answers. InvalidQuery if the class is somebody's own and the method raises: what, and at which line."""
     return guarded(type(searcher), method, getattr(searcher, method), *arguments)
