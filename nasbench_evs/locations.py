@@ -1,7 +1,7 @@
 """Where shipped content lies: the one place that knows a checkout from an installed wheel.
 
-In a checkout, `datasets/`, `surrogate/`, `generators/` and `analysis/` stand beside the package; a wheel carries the same folders inside
-it.
+In a checkout, `datasets/`, `surrogate/`, `generators/` and `analysis/` stand beside the package; a wheel carries the
+same folders inside it.
 """
 
 from pathlib import Path

@@ -19,6 +19,7 @@ from nasbench_evs.analysis.regrets import Regrets
 from nasbench_evs.analysis.runs import SHARE, Key, Point, Run, Task, tasks
 from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.benchmark.base import check_regime
+from nasbench_evs.benchmark.landscapes import PREFIX
 from nasbench_evs.errors import InvalidQuery, NasbenchError
 from nasbench_evs.progress import with_progress
 from nasbench_evs.search.checks import check_int
@@ -75,9 +76,9 @@ class SearcherComparison:
     def summary(self) -> pd.DataFrame:
         """One row for each searcher, best first, over all benchmarks at the end of the budget.
 
-        `normalized_regret` is a mean with a 95 % interval (`low`, `high`) over benchmarks and seeds, `mean_rank` that of its means on
-        each benchmark, `area` the normalized regret over the whole search. Against "random" and "evolution", where they take
-        part: the difference (`less_random`, negative is better), and the p-value of Wilcoxon's test over the paired
+        `normalized_regret` is a mean with a 95 % interval (`low`, `high`) over benchmarks and seeds, `mean_rank` that of its
+        means on each benchmark, `area` the normalized regret over the whole search. Against "random" and "evolution", where
+        they take part: the difference (`less_random`, negative is better), and the p-value of Wilcoxon's test over the paired
         seeds, adjusted by Holm (`p_random`). `own_seconds`: the searcher's own work in a search.
         """
         import pandas as pd
@@ -166,15 +167,16 @@ def compare(
 ) -> SearcherComparison:
     """Run every searcher on every benchmark with the seeds 0, 1, ..., and compare them over these pairs.
 
-    `searchers`: a list of names ("bananas", "module:Class", "path/to/file.py:Class"), classes of your own, or pairs of one of these
-    and its settings, ("bananas", {"batch": 10}); a dict gives each a label. Name "random" and "evolution" to be tested against
-    them. `benchmarks`: a list of names of `nb.load` and of opened benchmarks, or a dict with labels. `budget` counts evaluations
-    of each search, `marks` are smaller budgets to report as well, read off the same searches. `regime`: what a search sees and
-    what judges it, "clean", "noisy" or "transfer" (`Benchmark.true_values`). `workers` are simulated, `constraint` is as in
-    `search.run`. One of several `processes` runs a search at a time: what you give must then be importable there.
+    `searchers`: a list of names ("bananas", "module:Class", "path/to/file.py:Class"), classes of your own, or pairs of one of
+    these and its settings, ("bananas", {"batch": 10}); a dict gives each a label. Name "random" and "evolution" to be tested
+    against them. `benchmarks`: a list of names of `nb.load` and of opened benchmarks, or a dict with labels. `budget` counts
+    evaluations of each search, `marks` are smaller budgets to report as well, read off the same searches. `regime`: what a
+    search sees and what judges it, "clean", "noisy" or "transfer" (`Benchmark.true_values`). `workers` are simulated,
+    `constraint` is as in `search.run`. With several `processes` as many searches run at a time; what you give must then be
+    importable there.
 
-    A search and everything drawn in it depends on its seed alone, so the same call gives the same numbers; searchers of one
-    seed see the same noise of the same architecture. InvalidQuery for what has no meaning, before anything runs.
+    Everything random in a search depends on its seed alone, so the same call gives the same numbers, and searchers of one seed
+    see the same noise of the same architecture. InvalidQuery for what has no meaning, before anything runs.
 
     >>> import nasbench_evs as nb
     >>> found = nb.compare(["random", "evolution"], ["landscape:nk-1"], seeds=3, budget=20)
@@ -246,6 +248,8 @@ def _benchmark(
 
 
 def _check_transfer(config: BenchmarkConfig) -> None:
+    if config.name.startswith(PREFIX):
+        raise InvalidQuery(f"{config.label}, transfer regime: a made landscape has no test scores")
     bench = config.load()
     try:
         bench.true_values(Domain.on(bench, config.limits).sample_many(1, 0), "transfer")

@@ -14,7 +14,7 @@ from nasbench_evs.errors import InvalidQuery, OutputError, did_you_mean
 
 def experiment_file(named: Path) -> Path:
     """The file at a path, or a shipped one by its name ("suite-1"); InvalidQuery if there is neither."""
-    if named.exists() or named.suffix or len(named.parts) > 1:
+    if named.is_file() or named.suffix or len(named.parts) > 1:
         return named
     suites = locations.shipped_suites()
     if named.name not in suites:

@@ -87,7 +87,11 @@ class Benchmark:
         seed: int | None = None,
         distilled: bool = False,
     ) -> Score:
-        """The score of one architecture: mean over seeds, or of the training with this `seed`."""
+        """The score of one architecture: mean over seeds, or of the training with this `seed`.
+
+        The seed is that of a training, not of a search. A table has the recorded seeds (`seeds`) and no other; a surrogate, or a
+        made landscape, answers for every seed: its mean with the noise of that training, the same one each time.
+        """
         return self._query(architecture, check_question(split, epoch, seed, distilled))
 
     def query_many(

@@ -17,7 +17,7 @@ from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, Surrogat
 from nasbench_evs.progress import with_progress
 
 if TYPE_CHECKING:
-    from nasbench_evs.analysis.runs import Run, Task
+    from nasbench_evs.analysis.runs import Task
     from nasbench_evs.generators.driver import Progress
     from nasbench_evs.search import Result
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 @FORMAT
 def searchers_command(form: str) -> None:
     """The searchers by name: what each does, where it was published, and its preset, what it sets otherwise than its class.
+
+    A search has one seed: the searcher's own generator, and which training of each architecture it sees in the noisy regime, the
+    same for all searchers of that seed. A setting `initial` (and evolution's `population`) is how many random architectures
+    a searcher begins with; they count in the budget, of which the default is a fifth.
 
     \b
     Example:
@@ -255,14 +259,15 @@ def experiment_command(
     from nasbench_evs.analysis.entrants import baselines, experiment_file, with_entrants
     from nasbench_evs.analysis.experiment import run_experiment
     from nasbench_evs.analysis.report import PAGE, write_report
-    from nasbench_evs.analysis.runs import read_runs
+    from nasbench_evs.analysis.runs import RESULTS, read_results, read_runs
 
     if processes is not None and processes < 1:
         raise InvalidQuery(f"--processes {processes}: expected 1 or more")
     command = " ".join([f"nasbench-evs experiment {file}", *(f"--searcher {each}" for each in entrants)])
     path = experiment_file(file)
     experiment = read_experiment(path)
-    known: list[Run] = []
+    # Of a shipped one that is named, all that ships counts; at a path the results lie where they are written.
+    known = read_results(path.with_suffix("") / RESULTS) if path != file else []
     if entrants:
         if out is None:
             raise InvalidQuery("--searcher runs beside the results of the file: name another folder with --out")

@@ -152,6 +152,12 @@ def run(
     life (see `Benchmark.observe` and `Benchmark.true_values`). InvalidQuery for what has no meaning, NotRecorded for the clean
     regime where no objective is known.
 
+    `seed`, one number, is the searcher's own generator and, in the noisy regimes, says which training of each architecture the
+    search sees: the same one whenever it is asked for, and for every searcher of that seed, so that searchers compare in pairs
+    over seeds. In the clean regime the benchmark does not depend on it. Results of one seed are the same again; what
+    one searcher is worth takes many (`nb.compare`). Whatever a searcher begins with (`initial` random architectures, a first
+    population) is evaluated like all else and counts in the budget; defaults follow the budget and leave more than half of it.
+
     >>> import nasbench_evs as nb
     >>> from nasbench_evs import search
     >>> result = search.run("random", nb.load("digits"), budget=20, seed=0)
