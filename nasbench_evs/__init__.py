@@ -13,13 +13,14 @@ from nasbench_evs.version import __version__
 
 if TYPE_CHECKING:
     from nasbench_evs import datasets, search, spaces, tables
+    from nasbench_evs.analysis.compare import compare
     from nasbench_evs.benchmark import Benchmark, Score, Scores, from_frame, from_function
     from nasbench_evs.benchmark.load import benchmarks, load
     from nasbench_evs.errors import NasbenchError
 
 __all__ = [
-    "Benchmark", "NasbenchError", "Score", "Scores", "__version__", "benchmarks", "datasets", "from_frame", "from_function",
-    "load", "search", "spaces", "tables",
+    "Benchmark", "NasbenchError", "Score", "Scores", "__version__", "benchmarks", "compare", "datasets", "from_frame",
+    "from_function", "load", "search", "spaces", "tables",
 ]  # fmt: skip
 
 # Loaded when first used, so that `import nasbench_evs` costs nothing.
@@ -29,6 +30,7 @@ _HOMES = {
     "Score": "nasbench_evs.benchmark",
     "Scores": "nasbench_evs.benchmark",
     "benchmarks": "nasbench_evs.benchmark",
+    "compare": "nasbench_evs.analysis.compare",
     "from_frame": "nasbench_evs.benchmark",
     "from_function": "nasbench_evs.benchmark",
     "load": "nasbench_evs.benchmark",

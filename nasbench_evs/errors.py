@@ -3,10 +3,20 @@
 A message says what was wrong, which value, what was expected and what to do next, in one line.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 def one_line(error: BaseException) -> str:
     """What another library's exception says, on one line."""
     return " ".join(str(error).split())
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """What ends the message about an unknown name: the nearest known one as a question, nothing where none is near."""
+    names = {str(each).lower(): str(each) for each in known}
+    near = difflib.get_close_matches(str(name).lower(), names, 1)
+    return f"; did you mean {names[near[0]]!r}?" if near else ""
 
 
 class NasbenchError(Exception):

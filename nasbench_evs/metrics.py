@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.errors import InvalidQuery, did_you_mean
 
 DIRECTIONS = ("max", "min")
 BLOCKS = 10  # of sequences, of which scores leave out one each
@@ -51,7 +51,9 @@ METRICS = {
 def metric(name: str) -> Metric:
     """The metric of that name, or InvalidQuery."""
     if name not in METRICS:
-        raise InvalidQuery(f"unknown metric {name!r}: expected one of {', '.join(METRICS)}")
+        raise InvalidQuery(
+            f"unknown metric {name!r}: expected one of {', '.join(METRICS)}{did_you_mean(name, METRICS)}"
+        )
     return METRICS[name]
 
 

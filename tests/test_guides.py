@@ -20,6 +20,7 @@ BLOCKS = {
     )
     for path in sorted(DOCS.glob("*.md"))
 }
+SLOW = {"own-benchmark"}  # more than some seconds; what "compare" ends with has a test of its own
 NEEDS = {"ConfigSpace": "configspace", "syne_tune": "syne-tune"}  # what a block may use -> the extra that has it
 
 
@@ -32,7 +33,14 @@ def environment(folder):
     }
 
 
-@pytest.mark.parametrize("guide", [name for name, blocks in BLOCKS.items() if blocks])
+def guides():
+    """The guides that have blocks; the slow ones are marked."""
+    for name, blocks in BLOCKS.items():
+        if blocks and name != "compare":
+            yield pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+
+
+@pytest.mark.parametrize("guide", guides())
 def test_a_guide_runs(guide, tmp_path):
     for folder in ("datasets", "generators", "analysis"):
         (tmp_path / folder).symlink_to(ROOT / folder)
@@ -43,15 +51,22 @@ def test_a_guide_runs(guide, tmp_path):
         left_out |= needed
         if needed:
             continue
-        if language == "toml":  # its first line is its name
-            (name,) = re.findall(r"\A# (\S+\.toml)\n", text)
-            (tmp_path / name).write_text(text, encoding="utf-8")
+        if named := re.match(r"# (\S+\.(toml|py))\n", text):  # a block that begins with the name of a file is that file
+            (tmp_path / named[1]).write_text(text, encoding="utf-8")
             continue
         command = ["bash", "-euc", text] if language == "bash" else [sys.executable, "-W", "error", "-c", text]
         done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True)
         assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     if left_out:
         pytest.skip(f"blocks that need the extra {', '.join(sorted(left_out))} were left out")
+
+
+@pytest.mark.slow
+def test_comparing_ends_with_the_readers_searcher_on_the_page(tmp_path):
+    test_a_guide_runs("compare", tmp_path)
+    page = (tmp_path / "mine" / "results.md").read_text(encoding="utf-8")
+    assert page.count("| my_searcher:MySearcher |") >= 3
+    assert "less random" in page
 
 
 def test_the_schema_has_every_key(tmp_path):

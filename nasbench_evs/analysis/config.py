@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_evs.benchmark.landscapes import PREFIX
-from nasbench_evs.errors import InvalidQuery, one_line
+from nasbench_evs.errors import InvalidQuery, did_you_mean, one_line
 from nasbench_evs.models.networks import DEFAULT
 from nasbench_evs.search.checks import check_float
 from nasbench_evs.search.registry import check_name
@@ -24,14 +24,14 @@ RUN_REGIMES = ("clean", "noisy")  # what a search may see; "transfer" judges noi
 
 
 class SearcherConfig(NamedTuple):
-    """A searcher of an experiment: `label` names it in results, `name` is one of the registry or "module:Class".
+    """A searcher of an experiment: `label` names it in results, `name` is one of the registry, where a class is, or the class.
 
     On a benchmark that is trained it may also be a preset of training.recipe; `distilled`: from position protocol.teach_after
     on, its best trainings teach. `seeds`: of the experiment's the first so many; None: all.
     """
 
     label: str
-    name: str
+    name: str | type
     parameters: dict[str, Any]
     distilled: bool | None = None
     seeds: int | None = None
@@ -42,7 +42,8 @@ class BenchmarkConfig(NamedTuple):
 
     `limits`: the constraint; `budget`: evaluations of each search; `marks`: the budgets to report, ascending, the last one is
     `budget` and the smaller ones are read off the same searches; `regimes`: what searches see there, "clean" or "noisy";
-    `retrain`: noisy searches are judged by so many new trainings of each incumbent instead of by records or predictions.
+    `retrain`: noisy searches are judged by so many new trainings of each incumbent instead of by records or predictions;
+    `opened`: the benchmark itself, where no file names it.
     """
 
     label: str
@@ -54,6 +55,7 @@ class BenchmarkConfig(NamedTuple):
     marks: tuple[int, ...]
     regimes: tuple[str, ...] = RUN_REGIMES[:1]
     retrain: int = 0
+    opened: Benchmark | None = None
 
     @property
     def trains(self) -> bool:
@@ -61,7 +63,7 @@ class BenchmarkConfig(NamedTuple):
         return self.source == "train"
 
     def load(self) -> Benchmark:
-        return _load(self.name, self.space, self.source)
+        return self.opened or _load(self.name, self.space, self.source)
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,11 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
         searchers.append(SearcherConfig(label, name, rest, distilled, seeds))
     benchmarks = [_benchmark(entry, values) for entry in _list(values, "benchmark")]
     for each in searchers:
-        _check_searcher(each, benchmarks)
+        check_searcher(each, benchmarks)
     for kind, labels in (("searcher", [s.label for s in searchers]), ("benchmark", [b.label for b in benchmarks])):
         if not labels:
             raise InvalidQuery(f"no {kind} is named: expected at least one [[{kind}]]")
-        twice = sorted({label for label in labels if labels.count(label) > 1})
-        if twice:
-            raise InvalidQuery(f"two of [[{kind}]] are called {twice[0]!r}: give them a label each")
+        check_labels(labels, f"of [[{kind}]]")
     return Experiment(
         str(values.get("title", stem)),
         searchers,
@@ -161,17 +161,25 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
     )
 
 
-def _check_searcher(searcher: SearcherConfig, benchmarks: list[BenchmarkConfig]) -> None:
-    """That it goes with all benchmarks, as far as the file shows."""
+def check_labels(labels: Sequence[str], of_what: str) -> None:
+    """InvalidQuery where two have one label: results are told apart by it."""
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise InvalidQuery(f"two {of_what} are called {twice[0]!r}: give them a label each")
+
+
+def check_searcher(searcher: SearcherConfig, benchmarks: Sequence[BenchmarkConfig]) -> None:
+    """InvalidQuery unless it goes with all benchmarks, as far as the file shows."""
     untrained = [each.label for each in benchmarks if not each.trains]
-    taught = searcher.name in PRESETS or searcher.distilled is not None
+    name = str(searcher.name)
+    taught = name in PRESETS or searcher.distilled is not None
     if taught and untrained:
         raise InvalidQuery(
             f"searcher {searcher.label} says who teaches its trainings, but {untrained[0]} is not trained: expected "
             'source = "train" of every benchmark'
         )
-    if searcher.name not in PRESETS:
-        check_name(searcher.name)
+    if name not in PRESETS:
+        check_name(name)
 
 
 def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
@@ -227,6 +235,7 @@ def _regimes(values: Mapping[str, Any], where: str) -> tuple[str, ...]:
         if each not in RUN_REGIMES:
             raise InvalidQuery(
                 f"regime {each!r}: expected some of {', '.join(RUN_REGIMES)} (transfer is read off noisy searches)"
+                f"{did_you_mean(each, RUN_REGIMES)}"
             )
     return tuple(each for each in RUN_REGIMES if each in named)
 
@@ -244,7 +253,9 @@ def _against(name: Any, searchers: list[SearcherConfig]) -> str:
 def _known(values: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
     for key in values:
         if key not in keys:
-            raise InvalidQuery(f"{where} has no key {key!r}: expected some of {', '.join(keys)}")
+            raise InvalidQuery(
+                f"{where} has no key {key!r}: expected some of {', '.join(keys)}{did_you_mean(key, keys)}"
+            )
 
 
 def _text(value: Any, what: str) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -34,8 +34,10 @@ def run_experiment(
     progress: Callable[[int, int], None] = lambda done, total: None,
     training: Callable[[int, int, Task, Progress], None] = lambda done, total, task, progress: None,
     device: str = "cpu",
+    known: Sequence[Run] = (),
 ) -> dict[Key, Run]:
-    """All runs of the experiment, done in parallel: those that neither RESULTS nor the journal in `folder` has are run.
+    """All runs of the experiment, done in parallel: those that neither RESULTS nor the journal in `folder` has are run, but for
+    those that are `known`.
 
     The journal keeps what has ended, so the same call goes on. A run that cannot be made (a searcher that needs a constraint, a
     benchmark without epochs or without a judge in a regime) is an error before anything runs. Searches that train come last and
@@ -43,11 +45,11 @@ def run_experiment(
     is where they train, and where incumbents are trained anew.
     """
     for benchmark in experiment.benchmarks:
-        _check(benchmark, experiment)
+        check(benchmark, experiment)
     wanted = tasks(experiment)
     shipped = read_results(folder / RESULTS)
     with Journal(folder / JOURNAL) as journal:
-        done = select_runs(experiment, [*shipped, *journal.read()])
+        done = select_runs(experiment, [*known, *shipped, *journal.read()])
         progress(len(done), len(wanted))
 
         def keep(key: Key, run: Run) -> None:
@@ -56,18 +58,9 @@ def run_experiment(
             progress(len(done), len(wanted))
 
         left = [key for key in wanted if key not in done]
-        quick = [key for key in left if not wanted[key].benchmark.trains]
+        quick = {key: wanted[key] for key in left if not wanted[key].benchmark.trains}
         if quick:
-            count = min(processes or os.cpu_count() or 1, MOST_WORKERS)
-            context = multiprocessing.get_context("spawn")  # threads do not survive a fork
-            with _one_thread(), ProcessPoolExecutor(count, mp_context=context, initializer=_deaf) as pool:
-                jobs = {pool.submit(search_once, wanted[key], key[0], experiment.workers, device): key for key in quick}
-                try:
-                    for job in as_completed(jobs):
-                        keep(jobs[job], job.result())
-                except BaseException:
-                    pool.shutdown(wait=True, cancel_futures=True)  # what is running ends, what waits never begins
-                    raise
+            run_in_processes(quick, processes, keep, workers=experiment.workers, device=device)
         for key in left:
             if wanted[key].benchmark.trains:
                 report = partial(training, len(done), len(wanted), wanted[key])
@@ -78,7 +71,28 @@ def run_experiment(
     return {key: done[key] for key in wanted if key in done}
 
 
-def _check(config: BenchmarkConfig, experiment: Experiment) -> None:
+def run_in_processes(
+    wanted: Mapping[Key, Task],
+    processes: int | None,
+    keep: Callable[[Key, Run], None],
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+) -> None:
+    """Run searches in so many processes (None: one for each core), and `keep` each in the order in which they end."""
+    count = min(processes or os.cpu_count() or 1, MOST_WORKERS)
+    context = multiprocessing.get_context("spawn")  # threads do not survive a fork
+    with _one_thread(), ProcessPoolExecutor(count, mp_context=context, initializer=_deaf) as pool:
+        jobs = {pool.submit(search_once, task, key[0], workers, device): key for key, task in wanted.items()}
+        try:
+            for job in as_completed(jobs):
+                keep(jobs[job], job.result())
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)  # what is running ends, what waits never begins
+            raise
+
+
+def check(config: BenchmarkConfig, experiment: Experiment) -> None:
     """Make each searcher: that shows whether its hyper-parameters, the constraint and the benchmark go together.
 
     And ask for a true value: that shows whether searches can be judged there.

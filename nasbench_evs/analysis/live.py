@@ -35,7 +35,7 @@ def check_live(config: BenchmarkConfig, searcher: SearcherConfig) -> None:
     """That the searcher can be made and driven there; nothing is trained. The errors of `search_live`."""
     from nasbench_evs.generators.live import planned
 
-    search = planned(searcher.name, _recipe(config), **_arguments(config, searcher, 0)).plan.search
+    search = planned(str(searcher.name), _recipe(config), **_arguments(config, searcher, 0)).plan.search
     if search is not None:
         bench = config.load()
         domain = Domain.on(bench, config.limits)
@@ -54,7 +54,7 @@ def search_and_train(
     config, searcher, _, seed = task
     own = _own_folder(folder, config.label, searcher.label, seed, settings)
     live = search_live(
-        searcher.name, _recipe(config), **_arguments(config, searcher, seed), out=own, workers=workers, device=device,
+        str(searcher.name), _recipe(config), **_arguments(config, searcher, seed), out=own, workers=workers, device=device,
         report=report,
     )  # fmt: skip
     run = run_of(task, settings, live.result, device)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery, OutputError
+from nasbench_evs.errors import InvalidQuery, OutputError, did_you_mean
 from nasbench_evs.files import replacing
 from nasbench_evs.surrogate.predictors import PREDICTORS, predictor
 from nasbench_evs.tables.noise import RANDOM_SAMPLERS
@@ -58,7 +58,9 @@ def compare(
     """
     for name in (predictors := list(predictors)):
         if name not in PREDICTORS:
-            raise InvalidQuery(f"unknown predictor {name!r}: expected some of {', '.join(PREDICTORS)}")
+            raise InvalidQuery(
+                f"unknown predictor {name!r}: expected some of {', '.join(PREDICTORS)}{did_you_mean(name, PREDICTORS)}"
+            )
     known = read_results(folder)
     done = {each[:4] for each in known}
     samples = {name: _means(table) for name, table in tables}

@@ -20,6 +20,7 @@ from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherCo
 from nasbench_evs.database import ExclusiveDatabase
 from nasbench_evs.errors import OutputError, one_line
 from nasbench_evs.files import replacing
+from nasbench_evs.search.own import source_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,13 +109,16 @@ def tasks(experiment: Experiment) -> dict[Key, Task]:
 def run_settings(experiment: Experiment, benchmark: BenchmarkConfig, searcher: SearcherConfig) -> str:
     """A digest of what decides a run besides regime and seed: benchmark, budget, searcher, workers, the experiment's version.
 
-    The content of tables, surrogates and searchers is not part of it: raise the version of the experiment when they change.
+    The file of a searcher that is named by its place is part of it. The content of tables, surrogates and our own searchers is
+    not: raise the version of the experiment when they change.
     """
-    named = [searcher.label, searcher.name, searcher.parameters]
+    named: list[Any] = [searcher.label, searcher.name, searcher.parameters]
+    if isinstance(searcher.name, str) and (source := source_of(searcher.name)):
+        named.append(hashlib.sha256(source.read_bytes()).hexdigest())
     decides = [*benchmark[: benchmark._fields.index("marks")], *named, experiment.workers, experiment.version]
     if benchmark.retrain:
         decides += [benchmark.retrain, searcher.distilled]
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True, default=repr).encode()).hexdigest()[:12]
 
 
 class Journal(ExclusiveDatabase):
@@ -149,13 +153,13 @@ def select_runs(experiment: Experiment, runs: Iterable[Run]) -> dict[Key, Run]:
     return {key: found[key] for key in tasks(experiment) if key in found}
 
 
-def read_runs(experiment: Experiment, folder: Path) -> dict[Key, Run]:
-    """What RESULTS and the journal in `folder` hold of the experiment; OutputError if neither is there."""
-    if not (folder / RESULTS).exists() and not (folder / JOURNAL).exists():
+def read_runs(experiment: Experiment, folder: Path, known: Sequence[Run] = ()) -> dict[Key, Run]:
+    """What RESULTS and the journal in `folder` hold of the experiment, and what is `known`; OutputError if neither is there."""
+    if not known and not (folder / RESULTS).exists() and not (folder / JOURNAL).exists():
         raise OutputError(
             f"{folder} holds neither {RESULTS} nor {JOURNAL}: run nasbench-evs experiment without --report-only first"
         )
-    runs = read_results(folder / RESULTS)
+    runs = [*known, *read_results(folder / RESULTS)]
     if (folder / JOURNAL).exists():
         with Journal(folder / JOURNAL) as journal:
             runs += journal.read()

@@ -32,10 +32,17 @@ class Interval(NamedTuple):
 
 
 def benchmark_groups(benchmarks: Sequence[BenchmarkConfig]) -> list[str]:
-    """For each benchmark the table that it answers from or that its surrogate was fitted to; a landscape is its own."""
-    return [
-        each.name if each.name.startswith(PREFIX) else str(find_table(each.name, each.space)) for each in benchmarks
-    ]
+    """For each benchmark the table that it answers from or that its surrogate was fitted to; a landscape is its own.
+
+    Of one that was opened elsewhere, its dataset and space.
+    """
+
+    def group(each: BenchmarkConfig) -> str:
+        if each.opened is not None:
+            return f"{each.opened.dataset} {each.opened.space.whole.name}"
+        return each.name if each.name.startswith(PREFIX) else str(find_table(each.name, each.space))
+
+    return [group(each) for each in benchmarks]
 
 
 def normalized_regret(regrets: np.ndarray, scale: float) -> np.ndarray:

@@ -19,7 +19,7 @@ from nasbench_evs.benchmark.score import (
     check_question,
     check_seeds,
 )
-from nasbench_evs.errors import InvalidQuery, NotRecorded
+from nasbench_evs.errors import InvalidQuery, NotRecorded, did_you_mean
 from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
 
@@ -87,7 +87,11 @@ class Benchmark:
         seed: int | None = None,
         distilled: bool = False,
     ) -> Score:
-        """The score of one architecture: mean over seeds, or of the training with this `seed`."""
+        """The score of one architecture: mean over seeds, or of the training with this `seed`.
+
+        The seed is that of a training, not of a search. A table has the recorded seeds (`seeds`) and no other; a surrogate, or a
+        made landscape, answers for every seed: its mean with the noise of that training, the same one each time.
+        """
         return self._query(architecture, check_question(split, epoch, seed, distilled))
 
     def query_many(
@@ -134,7 +138,9 @@ class Benchmark:
     def costs(self, architectures: Architectures, name: str) -> np.ndarray:
         """One of the costs, "params" or "flops", int64 (N,): the other need not be known."""
         if name not in Cost._fields:
-            raise InvalidQuery(f"unknown cost {name!r}: expected one of {', '.join(Cost._fields)}")
+            raise InvalidQuery(
+                f"unknown cost {name!r}: expected one of {', '.join(Cost._fields)}{did_you_mean(name, Cost._fields)}"
+            )
         return self._costs(self._choices(architectures), name)
 
     # What a search sees
@@ -320,7 +326,7 @@ class Benchmark:
 def check_regime(regime: str) -> None:
     """InvalidQuery for what is none of REGIMES."""
     if regime not in REGIMES:
-        raise InvalidQuery(f"regime {regime!r}: expected one of {', '.join(REGIMES)}")
+        raise InvalidQuery(f"regime {regime!r}: expected one of {', '.join(REGIMES)}{did_you_mean(regime, REGIMES)}")
 
 
 def judging_split(regime: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from nasbench_evs.benchmark.base import Architectures, Benchmark
 from nasbench_evs.benchmark.score import Best, Question, Score, Scores
-from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark
+from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark, did_you_mean
 from nasbench_evs.metrics import own_metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
 from nasbench_evs.surrogate.ensemble import blocks
@@ -144,7 +144,9 @@ def load(name: str) -> LandscapeBenchmark:
 
 def _make(name: str) -> Landscape:
     if name not in LANDSCAPES:
-        raise UnknownBenchmark(f"no landscape {name!r}: expected one of {', '.join(LANDSCAPES)}")
+        raise UnknownBenchmark(
+            f"no landscape {name!r}: expected one of {', '.join(LANDSCAPES)}{did_you_mean(name, LANDSCAPES)}"
+        )
     return LANDSCAPES[name]()
 
 

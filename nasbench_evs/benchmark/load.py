@@ -15,7 +15,7 @@ from nasbench_evs.benchmark.landscapes import PREFIX, LandscapeBenchmark
 from nasbench_evs.benchmark.live import TrainingBenchmark
 from nasbench_evs.benchmark.predicted import AutoBenchmark, SurrogateBenchmark
 from nasbench_evs.benchmark.tabular import TableBenchmark
-from nasbench_evs.errors import InvalidQuery, UnknownBenchmark
+from nasbench_evs.errors import InvalidQuery, UnknownBenchmark, did_you_mean
 from nasbench_evs.models import networks
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace
 from nasbench_evs.tables.hdf5 import read, read_reference_sha256
@@ -38,7 +38,9 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     a made landscape (`benchmark.landscapes`), without `space` and `source`.
     """
     if source not in SOURCES:
-        raise InvalidQuery(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
+        raise InvalidQuery(
+            f"unknown source {source!r}: expected one of {', '.join(SOURCES)}{did_you_mean(source, SOURCES)}"
+        )
     if device is not None and source != "train":
         raise InvalidQuery(
             f"device {device!r} with source {source!r}: nothing is trained there, expected source 'train'"
@@ -97,6 +99,7 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
         names = sorted({dataset for dataset, _ in shipped})
         raise UnknownBenchmark(
             f"no benchmark {str(name)!r}: expected one of {', '.join(names)}, or the path of a table (*.h5)"
+            f"{did_you_mean(name, names)}"
         )
     if space is None:
         if len(spaces) > 1 and networks.DEFAULT not in spaces:
@@ -106,7 +109,8 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
     if len(found) > 1:
         raise UnknownBenchmark(f"{name} has several spaces {space!r}: name one of {', '.join(found)}")
     if not found:
-        raise UnknownBenchmark(f"{name} has no table of the space {space!r}: expected one of {', '.join(spaces)}")
+        near = did_you_mean(space, [*spaces, *SUBSPACES])
+        raise UnknownBenchmark(f"{name} has no table of the space {space!r}: expected one of {', '.join(spaces)}{near}")
     return shipped[str(name), found[0]]
 
 

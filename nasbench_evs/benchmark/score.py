@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.errors import InvalidQuery, did_you_mean
 from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import Architecture
 from nasbench_evs.tables.table import SPLITS
@@ -150,7 +150,7 @@ class Question(NamedTuple):
 def check_question(split: str, epoch: int | None, seed: int | None, distilled: bool) -> Question:
     """The arguments of a query; InvalidQuery names the one that has no meaning."""
     if split not in SPLITS:
-        raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+        raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}")
     if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, int | np.integer)):
         raise InvalidQuery(f"epoch {epoch!r}: expected an integer of 1 or more")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):

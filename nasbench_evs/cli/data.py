@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
-from nasbench_evs.errors import DatasetError, InvalidQuery, OutputError
+from nasbench_evs.cli.output import FORCE, FORMAT, print_rows
+from nasbench_evs.errors import DatasetError, InvalidQuery, OutputError, did_you_mean
+from nasbench_evs.progress import with_progress
 
 TRAIN = click.option(
     "--train", type=int, metavar="N", help="Train on N sequences only, those with the smallest id hashes; default all."
@@ -52,6 +53,7 @@ def add(name: str, source: Path | None, labels: Path | None, schema: Path | None
     if not own and name not in SOURCES:
         raise DatasetError(
             f"no dataset {name!r}: expected one of {', '.join(SOURCES)}; your own data takes --labels and --schema"
+            f"{did_you_mean(name, SOURCES)}"
         )
     if not own and source is None and name != "synthetic":
         raise DatasetError(

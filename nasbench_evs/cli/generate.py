@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
+from nasbench_evs.cli.output import FORCE, FORMAT, print_rows
 from nasbench_evs.errors import InvalidQuery, OutputError, RecipeError
+from nasbench_evs.progress import with_progress
 
 if TYPE_CHECKING:
     from nasbench_evs.generators.driver import Progress

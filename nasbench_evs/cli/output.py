@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -21,21 +21,6 @@ FORMAT = click.option(
 FORCE = click.option("--force", is_flag=True, help="Overwrite what exists.")
 DEVICE = click.option("--device", help="With --source train: where to train, cpu or cuda.  [default: cpu]")
 TABLE = click.argument("table", type=click.Path(path_type=Path))
-
-
-def with_progress(what: str, work: Callable[[Callable[..., None]], Any]) -> Any:
-    """Run `work(report)`, showing done, total and the time left on stderr; `report(done, total, detail)` says more."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-
-        def report(done: int, total: int, detail: str = "") -> None:
-            bar.update(task, completed=done, total=total, description=f"{what} {detail}".strip())
-
-        return work(report)
 
 
 def print_rows(rows: Sequence[Row], form: str) -> None:

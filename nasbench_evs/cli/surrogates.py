@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nasbench_evs.cli.output import FORCE, TABLE, with_progress
+from nasbench_evs.cli.output import FORCE, TABLE
 from nasbench_evs.errors import InvalidQuery, OutputError, SurrogateError, UnknownBenchmark
+from nasbench_evs.progress import with_progress
 
 if TYPE_CHECKING:
     from nasbench_evs.tables import Table

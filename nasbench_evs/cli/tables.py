@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, TABLE, with_progress
+from nasbench_evs.cli.output import FORCE, TABLE
 from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError, TableFormatError, one_line
+from nasbench_evs.progress import with_progress
 
 if TYPE_CHECKING:
     import numpy as np

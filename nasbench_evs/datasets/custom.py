@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from nasbench_evs.datasets import reading
 from nasbench_evs.datasets.prepare import Raw, Rules
 from nasbench_evs.datasets.schema import Numerical
-from nasbench_evs.errors import DatasetError, NasbenchError
+from nasbench_evs.errors import DatasetError, NasbenchError, did_you_mean
 from nasbench_evs.metrics import metric
 
 if TYPE_CHECKING:
@@ -60,9 +59,8 @@ class Columns:
             raise DatasetError(f"{path} is no TOML: {error}") from None
         for key, value in values.items():
             if key not in KEYS:
-                near = difflib.get_close_matches(key, KEYS, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise DatasetError(f"{path} has the unknown key {key!r}: expected some of {', '.join(KEYS)}{hint}")
+                near = did_you_mean(key, KEYS)
+                raise DatasetError(f"{path} has the unknown key {key!r}: expected some of {', '.join(KEYS)}{near}")
             kind = KEYS[key]
             fits = {
                 _TEXT: isinstance(value, str) and bool(value),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nasbench_evs.datasets.dataset import MANIFEST, Dataset
 from nasbench_evs.datasets.sources import SOURCES
-from nasbench_evs.errors import DatasetError
+from nasbench_evs.errors import DatasetError, did_you_mean
 
 HOME_VARIABLE = "NASBENCH_EVS_HOME"
 
@@ -36,7 +36,8 @@ def open_dataset(name: str) -> Dataset:
         raise DatasetError(
             f"{name} has no prepared data here. {SOURCES[name].get}; then run: nasbench-evs data add {name} --from DIR"
         )
-    raise DatasetError(f"no dataset {name!r}: expected one of {', '.join(sorted({*SOURCES, *prepared()}))}")
+    known = sorted({*SOURCES, *prepared()})
+    raise DatasetError(f"no dataset {name!r}: expected one of {', '.join(known)}{did_you_mean(name, known)}")
 
 
 def prepared() -> list[str]:

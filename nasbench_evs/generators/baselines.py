@@ -24,7 +24,7 @@ import numpy as np
 from torch import nn
 
 from nasbench_evs.datasets import Dataset
-from nasbench_evs.errors import InvalidQuery, TrainingError
+from nasbench_evs.errors import InvalidQuery, TrainingError, did_you_mean
 from nasbench_evs.models.networks import by_label
 from nasbench_evs.models.recurrent import HEAD_DROPOUT, KERNEL, KINDS, POOL, RecurrentNetwork
 from nasbench_evs.models.seqnas import SeqNASNetwork
@@ -65,7 +65,9 @@ def tune(
     import optuna
 
     if network not in NETWORKS:
-        raise InvalidQuery(f"unknown network {network!r}: expected one of {', '.join(NETWORKS)}")
+        raise InvalidQuery(
+            f"unknown network {network!r}: expected one of {', '.join(NETWORKS)}{did_you_mean(network, NETWORKS)}"
+        )
     if not 2 <= best <= trials:
         raise InvalidQuery(
             f"the best {best} of {trials} settings: expected at least 2, and at most as many as are tried"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_evs.datasets.store import open_dataset
-from nasbench_evs.errors import OutputError, RecipeError
+from nasbench_evs.errors import OutputError, RecipeError, did_you_mean
 from nasbench_evs.generators.driver import Driver, Progress
 from nasbench_evs.generators.executor import Executor, LocalExecutor
 from nasbench_evs.generators.messages import WorkerConfig
@@ -55,7 +55,9 @@ def generate(
     if not 1 <= shard[0] <= shard[1]:
         raise RecipeError(f"shard {shard[0]}/{shard[1]}: expected i/n with i from 1 to n")
     if executor not in EXECUTORS:
-        raise RecipeError(f"executor {executor!r}: expected one of {', '.join(EXECUTORS)}")
+        raise RecipeError(
+            f"executor {executor!r}: expected one of {', '.join(EXECUTORS)}{did_you_mean(executor, EXECUTORS)}"
+        )
     if per_device < 1:
         raise RecipeError(f"{per_device} workers per device: expected at least 1")
     if executor == "local" and (address is not None or per_device != 1):

@@ -10,6 +10,7 @@ import numpy as np
 
 from nasbench_evs.errors import RecipeError, TrainingError
 from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.own import call
 from nasbench_evs.search.registry import Foreign, make, searcher_class
 from nasbench_evs.search.searcher import MultiFidelitySearcher, Searcher, check_asked
 from nasbench_evs.spaces import Architecture, SearchSpace, SequenceShape, VectorShape
@@ -121,14 +122,14 @@ class Proposals:
 
     def _timed_ask(self, n: int) -> list[Architecture]:
         began = time.perf_counter()
-        asked = self.searcher.ask(n)
+        asked = call(self.searcher, "ask", n)
         self.own_seconds += time.perf_counter() - began
         return check_asked(asked, n, (Architecture,), "architectures, which are trained whole")
 
     def _tell(self, told: list[tuple[Job, float]]) -> None:
         choices = self.space.unrank_many(np.array([job.rank for job, _ in told], np.uint64))
         began = time.perf_counter()
-        self.searcher.tell(self.space.architectures(choices), [score for _, score in told])
+        call(self.searcher, "tell", self.space.architectures(choices), [score for _, score in told])
         self.own_seconds += time.perf_counter() - began
         if self._started:
             self.batches.append(told)

@@ -20,7 +20,8 @@ class Bananas(Searcher):
     """After `initial` random architectures, `batch` of `pool_size` candidates at a time, chosen by a predictor.
 
     What it is told unasked counts among the initial ones.
-    `initial` is a fifth of the budget unless told, from 10 to 50 and less than half. `predictor` is a name of
+    `initial` is a fifth of the budget unless told, from 10 to 50 and less than half; these evaluations count in the budget, and
+    with `initial` of the whole budget it is random search. `predictor` is a name of
     `surrogate.predictors`; it is fitted to all results before each batch. `acquisition` is the value of asking for a
     candidate, given the mean and standard deviation of its normal score: "thompson" draws once from that distribution,
     "ei" is the expected improvement, "ucb" the mean plus `exploration` standard deviations, "greedy" the mean; the

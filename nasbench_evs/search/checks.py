@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.errors import InvalidQuery, did_you_mean
 
 
 def check_int(name: str, value: int, low: int, high: int = sys.maxsize) -> int:
@@ -36,7 +36,7 @@ def check_float(name: str, value: float, low: float = -math.inf, high: float = m
 def one_of(name: str, value: str, options: Iterable[str]) -> str:
     """One of a few words."""
     if value not in (options := tuple(options)):
-        raise InvalidQuery(f"{name} = {value!r}: expected one of {', '.join(options)}")
+        raise InvalidQuery(f"{name} = {value!r}: expected one of {', '.join(options)}{did_you_mean(value, options)}")
     return value
 
 

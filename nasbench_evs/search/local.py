@@ -13,6 +13,7 @@ from nasbench_evs.spaces import SearchSpace
 class LocalSearch(Searcher):
     """Starts from the best of `initial` random architectures, goes to the best neighbour, and restarts where none is better.
 
+    The initial ones count in the budget.
     `greedy` goes to the first neighbour that is better instead of asking for all of them. A restart draws one random
     architecture.
     """

@@ -43,11 +43,13 @@ class PNASM(Reinforce):
     """Mixed batches: `k` of `n` samples of the controller are evaluated, the others are scored by the predictor.
 
     `initial` architectures of the untrained controller are evaluated first (a fifth of the budget unless told, from 10 to 100;
-    100 in the paper, which leaves little of a budget of 150); predictor and controller learn from them. How often the
-    controller goes through them the paper does not say: `passes` times, in shuffled batches of 20; many use up the entropy
-    that the search is to live on. Adam then begins anew. Rewards are the normal scores of ranks within a batch. With several
+    100 in the paper, which leaves little of a budget of 150; they count in it); predictor and controller learn from them. How
+    often the controller goes through them the paper does not say: `passes` times, in shuffled batches of 20; many use up the
+    entropy that the search is to live on. Adam then begins anew. Rewards are the normal scores of ranks within a batch. With several
     workers as many batches are under way as keep all of them busy: their samples are of somewhat older policies than the one
     that learns from them.
+
+    `k = 5` is the paper's; `learning_rate = 0.01` is ours, the paper has .001.
 
     `k = 0` is the ablation without truth: after `predicted` samples that only the predictor scored, the architectures it
     likes best are evaluated, best first. `k = n` is the one without predictions. With `adaptive` (PNASM-A) the number

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from nasbench_evs.errors import InvalidQuery, one_line
+from nasbench_evs.errors import InvalidQuery, did_you_mean
 from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.own import call, class_at, guarded
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import Architecture
 
@@ -120,20 +120,21 @@ class Foreign:
         self.searcher = searcher
 
     def ask(self, n: int) -> Any:
-        return self.searcher.ask(n)
+        return call(self.searcher, "ask", n)
 
     def tell(self, asked: Any, scores: Any) -> None:
-        self.searcher.tell(asked, scores)
+        call(self.searcher, "tell", asked, scores)
 
     def recommend(self, n: int) -> list[Architecture]:
-        return self.searcher.recommend(n) if isinstance(self.searcher, Recommends) else []
+        return list(call(self.searcher, "recommend", n)) if isinstance(self.searcher, Recommends) else []
 
 
 def check_name(name: str) -> None:
-    """InvalidQuery unless it is a name of the registry or looks like "package.module:Class"; nothing is imported."""
+    """InvalidQuery unless it is a name of the registry or looks like the place of a class; nothing is imported."""
     if name not in SEARCHERS and ":" not in name:
         raise InvalidQuery(
-            f"unknown searcher {name!r}: expected one of {', '.join(SEARCHERS)}, or where a class is (package.module:Class)"
+            f"unknown searcher {name!r}: expected one of {', '.join(SEARCHERS)}, or where a class is (package.module:Class, "
+            f"path/to/file.py:Class){did_you_mean(name, SEARCHERS)}"
         )
 
 
@@ -141,14 +142,7 @@ def searcher_class(name: str) -> tuple[type, Mapping[str, Any]]:
     """The class of that name or at that place, and what differs from its defaults; InvalidQuery for what is none."""
     check_name(name)
     entry = SEARCHERS.get(name, Entry(name))
-    module, _, attribute = entry.path.partition(":")
-    try:
-        found = getattr(import_module(module), attribute, None)
-    except (ImportError, ValueError) as error:
-        raise InvalidQuery(f"searcher {name!r}: {module!r} cannot be imported: {one_line(error)}") from None
-    if not isinstance(found, type):
-        raise InvalidQuery(f"searcher {name!r}: module {module} has no class {attribute!r}")
-    return found, entry.defaults
+    return class_at(entry.path), entry.defaults
 
 
 def label(searcher: str | type[AskTell] | AskTell) -> str:
@@ -199,7 +193,7 @@ def _made(
         cls, defaults = searcher_class(searcher)
     parameters = {**defaults, **parameters}
     if not issubclass(cls, AskTell) or inspect.isabstract(cls):
-        raise InvalidQuery(f"{label(searcher)} is no searcher: expected a class with ask and tell")
+        raise InvalidQuery(f"{label(searcher)} is no searcher: expected a class with ask and tell{_missing(cls)}")
     accepted = inspect.signature(cls).parameters
     for name in ("space", "seed", "budget"):
         if name in parameters:
@@ -218,6 +212,7 @@ def _made(
         known = [name for name in accepted if name not in ("space", "seed", "epochs", "budget")]
         raise InvalidQuery(
             f"{label(searcher)} has no parameter {unknown[0]!r}: expected some of {', '.join(known) or 'none'}"
+            f"{did_you_mean(unknown[0], known)}"
         )
     try:
         inspect.signature(cls).bind(domain, seed=seed, **parameters)
@@ -225,5 +220,12 @@ def _made(
         raise InvalidQuery(
             f"{label(searcher)} cannot be made as {label(searcher)}(space, seed=..., ...): {error}"
         ) from None
-    made: AskTell = cls(domain, seed=seed, **parameters)
+    made: AskTell = guarded(cls, "its constructor", cls, domain, seed=seed, **parameters)
     return made
+
+
+def _missing(cls: type) -> str:
+    """Which methods a class lacks that is to be a searcher."""
+    lacks = [name for name in ("ask", "tell") if not hasattr(cls, name)]
+    lacks += sorted(getattr(cls, "__abstractmethods__", ()))
+    return f"; it lacks {', '.join(lacks)}" if lacks else ""

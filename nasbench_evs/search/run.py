@@ -18,6 +18,7 @@ from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.metrics import Metric
 from nasbench_evs.search.checks import check_float, check_int
 from nasbench_evs.search.domain import Domain
+from nasbench_evs.search.own import call
 from nasbench_evs.search.registry import AskTell, Foreign, label, make
 from nasbench_evs.search.searcher import Searcher, Step, check_asked
 from nasbench_evs.spaces import Architecture
@@ -151,6 +152,12 @@ def run(
     life (see `Benchmark.observe` and `Benchmark.true_values`). InvalidQuery for what has no meaning, NotRecorded for the clean
     regime where no objective is known.
 
+    `seed`, one number, is the searcher's own generator and, in the noisy regimes, says which training of each architecture the
+    search sees: the same one whenever it is asked for, and for every searcher of that seed, so that searchers compare in pairs
+    over seeds. In the clean regime the benchmark does not depend on it. Results of one seed are the same again; what
+    one searcher is worth takes many (`nb.compare`). Whatever a searcher begins with (`initial` random architectures, a first
+    population) is evaluated like all else and counts in the budget; defaults follow the budget and leave more than half of it.
+
     >>> import nasbench_evs as nb
     >>> from nasbench_evs import search
     >>> result = search.run("random", nb.load("digits"), budget=20, seed=0)
@@ -194,7 +201,7 @@ def run_with(
     loop = _Loop(made, bench, domain, seed=seed, noise=regime != "clean", most=most, limit=limit, workers=workers)
     loop.own += time.perf_counter() - spent
     loop.run()
-    return Result(label(searcher), bench, regime, seed, loop.trials, made.recommend(3), loop.own, loop.timed)
+    return Result(label(searcher), bench, regime, seed, loop.trials, call(made, "recommend", 3), loop.own, loop.timed)
 
 
 class _Running(NamedTuple):
@@ -249,7 +256,7 @@ class _Loop:
                 break
             spent += ended.share
             self._record(ended, spent)
-            self._timed(self.searcher.tell, [ended.asked], [ended.score])
+            self._timed("tell", [ended.asked], [ended.score])
             self._fill(now)
 
     def _run_ahead(self) -> None:
@@ -277,7 +284,7 @@ class _Loop:
             Trial(architecture, None, self.sign * score, fit, spent, started, finished)
             for spent, (fit, (finished, _, started, score, architecture)) in enumerate(zip(fits, ended, strict=True), 1)
         ]
-        self._timed(self.searcher.tell, architectures, [each[3] for each in ended])
+        self._timed("tell", architectures, [each[3] for each in ended])
 
     def _fill(self, now: float) -> None:
         """Give work to every free worker."""
@@ -288,7 +295,14 @@ class _Loop:
 
     def _asked(self, n: int) -> list[Any]:
         """What the searcher asks for, at most n."""
-        return check_asked(self._timed(self.searcher.ask, n), n, (Architecture,) if n > 1 else (Architecture, Step))
+        kinds = (Architecture,) if n > 1 else (Architecture, Step)
+        asked = check_asked(self._timed("ask", n), n, kinds)
+        if not asked and not self._begun:
+            raise InvalidQuery(
+                f"the searcher answered its first ask({n}) with nothing: expected a list of architectures of "
+                f"{self.domain.space.name}, and [] only once there is nothing left to ask for"
+            )
+        return asked
 
     def _start(self, asked: Architecture | Step, now: float) -> bool:
         """Begin an evaluation; False if the budget does not allow the whole of it, which ends the search."""
@@ -348,8 +362,8 @@ class _Loop:
         value = self.sign * ended.score
         self.trials.append(Trial(architecture, epoch, value, feasible, spent, ended.started, ended.finished))
 
-    def _timed(self, work: Any, *arguments: Any) -> Any:
+    def _timed(self, method: str, *arguments: Any) -> Any:
         start = time.perf_counter()
-        answer = work(*arguments)
+        answer = call(self.searcher, method, *arguments)
         self.own += time.perf_counter() - start
         return answer

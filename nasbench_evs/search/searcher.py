@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -23,9 +23,22 @@ def check_asked(asked: Any, n: int, kinds: tuple[type, ...], what: str = "archit
     """What a searcher answered `ask(n)` with: at most n of these kinds, none for None. InvalidQuery for anything else."""
     if asked is None:
         return []
-    if not isinstance(asked, list | tuple) or len(asked) > n or not all(isinstance(each, kinds) for each in asked):
-        raise InvalidQuery(f"the searcher answered ask({n}) with {asked!r:.200}: expected a list of at most {n} {what}")
-    return list(asked)
+    many = isinstance(asked, list | tuple) and not isinstance(asked, Step)
+    if many and len(asked) <= n and all(isinstance(each, kinds) for each in asked):
+        return list(asked)
+    shown = " ".join(f"{asked!r:.200}".split())
+    hint = ""
+    if many and len(asked) > n:
+        shown = f"{len(asked)} items, {shown}"
+    elif isinstance(asked, np.ndarray) or (many and any(isinstance(each, np.ndarray) for each in asked)):
+        hint = "; space.architectures(choices) makes them of choice indices (n, C)"
+    elif isinstance(asked, str) or (many and any(isinstance(each, str) for each in asked)):
+        hint = "; space.parse(text) makes one of a string"
+    elif isinstance(asked, kinds):
+        hint = "; one alone is a list too: [architecture]"
+    elif isinstance(asked, Iterable) and not many:
+        hint = f"; list(...) makes one of a {type(asked).__name__}"
+    raise InvalidQuery(f"the searcher answered ask({n}) with {shown}: expected a list of at most {n} {what}{hint}")
 
 
 def share_of(budget: int | None, divisor: int, *, low: int, high: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, did_you_mean
 
 Option = str | int | float | bool
 
@@ -75,6 +75,7 @@ class Choice:
         except ValueError:
             raise InvalidArchitecture(
                 f"{self.name} = {option!r} is no option: expected one of {', '.join(map(str, self.options))}"
+                f"{did_you_mean(option, self.options) if isinstance(option, str) else ''}"
             ) from None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace
+from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, did_you_mean
 from nasbench_evs.spaces import families
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.avec import AVecCode
@@ -162,7 +162,9 @@ class SearchSpace:
         """The column of a choice in the batch form."""
         columns = self._tree.columns
         if name not in columns:
-            raise InvalidArchitecture(f"{self.name} has no choice {name!r}: expected one of {', '.join(columns)}")
+            raise InvalidArchitecture(
+                f"{self.name} has no choice {name!r}: expected one of {', '.join(columns)}{did_you_mean(name, columns)}"
+            )
         return columns[name]
 
     @property
@@ -236,7 +238,9 @@ class SearchSpace:
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 0 <= n <= MAX_SAMPLE:
             raise InvalidQuery(f"cannot sample {n!r} architectures: expected 0 to {MAX_SAMPLE:,}")
         if method not in SAMPLING:
-            raise InvalidQuery(f"unknown sampling method {method!r}: expected one of {', '.join(SAMPLING)}")
+            raise InvalidQuery(
+                f"unknown sampling method {method!r}: expected one of {', '.join(SAMPLING)}{did_you_mean(method, SAMPLING)}"
+            )
         generator = _generator(seed)
         if method == "uniform":
             return self._ranks.unrank(generator.integers(self.size, size=n, dtype=np.uint64))

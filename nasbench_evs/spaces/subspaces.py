@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from nasbench_evs.errors import InvalidSpace
+from nasbench_evs.errors import InvalidSpace, did_you_mean
 from nasbench_evs.spaces.choices import Option
 from nasbench_evs.spaces.space import SearchSpace
 
@@ -57,7 +57,9 @@ def subspace_ranks(name: str, space: SearchSpace) -> list[int]:
 
 def _check(name: str, space: SearchSpace) -> None:
     if name not in SUBSPACES:
-        raise InvalidSpace(f"no sub-space {name!r}: expected one of {', '.join(SUBSPACES)}")
+        raise InvalidSpace(
+            f"no sub-space {name!r}: expected one of {', '.join(SUBSPACES)}{did_you_mean(name, SUBSPACES)}"
+        )
     whole = SUBSPACES[name].space
     if space.name != whole:
         raise InvalidSpace(f"the sub-space {name} is one of {whole}, not of {space.name}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded
+from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded, did_you_mean
 from nasbench_evs.metrics import BLOCKS
 from nasbench_evs.spaces import RestrictedSpace, SearchSpace
 from nasbench_evs.tables.canonical import canonical
@@ -129,7 +129,9 @@ class Table:
         epoch". Trainings with teachers are not told apart. InvalidQuery for another split or epoch.
         """
         if split not in SPLITS:
-            raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+            raise InvalidQuery(
+                f"unknown split {split!r}: expected one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}"
+            )
         if epoch is None:
             found = self[f"{split}_score"][rows].astype(np.float64)
         elif 1 <= epoch <= self.epochs:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from nasbench_evs.errors import RecipeError
+from nasbench_evs.errors import RecipeError, did_you_mean
 from nasbench_evs.spaces.shapes import NORMS
 
 TRAINER = 1  # version of the function a training computes; tables of different ones never merge
@@ -142,7 +142,10 @@ class Protocol:
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(values) - set(known))
         if unknown:
-            raise RecipeError(f"protocol: unknown keys {', '.join(unknown)}; expected some of {', '.join(known)}")
+            raise RecipeError(
+                f"protocol: unknown keys {', '.join(unknown)}; expected some of {', '.join(known)}"
+                f"{did_you_mean(unknown[0], known)}"
+            )
         if "epochs" not in values:
             raise RecipeError("protocol: epochs is missing: expected how many epochs an architecture is trained")
         return cls(**values)

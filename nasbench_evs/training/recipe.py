@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nasbench_evs.datasets import Dataset
-from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, one_line
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, did_you_mean, one_line
 from nasbench_evs.models import networks
 from nasbench_evs.spaces import Cost, SearchSpace
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace_ranks
@@ -301,6 +301,7 @@ def _no_others(values: Mapping[str, Any], known: tuple[str, ...], where: str) ->
     if unknown:
         raise RecipeError(
             f"{where and where + ': '}unknown keys {', '.join(unknown)}; expected some of {', '.join(known)}"
+            f"{did_you_mean(unknown[0], known)}"
         )
 
 

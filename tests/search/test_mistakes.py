@@ -36,25 +36,50 @@ class Odd:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "message"),
     [
-        lambda s: s.architectures(s.sample_many(10, 0)),
-        lambda s: s.sample_many(1, 0),
-        lambda s: ["a=1,b=1,c=1"],
-        lambda s: "a",
-        lambda s: s.sample(0),
-        lambda s: search.Step(s.sample(0), 1),
-        lambda s: 7,
+        (lambda s: s.architectures(s.sample_many(10, 0)), "with 10 items"),
+        (lambda s: s.sample_many(1, 0), r"with array.*; space.architectures\(choices\) makes them"),
+        (lambda s: list(s.sample_many(1, 0)), r"; space.architectures\(choices\) makes them"),
+        (lambda s: ["a=1,b=1,c=1"], r"; space.parse\(text\) makes one of a string"),
+        (lambda s: "a", r"with 'a': expected a list of at most 1 architectures; space.parse"),
+        (lambda s: s.sample(0), r"; one alone is a list too: \[architecture\]"),
+        (lambda s: search.Step(s.sample(0), 1), r"; one alone is a list too"),
+        (lambda s: (s.sample(i) for i in range(1)), r"; list\(...\) makes one of a generator"),
+        (lambda s: 7, "with 7: expected a list"),
     ],
 )
-def test_what_ask_must_not_answer(answer):
-    with pytest.raises(InvalidQuery, match=r"answered ask\(1\) with"):
+def test_what_ask_must_not_answer(answer, message):
+    with pytest.raises(InvalidQuery, match=rf"answered ask\(1\) .*{message}") as caught:
         search.run(Odd, smooth(), budget=5, answer=answer)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("answer", [lambda s: None, lambda s: []])
-def test_a_searcher_that_has_nothing_to_ask(answer):
-    assert search.run(Odd, smooth(), budget=5, answer=answer).trials == []
+def test_a_search_that_never_asks_for_anything(answer):
+    with pytest.raises(InvalidQuery, match=r"answered its first ask\(1\) with nothing: expected a list of arch"):
+        search.run(Odd, smooth(), budget=5, answer=answer)
+
+
+def test_architectures_of_another_space():
+    other = spaces.SearchSpace.from_choices({"a": [1, 2]})
+    with pytest.raises(nb.NasbenchError, match="a=1 is of the space .*: expected"):
+        search.run(Odd, smooth(), budget=5, answer=lambda s: [other.parse("a=1")])
+
+
+@pytest.mark.parametrize("method", ["__init__", "ask", "tell", "recommend"])
+def test_what_a_searcher_raises_is_said_with_its_line(method):
+    def broken(self, *args, **kwargs):
+        return [][3]
+
+    cls = type("Broken", (Odd,), {method: broken})
+    where = "its constructor" if method == "__init__" else method
+    with pytest.raises(
+        InvalidQuery, match=rf"^Broken raised IndexError: .* in {where} \(test_mistakes.py, line \d+\)$"
+    ):
+        search.run(cls, smooth(), budget=1, answer=lambda s: [s.sample(0)])
+    with pytest.raises(InvalidQuery, match="Learner raised IndexError: .* in tell"):
+        search.run(type("Learner", (search.searcher_class("random")[0],), {"_learn": broken}), smooth(), budget=2)
 
 
 def test_an_architecture_that_is_not_recorded():
@@ -77,7 +102,8 @@ class NoSeed:
     ("arguments", "message"),
     [
         ({"searcher": NoSeed}, "NoSeed cannot be made"),
-        ({"searcher": dict}, "dict is no searcher"),
+        ({"searcher": dict}, "dict is no searcher: expected a class with ask and tell; it lacks ask, tell"),
+        ({"searcher": "evolutoin"}, "unknown searcher 'evolutoin': .*; did you mean 'evolution'"),
         ({"searcher": search.Searcher}, "Searcher is no searcher"),
         ({"bench": "digits"}, "'digits' is no benchmark: expected what nb.load"),
     ],

@@ -63,6 +63,32 @@ def test_a_class_where_it_is(climber):
         search.run(climber, bench(), budget=3, stride=2)
 
 
+def test_a_class_in_a_file(tmp_path):
+    (tmp_path / "random.py").write_text(f"from beside import STEP\n{SOURCE}")  # no module of that name is meant
+    (tmp_path / "beside.py").write_text("STEP = 3\n")
+    place = f"{tmp_path / 'random.py'}:Climber"
+    assert ranks(search.run(place, bench(), budget=3, seed=4)) == [5, 6, 7]
+    with pytest.raises(InvalidQuery, match=r"random.py has no class 'Climbr'; did you mean 'Climber'\?$"):
+        search.run(place.replace("Climber", "Climbr"), bench(), budget=3)
+    sys.modules.pop("beside")
+    sys.path.remove(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def f(:", "broken.py cannot be imported: line 1: invalid syntax"),
+        ("\nx = 1 / 0", r"broken.py cannot be imported: ZeroDivisionError: division by zero \(broken.py, line 2\)"),
+        ("import no_such", r"broken.py cannot be imported: ModuleNotFoundError: No module named 'no_such' \(broken.py"),
+    ],
+)
+def test_a_file_that_cannot_be_imported(tmp_path, source, message, monkeypatch):
+    monkeypatch.setattr("sys.path", [*sys.path])
+    (tmp_path / "broken.py").write_text(source)
+    with pytest.raises(InvalidQuery, match=message):
+        search.run(f"{tmp_path / 'broken.py'}:Class", bench(), budget=3)
+
+
 def test_a_name_of_ones_own(climber, monkeypatch):
     monkeypatch.setitem(SEARCHERS, "climber", Entry(climber, {"step": 5}))
     assert ranks(search.run("climber", bench(), budget=3)) == [5, 10, 15]
@@ -72,11 +98,13 @@ def test_a_name_of_ones_own(climber, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("greedy", r"unknown searcher 'greedy': expected one of random, .*\(package.module:Class\)"),
+        ("greedy", r"unknown searcher 'greedy': expected one of random, .*\(package.module:Class, path"),
         ("no.such.module:Class", "'no.such.module' cannot be imported: No module named 'no'"),
         (":Class", "'' cannot be imported"),
         ("nasbench_evs.search.random:Randomly", "module nasbench_evs.search.random has no class 'Randomly'"),
+        ("nasbench_evs.search.random:RandomSerch", "has no class 'RandomSerch'; did you mean 'RandomSearch'"),
         ("nasbench_evs.search.random:_BLOCK", "has no class '_BLOCK'"),
+        ("nowhere.py:Class", r"no file at .*nowhere.py: expected the path of a Python file"),
         ("nasbench_evs.spaces:FFNSpace", "is no searcher: expected a class with ask and tell"),
     ],
 )

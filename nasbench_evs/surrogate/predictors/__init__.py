@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.errors import InvalidQuery, did_you_mean
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.predictors.predictor import Prediction, Predictor
 
@@ -29,7 +29,9 @@ PREDICTORS = {
 def predictor(name: str, space: SearchSpace, seed: int = 0) -> Predictor:
     """A new predictor by name; InvalidQuery for a name that is none, PredictorError without the library it needs."""
     if name not in PREDICTORS:
-        raise InvalidQuery(f"unknown predictor {name!r}: expected one of {', '.join(PREDICTORS)}")
+        raise InvalidQuery(
+            f"unknown predictor {name!r}: expected one of {', '.join(PREDICTORS)}{did_you_mean(name, PREDICTORS)}"
+        )
     module, cls = PREDICTORS[name].split(".")
     made: Predictor = getattr(import_module(f"{__name__}.{module}"), cls)(space, seed)
     return made
