@@ -40,7 +40,7 @@ def guides():
             yield pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
 
 
-@pytest.mark.parametrize("guide", guides())
+@pytest.mark.parametrize("guide", [*guides()])
 def test_a_guide_runs(guide, tmp_path):
     for folder in ("datasets", "generators", "analysis"):
         (tmp_path / folder).symlink_to(ROOT / folder)
