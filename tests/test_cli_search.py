@@ -73,9 +73,24 @@ def test_searchers_are_listed():
     assert call("--format", "csv", command="searchers").stdout.startswith("searcher,about,paper,preset,class\n")
 
 
+def test_a_searcher_of_ones_own_is_found_in_spawned_workers_too(tmp_path):
+    (tmp_path / "own.py").write_text("from nasbench_evs.search.random import RandomSearch as Mine\n")
+    (tmp_path / "x.toml").write_text(
+        'seeds = 2\nbudget = 3\nsearchers = ["own:Mine"]\n[[searcher]]\nname = "own.py:Mine"\n[[benchmark]]\n'
+        'name = "landscape:nk-1"\n'
+    )
+    command = [COMMAND, "experiment", "x.toml", "--processes", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert set(pd.read_csv(tmp_path / "x" / "results.csv.xz").searcher) == {"own:Mine", "own.py:Mine"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
+        (("own.py:Mine", "age"), "own.py: expected the path of a Python file", 1),
+        (("evolution", "age", "--set", "populaton=3"), "did you mean 'population'", 1),
+        (("random", "physionet", "--budget", "3"), "did you mean 'physionet2012'", 1),
         (("greedy", "age"), "unknown searcher 'greedy'", 1),
         (("random", "age", "--regime", "loud"), "regime 'loud': expected one of clean, noisy, transfer", 1),
         (("random", "nowhere"), "no benchmark 'nowhere'", 1),

@@ -97,8 +97,9 @@ def read_experiment(path: Path) -> Experiment:
 
     `title`, `question`, `against` (a hyper-parameter to show regret against), `version` (an integer: raise it when results so far
     shall not count), `seeds`, `budget` (evaluations), `marks` (smaller budgets, read off the same searches), `regime` or
-    `regimes` ("clean", "noisy"; transfer is read off noisy searches), `workers` (simulated), a list `searchers` of names,
-    or tables `[[searcher]]` with `name`, `label`, `seeds` (fewer than the experiment's) and hyper-parameters, and tables
+    `regimes` ("clean", "noisy"; transfer is read off noisy searches), `workers` (simulated), a list `searchers` of names (also
+    "module:Class" and "path/to/file.py:Class"), or tables
+    `[[searcher]]` with `name`, `label`, `seeds` (fewer than the experiment's) and hyper-parameters, and tables
     `[[benchmark]]` with `name` (also "landscape:NAME"), `space`, `source`, `label`, `params` or `flops` (constraints),
     `retrain` (noisy searches are judged by so many new trainings of their incumbents), and a `budget`, `marks` and
     `regimes` of its own.

@@ -99,7 +99,7 @@ def search_command(
 
     True value and regret are those of the regime, where something can judge.
 
-    SEARCHER is a name, or where a class of your own is: module:Class, also in the current folder.
+    SEARCHER is a name, or where a class of your own is: module:Class, also in the current folder, or path/to/file.py:Class.
 
     With --source train its architectures are trained, by --workers processes: BENCHMARK is a dataset with a table or a recipe,
     or the path of one. The searcher asks for --batch at a time and is told when all have ended, so it finds the same with any

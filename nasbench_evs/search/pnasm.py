@@ -45,9 +45,9 @@ class PNASM(Reinforce):
     `initial` architectures of the untrained controller are evaluated first (a fifth of the budget unless told, from 10 to 100;
     100 in the paper, which leaves little of a budget of 150; they count in it); predictor and controller learn from them. How
     often the controller goes through them the paper does not say: `passes` times, in shuffled batches of 20; many use up the
-    entropy that the search is to live on. Adam then begins anew. Rewards are the normal scores of ranks within a batch.
-    With several workers as many batches are under way as keep all of them busy: their samples are of somewhat older policies
-    than the one that learns from them.
+    entropy that the search is to live on. Adam then begins anew. Rewards are the normal scores of ranks within a batch. With
+    several workers as many batches are under way as keep all of them busy: their samples are of somewhat older policies than
+    the one that learns from them.
 
     `k = 5` is the paper's; `learning_rate = 0.01` is ours, the paper has .001.
 
