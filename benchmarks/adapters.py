@@ -49,9 +49,7 @@ def equivalence(theirs: np.ndarray, ours: np.ndarray) -> Equivalence:
     return Equivalence(*(float(each) / spread for each in ends))
 
 
-def configspace_random(
-    bench: Benchmark, budget: int, seed: int, sampling: str = "hierarchical"
-) -> list[Architecture]:
+def configspace_random(bench: Benchmark, budget: int, seed: int, sampling: str = "hierarchical") -> list[Architecture]:
     """What ConfigSpace's sampling draws."""
     from nasbench_evs.adapters.configspace import from_configuration, to_configspace
 
