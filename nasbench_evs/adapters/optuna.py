@@ -37,7 +37,8 @@ def objective(bench: Benchmark, *, seed: int = 0, prune: bool = False) -> Callab
 
     Make the study with `direction="maximize"` where `bench.metric.direction` is "max", "minimize" elsewhere. `seed` says
     which training is read (see `Benchmark.observe`). `prune` reports every epoch, and stops where the study's pruner says so. A
-    benchmark that answers for recorded architectures only takes the nearest of them.
+    benchmark that answers for recorded architectures only takes the nearest of them. Trials suggest active choices alone, so
+    Optuna's random sampling is choice by choice with equal probabilities, without the weights that a space may have.
 
     >>> import nasbench_evs as nb, optuna
     >>> optuna.logging.set_verbosity(optuna.logging.WARNING)

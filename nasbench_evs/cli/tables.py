@@ -307,5 +307,6 @@ def export(table: Path, form: str, out: Path, force: bool) -> None:
         known = SOURCES.get(opened.header.dataset)
         facts = [] if known is None else [f"- {known.what}", f"- Licence as its source states it: {known.licence}"]
         with replacing(card, force=force) as scratch:
-            scratch.write_text(data_card(opened, frame, out.name, source=facts), encoding="utf-8")
+            cite = "" if known is None else f"The event sequences: {known.citation}"
+            scratch.write_text(data_card(opened, frame, out.name, source=facts, cite=cite), encoding="utf-8")
         print(f"{card}: its data card", file=sys.stderr)

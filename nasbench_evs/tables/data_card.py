@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ COLUMN_TEXTS = {
     "epochs_run": "epochs that were trained",
     "train_seconds": "seconds of training by the wall, of all epochs, or of one",
     "eval_seconds": "seconds of evaluation by the wall, of all epochs, or of one",
-    "hardware": "which machine of the table's list trained it",
+    "hardware": "which of the machines above trained it, counted from 0",
     "train_loss": "training loss at the moment of the score, or of an epoch",
     "params": "trainable parameters",
     "flops": "floating-point operations of one forward pass of one sample",
@@ -49,10 +50,19 @@ COLUMN_TEXTS = {
 }
 
 
-def data_card(table: Table, frame: pd.DataFrame, file: str, *, source: Sequence[str] = ()) -> str:
+# Of a search space, by its name: where it was published.
+PAPERS = {
+    "seqnas": "The search space: I. Udovichenko et al., SeqNAS: Neural Architecture Search for Event Sequence Classification, "
+    "IEEE Access 2024, doi 10.1109/ACCESS.2024.3349497",
+    "ffn": "The search space: C. Yang et al., Resource-Constrained Neural Architecture Search on Tabular Datasets, 2022",
+}
+
+
+def data_card(table: Table, frame: pd.DataFrame, file: str, *, source: Sequence[str] = (), cite: str = "") -> str:
     """Markdown with a YAML head for `frame`, which `table.to_frame` gave and the file of that name holds.
 
-    `source` are lines on where the event sequences come from; a table itself does not say under which licence it is.
+    `source` are lines on where the event sequences come from, `cite` is whom to cite for them; a table itself does not say
+    under which licence it is.
     """
     header, seeds = table.header, np.unique(table["seed"][table["seed"] >= 0]).tolist()
     counts = pd.Series(table["status"]).str.decode("utf-8").value_counts()
@@ -83,6 +93,7 @@ def data_card(table: Table, frame: pd.DataFrame, file: str, *, source: Sequence[
         f"- Fingerprint of the prepared data and its split: {header.fingerprint}",
         f"- Made by {header.library}, code {header.code}, {header.created}",
         *(f"- Verified: {text}" for text in header.verified),
+        *(f"- Machine {i}: {text}" for i, text in enumerate(_machines(table))),
         "",
         "## Protocol",
         "",
@@ -102,22 +113,47 @@ def data_card(table: Table, frame: pd.DataFrame, file: str, *, source: Sequence[
         "",
         "## Licences",
         "",
-        "Rows are results of trainings; they hold nothing of the event sequences. The tables that come with nasbench-evs are "
-        "under its licence, Apache-2.0; whoever recorded another table says under which it is.",
+        "Rows are results of trainings; they hold nothing of the event sequences. "
+        + (
+            f"They are imported: {origin}. The licence is theirs who released them."
+            if (origin := header.protocol.get("imported_from"))
+            else "The tables that come with nasbench-evs are under its licence, Apache-2.0; whoever recorded another table says "
+            "under which it is."
+        ),
         *(["", "The event sequences:", "", *source] if source else []),
         "",
         "## Citation",
         "",
-        "CITATION.cff of nasbench-evs, the paper of the search space (SeqNAS: Udovichenko et al., IEEE Access 2024), and the "
-        "data set's own.",
+        "- The repository of nasbench-evs",
+        *(f"- {PAPERS[name]}" for name in [_family(header.space.spec)] if name in PAPERS),
+        *([f"- {cite}"] if cite else []),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _names(names: Sequence[str]) -> str:
-    curve = [name for name in names if "." in name]
+    curve = [f"`{name}`" for name in names if "." in name]
     own = [f"`{name}`" for name in names if "." not in name]
-    return ", ".join([*own, *([f"`{curve[0]}` to `{curve[-1]}`"] if curve else [])])
+    return ", ".join([*own, *([f"{curve[0]} to {curve[-1]}"] if len(curve) > 1 else curve)])
+
+
+def _machines(table: Table) -> list[str]:
+    """Each machine in words, without what is not known of it."""
+    rows = zip(*table.hardware.values(), strict=True)
+    return [
+        ", ".join(f"{name} {text}" for name, value in zip(table.hardware, row, strict=True) if (text := _text(value)))
+        for row in rows
+    ]
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value) if value >= 0 else ""
+
+
+def _family(spec: Mapping[str, Any]) -> str:
+    """The name of a space, or of that which it is a part of."""
+    parent = spec["parameters"].get("parent")
+    return _family(parent) if parent else spec["name"]
 
 
 def _unit(name: str) -> str:

@@ -24,6 +24,7 @@ SPACES = {
     ),
 }
 MADE = {name: to_configspace(space, seed=0) for name, space in SPACES.items()}
+UNIFORM = {name: to_configspace(space, seed=0, sampling="uniform") for name, space in SPACES.items()}
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -70,6 +71,17 @@ def test_it_samples_as_the_space_does(sampling):
         assert np.abs(theirs - 1 / space.size).max() < 0.02
     else:
         assert ours.max() > 2 / space.size  # otherwise both were one
+
+
+@pytest.mark.parametrize("name", SPACES)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_uniform_sampling_gives_every_architecture_the_same_probability(name, data):
+    space, made = SPACES[name], UNIFORM[name]
+    architecture = space.unrank(data.draw(st.integers(0, space.size - 1)))
+    parts = [(made[choice], option) for choice, option in architecture.options.items()]
+    probability = np.prod([part.probabilities[part.choices.index(option)] for part, option in parts])
+    assert probability * space.size == pytest.approx(1)
 
 
 def test_weights_of_a_space_are_those_of_its_configurations():

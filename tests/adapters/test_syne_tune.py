@@ -61,11 +61,42 @@ def test_a_wrong_value_is_said_in_one_line():
         blackbox({"layer.0": 7, "layer.1": 8, "layer.2": 8}, fidelity=1)
 
 
-def test_its_simulator_runs_on_it():
+def test_its_simulator_runs_on_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
     bench = nb.load("credit-default", "ffn-3", source="table")
     found = adapters.syne_tune_random(bench, 8, seed=0)
     assert len(set(found)) == 8
     assert all(each in bench.space.architectures(bench.pool) for each in found[:1])
+    assert found == adapters.syne_tune_random(bench, 8, seed=0)
+    assert found != adapters.syne_tune_random(bench, 8, seed=1)
+    assert not list(tmp_path.iterdir())  # by itself Syne Tune writes into the home folder
+
+
+def test_its_schedulers_stop_trainings_at_epochs(monkeypatch, tmp_path):
+    from syne_tune import StoppingCriterion, Tuner
+    from syne_tune.backend.simulator_backend.simulator_callback import SimulatorCallback
+    from syne_tune.blackbox_repository import UserBlackboxBackend
+    from syne_tune.optimizer.baselines import ASHA
+
+    monkeypatch.setenv("SYNETUNE_FOLDER", str(tmp_path))
+    blackbox = BenchmarkBlackbox(nb.load("bpic2012", source="surrogate"))
+    last = int(blackbox.fidelity_values[-1])
+    scheduler = ASHA(
+        blackbox.configuration_space, metric=SCORE, time_attr=FIDELITY, max_t=last, do_minimize=False, random_seed=0
+    )
+    tuner = Tuner(
+        trial_backend=UserBlackboxBackend(blackbox, elapsed_time_attr=SECONDS, seed=0),
+        scheduler=scheduler,
+        stop_criterion=StoppingCriterion(max_num_trials_finished=20),
+        n_workers=4,
+        sleep_time=0,
+        callbacks=[SimulatorCallback()],
+        save_tuner=False,
+        print_update_interval=1e9,
+    )
+    tuner.run()
+    reached = tuner.tuning_status.get_dataframe()[FIDELITY].dropna()
+    assert reached.min() < last == reached.max()
 
 
 @pytest.mark.slow

@@ -1,5 +1,8 @@
 """What frameworks without conditions hand over becomes an architecture, or one clear line."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -40,3 +43,38 @@ def test_what_is_no_architecture_is_said_in_one_line(values, said):
     with pytest.raises(InvalidArchitecture, match=said) as error:
         architecture_of(SPACE, values)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("module", "framework", "extra"),
+    [
+        ("configspace", "ConfigSpace", "configspace"),
+        ("optuna", "optuna", "optuna"),
+        ("syne_tune", "syne_tune", "syne-tune"),
+    ],
+)
+def test_without_its_framework_an_adapter_names_the_extra_and_the_package_works(module, framework, extra):
+    script = f"""
+import sys
+sys.modules[{framework!r}] = None
+import nasbench_evs, nasbench_evs.adapters, nasbench_evs.cli
+try:
+    import nasbench_evs.adapters.{module}
+except nasbench_evs.NasbenchError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.endswith(f": pip install 'nasbench-evs[{extra}]'\n")
+    assert said.count("\n") == 1
+
+
+def test_importing_the_package_imports_no_framework():
+    script = "import sys, nasbench_evs, nasbench_evs.adapters, nasbench_evs.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "nasbench_evs.adapters" in loaded
+    assert not {"ConfigSpace", "optuna", "optunahub", "syne_tune", "torch"} & set(loaded)
+
+
+def test_the_adapter_for_optuna_needs_no_torch():
+    script = "import sys; sys.modules['torch'] = None; import nasbench_evs.adapters.optuna"
+    subprocess.run([sys.executable, "-c", script], check=True)
