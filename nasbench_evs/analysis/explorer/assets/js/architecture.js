@@ -56,7 +56,7 @@ function means(table, i) {
   const rows = table.columns.map((column) => [
     column.label, { text: fixed(table.architectures[column.key][i], column.digits) + (column.unit && table.architectures[column.key][i] !== null ? ` ${column.unit}` : ""), number: true }]);
   const proposed = ["proposed by", { text: table.samplers[table.architectures.sampler[i]], number: true }];
-  return tableOf("", [], [...rows, proposed], "facts");
+  return tableOf("What is known of it", [], [...rows, proposed], "facts", false);
 }
 
 function trainings(table, i) {

@@ -7,7 +7,7 @@ export function dataset(root, table) {
   root.append(
     ...heading(`${table.dataset}, ${table.space}`, "What was recorded, how, and how much of a score is chance."),
     el("p", { class: "trust" }, ["valid", "test"].map((split) => `${noiseSentence(table, split)} `), splitSentence(table)),
-    tableOf("", [], table.facts, "facts"),
+    tableOf("What was recorded", [], table.facts, "facts", false),
   );
   card(root, "Card of the table", table.cards.table, table.cards.figures);
   card(root, "Card of the dataset", table.cards.dataset, table.cards.figures);

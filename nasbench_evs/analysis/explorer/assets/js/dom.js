@@ -13,12 +13,14 @@ export function el(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-// A real table in a box of its own that scrolls where it is too wide. A cell is text, a node, or {text, number, head, style}.
-export function table(caption, header, rows, name = "") {
+// A real table in a box of its own that scrolls where it is too wide. A cell is text, a node, or {text, number, style}.
+export function table(caption, header, rows, name = "", shown = true) {
   const head = el("thead", {}, el("tr", {}, header.map((cell) => tableCell("th", cell, { scope: "col" }))));
   const body = el("tbody", {}, rows.map((row) => el("tr", {}, row.map(bodyCell))));
-  const made = el("table", { class: name }, caption ? el("caption", {}, caption) : null, header.length ? head : null, body);
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption || "Table" }, made);
+  const label = { "aria-label": caption };
+  const made = el("table", { class: name, ...label }, header.length ? head : null, body);
+  const box = el("div", { class: "scroll", tabindex: "0", role: "region", ...label }, made);
+  return shown ? el("div", {}, el("p", { class: "caption" }, caption), box) : box; // a caption is as wide as the text, not as the table
 }
 
 function bodyCell(cell, column) {

@@ -25,7 +25,7 @@ export function effects(root, table, parameters) {
     el("p", { class: "trust" }, chosen
       ? `Careful: all architectures here were chosen by a search (${of}), which looks at scores. A mean says what the search kept of an option, not what the option is worth.`
       : `Over recorded architectures that no search chose (proposed by: ${of}). Intervals are of single means: with many options, some will lie apart by chance.`),
-    splits.length > 1 ? el("div", { class: "controls" }, field("Score", select(splits.map((each) => [each, names[each]]), split, change))) : null ?? "",
+    splits.length > 1 ? el("div", { class: "controls" }, field("Score", select(splits.map((each) => [each, names[each]]), split, change))) : "",
     below,
   );
   draw(below, table, split);
@@ -38,7 +38,7 @@ function draw(below, table, split) {
   const domain = [d3.min(lows), d3.max(highs)];
   const plots = table.choices.map((choice, c) => oneChoice(table, choice, found.choices[c], domain));
   below.replaceChildren(
-    el("p", { class: "note", id: "counted" }, `${count(found.architectures, "architecture")}, mean ${fixed(found.mean, 4)} ${table.metric}.`),
+    el("p", { class: "note", id: "counted" }, `${count(found.architectures, "architecture")}, mean ${fixed(found.mean, 4)} ${table.metric}. All plots have the same scale, ${table.metric}.`),
     el("div", { class: "small-multiples" }, plots),
     el("details", {}, el("summary", {}, "The numbers"), numbers(table, found)),
   );
@@ -46,10 +46,9 @@ function draw(below, table, split) {
 
 function oneChoice(table, choice, options, domain) {
   const rows = options.map(([, value, low, high], o) => ({ name: choice.options[o], value, low: low ?? value, high: high ?? value }));
-  const best = Math.max(...domain.map(Math.abs)) > 0 ? domain : undefined;
   const under = choice.parent === null ? "" : ` (where ${table.choices[choice.parent].name} allows it)`;
   return el("section", { class: "choice" }, el("h4", {}, choice.name),
-    intervals(`Mean ${table.metric} of each option of ${choice.name}${under}`, rows, { x: table.metric, domain: best }));
+    intervals(`Mean ${table.metric} of each option of ${choice.name}${under}`, rows, { domain }));
 }
 
 function numbers(table, found) {

@@ -5,7 +5,7 @@ import { bracketed, count, fixed, percent } from "explorer/format";
 import { intervals, lines } from "explorer/plots";
 import { overview, remember } from "explorer/state";
 
-const AXIS = "normalized regret at the end: 0 is the reference, 1 a random pick";
+const AXIS = "normalized regret at the end";
 
 export function leaderboard(root, table, parameters) {
   const board = overview.leaderboard;
@@ -33,6 +33,7 @@ function regime(found) {
     el("p", { class: "lead" }, found.asks),
     intervals("Normalized regret of each searcher at the end, with 95 % intervals", rows, { x: AXIS, band }),
     el("p", { class: "trust", id: "detectable" }, detectable(found)),
+    el("p", { class: "note" }, "Normalized regret: how far the best architecture found is behind the reference, as a share of what the median random architecture loses. 0 is the reference, 1 a random pick."),
     pooled(found),
     el("h3", {}, "Over the search"),
     lines("Mean normalized regret over the budget", found.searchers.map((name, i) => ({ name, values: found.curves[i] })),
@@ -56,10 +57,9 @@ function pooled(found) {
     ...columns.map(([, interval, digits]) => withInterval(interval, i, digits)),
     ...controls.map(([, tests]) => against(tests[i]))]);
   const header = ["searcher", ...columns.map(([text]) => ({ text, number: true })), ...controls.map(([name]) => ({ text: `less ${name}`, number: true }))];
-  return [
+  return el("div", {},
     tableOf("Normalized regret, smaller is better, with 95 % intervals", header, rows, "pooled"),
-    controls.length ? el("p", { class: "note" }, "“less random”: mean difference, ± half of its 95 % interval; * significant after Holm (Wilcoxon, paired over seeds).") : "",
-  ].filter(Boolean).reduce((box, node) => (box.append(node), box), el("div"));
+    controls.length ? el("p", { class: "note" }, "“less random”: mean difference, ± half of its 95 % interval; * significant after Holm (Wilcoxon, paired over seeds).") : null);
 }
 
 function withInterval(interval, i, digits) {

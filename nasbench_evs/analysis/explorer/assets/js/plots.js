@@ -25,18 +25,19 @@ export function plotBox(label, draw) {
 }
 
 // Means with intervals, one row each: {name, value, low, high, key}. `band` shades from one value to another.
-export function intervals(label, rows, { x, domain, band, names = "" }) {
+export function intervals(label, rows, { x = null, domain, band }) {
   return plotBox(label, (width) => {
     const longest = Math.max(...rows.map((row) => short(row.name).length));
     const known = rows.filter((row) => row.value !== null);
     return Plot.plot({
       width,
-      height: 26 * rows.length + 58,
+      height: 26 * rows.length + (x ? 54 : 34),
+      marginTop: 8,
       marginLeft: Math.min(0.45 * width, 7.2 * longest + 18),
       marginRight: 16,
-      marginBottom: 44,
+      marginBottom: x ? 42 : 22,
       x: { label: x, domain, grid: true, nice: !domain, ticks: Math.max(3, Math.floor(width / 110)) },
-      y: { label: names || null, domain: rows.map((row) => row.name), tickFormat: (name) => short(name), tickSize: 0 },
+      y: { label: null, domain: rows.map((row) => row.name), tickFormat: (name) => short(name), tickSize: 0 },
       marks: [
         band ? Plot.rect([band], { x1: "low", x2: "high", fill: "var(--accent)", fillOpacity: 0.1 }) : null,
         Plot.ruleY(known, { y: "name", x1: "low", x2: "high", stroke: "var(--quiet)", strokeWidth: 1.5 }),
@@ -52,14 +53,14 @@ export function lines(label, series, { x, y, xs, points = false }) {
   const known = rows.filter((row) => row.y !== null);
   const names = series.map(({ name }) => name);
   const scale = { domain: names, range: names.map((_, i) => COLORS[i % COLORS.length]) };
-  const marker = names.map((_, i) => SYMBOLS[i % SYMBOLS.length]);
+  const marker = names.map((_, i) => SYMBOLS[(i + Math.floor(i / COLORS.length)) % SYMBOLS.length]); // no two lines look alike
   return plotBox(label, (width) =>
     Plot.plot({
       width,
       height: Math.min(360, 0.7 * width + 60),
       marginRight: 16,
       marginBottom: 44,
-      x: { label: x, ticks: Math.max(3, Math.floor(width / 110)) },
+      x: { label: x, ticks: Math.min(xs.length - 1 || 1, Math.max(3, Math.floor(width / 110))) },
       y: { label: y, grid: true },
       color: scale,
       symbol: { domain: names, range: marker, legend: names.length > 1 },
@@ -121,10 +122,16 @@ function walkable(box, shown, value, label, title, open) {
     if (!(event.key in steps)) return undefined;
     event.preventDefault();
     at = Math.min(order.length - 1, Math.max(0, at + steps[event.key]));
+    mark(box, shown.indexOf(order[at]));
     said.textContent = title(order[at]).replaceAll("\n", " · ");
     return undefined;
   });
   queueMicrotask(() => box.after(said));
+}
+
+function mark(box, position) {
+  box.querySelector(".at")?.classList.remove("at");
+  box.querySelector("g.architectures").children[position].classList.add("at");
 }
 
 function scaleType(shown, value) {

@@ -54,6 +54,6 @@ function cardFigures(found) {
 function reference(found, table) {
   if (!found.reference) return "";
   const { value, architecture, how } = found.reference;
-  return el("p", { class: "note" }, `The highest mean that a long search of the surrogate knows (${how}), against which regret is measured: `,
+  return el("p", { class: "note" }, `The ${table.sign > 0 ? "highest" : "lowest"} mean that a long search of the surrogate knows (${how}), against which regret is measured: `,
     el("strong", {}, fixed(value, 4)), ` ${table.metric}, of `, el("code", {}, architecture), ". It is a prediction: nobody need have trained it.");
 }
