@@ -73,7 +73,13 @@ def table_data(name: str, path: Path) -> dict[str, Any]:
             for each in space.choices
         ],
         "columns": [
-            dict(zip(("key", "label", "unit", "digits"), (key, label.format(metric=header.metric.name), *rest), strict=True))
+            dict(
+                zip(
+                    ("key", "label", "unit", "digits"),
+                    (key, label.format(metric=header.metric.name), *rest),
+                    strict=True,
+                )
+            )
             for key, label, *rest in columns
         ],
         "samplers": [sampler.decode() for sampler in np.unique(table["sampler"])],

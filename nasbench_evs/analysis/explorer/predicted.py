@@ -49,7 +49,9 @@ def _predictions(
         splits[split] = _agreement(means, recorded[split])
         figures = card["splits"].get(split, {})
         splits[split]["card"] = {
-            name: [round(figures[name][part], 4) for part in ("mean", "plus_minus")] for name in _SHOWN if name in figures
+            name: [round(figures[name][part], 4) for part in ("mean", "plus_minus")]
+            for name in _SHOWN
+            if name in figures
         }
         if split in surrogate.references:
             reference = surrogate.references[split]

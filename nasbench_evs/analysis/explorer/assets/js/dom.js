@@ -45,5 +45,5 @@ export function select(options, chosen, change) {
 export function heading(text, lead) {
   const title = el("h2", { tabindex: "-1" });
   title.append(text);
-  return [title, lead ? el("p", { class: "lead" }, lead) : null];
+  return lead ? [title, el("p", { class: "lead" }, lead)] : [title];
 }
