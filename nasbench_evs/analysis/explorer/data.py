@@ -6,6 +6,7 @@ teachers, as `load(..., source="table")` answers.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -144,10 +145,8 @@ def _architectures(bench: TableBenchmark) -> dict[str, list[Any]]:
             columns["seconds"][trained], trainings[trained] = scores.seconds, scores.trainings
     found = {name: rounded(values, 2 if name == "seconds" else SCORE_DIGITS) for name, values in columns.items()}
     found |= {"trainings": rounded(trainings), "place": _places(columns["valid"] * bench.metric.sign)}
-    try:
+    with contextlib.suppress(NotRecorded):  # some tables know no costs
         found |= {name: rounded(values) for name, values in bench.cost_many(pool)._asdict().items()}
-    except NotRecorded:
-        pass
     names = np.unique(table["sampler"]).tolist()
     return {
         "text": bench.space.format_many(pool),

@@ -13,6 +13,7 @@ from nasbench_evs.analysis.explorer.leaderboard import leaderboard
 from nasbench_evs.analysis.explorer.page import write_page
 from nasbench_evs.analysis.one_search import search_once
 from nasbench_evs.analysis.runs import RESULTS, tasks, write_results
+from nasbench_evs.tables import write
 from tests.conftest import IN_CI, make_header, make_table
 
 HOSTILE = "</script><img src=x onerror=\"document.title='ran'\">"
@@ -52,7 +53,7 @@ def results(tmp_path_factory) -> Path:
 def hostile_table(tmp_path_factory) -> Path:
     """A table whose dataset has a hostile name, with a hostile card beside it."""
     path = tmp_path_factory.mktemp("tables") / "own.h5"
-    make_table([0, 1, 2, 3, 4, 8], header=make_header(dataset=HOSTILE)).save(path)
+    write(make_table([0, 1, 2, 3, 4, 8], header=make_header(dataset=HOSTILE)), path)
     path.with_suffix(".md").write_text(f"# Own\n\n{HOSTILE}\n\n[here](javascript:document.title='ran') [there](x.md)\n")
     return path
 

@@ -11,7 +11,7 @@ from nasbench_evs.benchmark import find_table
 from nasbench_evs.errors import UnknownBenchmark
 from nasbench_evs.locations import shipped_tables
 from nasbench_evs.spaces import SearchSpace
-from nasbench_evs.tables import read
+from nasbench_evs.tables import read, write
 from tests.conftest import make_header, make_table
 
 
@@ -92,7 +92,7 @@ def test_what_is_missing_or_failed_is_none(tmp_path):
         train_seconds=[[0.5, 0.5], [0.5, np.nan], [0.5, 0.5]],
         header=make_header(protocol={"epochs": 2}),
     )  # fmt: skip
-    table.save(tmp_path / "own.h5")
+    write(table, tmp_path / "own.h5")
     data = table_data("own", tmp_path / "own.h5")
     assert data["architectures"]["valid"] == [0.6, 0.7, None]
     assert data["architectures"]["place"] == [2, 1, None]
@@ -105,5 +105,5 @@ def test_what_is_missing_or_failed_is_none(tmp_path):
 def test_ranks_beyond_the_numbers_of_json(tmp_path):
     space = SearchSpace.from_choices({f"c{i}": list(range(100)) for i in range(9)}, name="large")
     last = space.size - 1
-    make_table([3, last], header=make_header(space, protocol={"epochs": 3})).save(tmp_path / "own.h5")
+    write(make_table([3, last], header=make_header(space, protocol={"epochs": 3})), tmp_path / "own.h5")
     assert table_data("own", tmp_path / "own.h5")["architectures"]["rank"] == ["3", str(last)]

@@ -63,7 +63,7 @@ export function lines(label, series, { x, y, xs, points = false }) {
       x: { label: x, ticks: Math.min(xs.length - 1 || 1, Math.max(3, Math.floor(width / 110))) },
       y: { label: y, grid: true },
       color: scale,
-      symbol: { domain: names, range: marker, legend: names.length > 1 },
+      symbol: { domain: names, range: marker, legend: names.length > 1, tickFormat: (name) => short(name) },
       marks: [
         Plot.line(known, { x: "x", y: "y", z: "name", stroke: "name", strokeWidth: 1.5 }),
         points || names.length > 1
@@ -93,7 +93,7 @@ export function dots(label, table, shown, { x, y, diagonal = false, open }) {
       x: { label: axis(x, shown, values(x)), type: scaleType(shown, values(x)), grid: true, ticks: Math.max(3, Math.floor(width / 110)), tickFormat: tickFormat(x), nice: true },
       y: { label: axis(y, shown, values(y)), type: scaleType(shown, values(y)), grid: true, ticks: 6, tickFormat: tickFormat(y), nice: true },
       color: { domain, range: COLORS },
-      symbol: { domain, range: SYMBOLS, legend: domain.length > 1 },
+      symbol: { domain, range: SYMBOLS, legend: domain.length > 1, tickFormat: (name) => short(name) },
       marks: [
         diagonal ? Plot.line(span(shown, values(x), values(y)), { x: "v", y: "v", stroke: "var(--quiet)", strokeDasharray: "4 4" }) : null,
         Plot.dot(shown, { x: values(x), y: values(y), stroke: category, symbol: category, r: shown.length > 2000 ? 1.8 : 3, strokeOpacity: shown.length > 2000 ? 0.5 : 0.75, className: "architectures" }),
