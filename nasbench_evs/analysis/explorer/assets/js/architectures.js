@@ -48,14 +48,15 @@ function draw(below, table, chosen) {
 }
 
 function best(table, shown, x, y) {
-  const sign = /^(valid|test|predicted_valid|predicted_test)$/.test(y.key) ? table.sign : y.key === "place" ? -1 : 1;
+  const score = /^(predicted_)?(valid|test)$/.test(y.key);
+  const sign = score ? table.sign : y.key === "place" ? -1 : 1;
   const { text } = table.architectures;
   const value = (column, i) => table.architectures[column.key][i];
   const order = [...shown].sort((a, b) => sign * (value(y, b) - value(y, a))).slice(0, MOST);
   const others = table.columns.filter(({ key }) => ["valid", "valid_std", "test", "trainings"].includes(key));
   const columns = [...new Set([y, x, ...others])];
   return tableOf(
-    `The ${order.length} ${sign > 0 === table.sign > 0 || y.key === "place" ? "first" : "last"} by ${y.label}`,
+    `The ${order.length} ${score || y.key === "place" ? "best" : "largest"} by ${y.label}`,
     ["architecture", ...columns.map(({ label }) => ({ text: label, number: true }))],
     order.map((i) => [el("a", { href: toArchitecture(table, i) }, el("code", {}, text[i])),
       ...columns.map((column) => ({ text: fixed(value(column, i), column.digits), number: true }))]),

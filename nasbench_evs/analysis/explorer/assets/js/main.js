@@ -77,5 +77,4 @@ startControls();
 startFooter();
 addEventListener("hashchange", () => location.hash !== "#main" && show(true));
 show(false);
-performance.mark("explorer-ready");
 document.documentElement.dataset.ready = "yes";
