@@ -12,6 +12,7 @@ import click
 
 from nasbench_evs.cli.benchmarks import list_command, query
 from nasbench_evs.cli.data import data
+from nasbench_evs.cli.explore import explore_command
 from nasbench_evs.cli.generate import baselines_command, generate_command, pilot_command
 from nasbench_evs.cli.search import experiment_command, search_command, searchers_command
 from nasbench_evs.cli.surrogates import surrogate
@@ -80,6 +81,7 @@ for _command in (
     searchers_command,
     search_command,
     experiment_command,
+    explore_command,
     generate_command,
     pilot_command,
     baselines_command,
