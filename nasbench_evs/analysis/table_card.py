@@ -74,8 +74,10 @@ def write_table_card(
     boosting: Mapping[str, Any] | None,
     baselines: Sequence[Mapping[str, Any]],
     pilot: Mapping[str, Any] | None = None,
+    *,
+    made_by: str = "",
 ) -> None:
-    """Write `name`.md and `name`.png into `folder`.
+    """Write `name`.md and `name`.png into `folder`; the last line names the command, `made_by`, if it is given.
 
     `boosting` is what datasets.boosting found on the same sequences; `baselines` what `nasbench-evs baselines` did,
     `pilot` what `nasbench-evs pilot` did. What
@@ -115,8 +117,7 @@ def write_table_card(
         "",
         *_costs(table),
         "",
-        f"Made by `nasbench-evs table card datasets/{header.dataset}/{name}.h5 --out datasets/{header.dataset}`.",
-        "",
+        *([f"Made by `{made_by}`.", ""] if made_by else []),
     ]
     with replacing(folder / f"{name}.md", force=True) as scratch:
         scratch.write_text("\n".join(lines), encoding="utf-8")

@@ -20,7 +20,23 @@ FORMAT = click.option(
 )
 FORCE = click.option("--force", is_flag=True, help="Overwrite what exists.")
 DEVICE = click.option("--device", help="With --source train: where to train, cpu or cuda.  [default: cpu]")
-TABLE = click.argument("table", type=click.Path(path_type=Path))
+
+
+class TablePath(click.ParamType):
+    """The path of a table, or the name of one that nasbench-evs list shows: DATASET, or DATASET/SPACE."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(value)
+        if path.suffix in (".h5", ".hdf5") or path.exists() or len(path.parts) > 2:
+            return path
+        from nasbench_evs.benchmark import find_table
+
+        return find_table(*path.parts)
+
+
+TABLE = click.argument("table", type=TablePath())
 
 
 def with_progress(what: str, work: Callable[[Callable[..., None]], Any]) -> Any:
