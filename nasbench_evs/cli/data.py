@@ -42,27 +42,26 @@ def add(name: str, source: Path | None, labels: Path | None, schema: Path | None
     from nasbench_evs.datasets.sources import SOURCES
 
     place = store.folder(name)
-    if place.exists() and not force:
-        raise OutputError(f"{name} is prepared already, in {place}: prepare it again with --force")
     own = labels is not None or schema is not None
-    if own and (source is None or labels is None or schema is None):
-        raise InvalidQuery("your own data takes all three: --from EVENTS --labels LABELS --schema SCHEMA.toml")
     if own and name in SOURCES:
         raise InvalidQuery(f"{name!r} is the name of a built-in dataset: choose another for your own data")
     if not own and name not in SOURCES:
         raise DatasetError(
             f"no dataset {name!r}: expected one of {', '.join(SOURCES)}; your own data takes --labels and --schema"
         )
+    if own and (source is None or labels is None or schema is None):
+        raise InvalidQuery("your own data takes all three: --from EVENTS --labels LABELS --schema SCHEMA.toml")
     if not own and source is None and name != "synthetic":
         raise DatasetError(
             f"{name} needs its raw files. {SOURCES[name].get}; then run: nasbench-evs data add {name} --from DIR"
         )
+    if place.exists() and not force:
+        raise OutputError(f"{name} is prepared already, in {place}: prepare it again with --force")
 
     def work(report: Callable[[int, int], None]) -> Any:
-        if own:
-            raw, rules = custom.read(name, *(path for path in (source, labels, schema) if path is not None))
-        else:
-            raw, rules = SOURCES[name].read(source or Path()), SOURCES[name].rules
+        if source is not None and labels is not None and schema is not None:
+            return custom.add(name, source, labels, schema, force=force)
+        raw, rules = SOURCES[name].read(source or Path()), SOURCES[name].rules
         report(1, 3)
         dataset = prepare(raw, rules, source=str(source.name) if source else "made")
         report(2, 3)

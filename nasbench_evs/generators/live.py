@@ -60,9 +60,9 @@ class LiveSearch(NamedTuple):
 def training_recipe(name: str | Path, space: str | None = None) -> Recipe:
     """Dataset, space and protocol by which `search_live` trains; its plan is of no account.
 
-    `name` is a dataset's with a table that has a name (see `load`) or else a recipe `generators/NAME.toml`, or the path of a table (*.h5) or of a
-    recipe (*.toml); `space` as for `load`. UnknownBenchmark; RecipeError if the table was not made by this library's trainer,
-    DatasetError if its dataset is not here, or is another one.
+    `name` is a dataset's with a table that has a name (see `load`) or else with a recipe `generators/NAME.toml`, or the path
+    of a table (*.h5) or of a recipe (*.toml); `space` as for `load`. UnknownBenchmark; RecipeError if the table was not made by
+    this library's trainer, DatasetError if its dataset is not here, or is another one.
     """
     if space in SUBSPACES:
         raise InvalidQuery(
