@@ -19,8 +19,9 @@ BUDGETS = {
     r"nasbench_evs/shipped/surrogate/[^/]+/[^/]+/[^/]+\.cbm": 2 * MIB,
     r"nasbench_evs/shipped/surrogate/[^/]+/[^/]+/(surrogate|reference|card)\.json": MIB,
     r"nasbench_evs/shipped/surrogate/[^/]+/[^/]+/out_of_fold\.npy": MIB,
+    r"nasbench_evs/shipped/generators/[^/]+\.toml": MIB // 64,
     r"nasbench_evs/(?!shipped/).+\.py": MIB // 8,
-    r"nasbench_evs/py\.typed": 1,
+    r"nasbench_evs/py\.typed": 64,
     r"nasbench_evs-[^/]+\.dist-info/.+": MIB // 8,
 }
 
@@ -66,12 +67,15 @@ def test_every_file_has_a_kind_and_keeps_to_its_budget(members):
 def test_it_carries_every_module_and_table_and_surrogate(members):
     for path in (ROOT / "nasbench_evs").rglob("*.py"):
         assert path.relative_to(ROOT).as_posix() in members
-    for path in [*ROOT.glob("datasets/*/*.h5"), *ROOT.glob("surrogate/*/*/*.cbm")]:
+    shipped = ("datasets/*/*.h5", "surrogate/*/*/*.cbm", "surrogate/*/*/*.json", "generators/*.toml")
+    for path in (each for pattern in shipped for each in ROOT.glob(pattern)):
         assert f"nasbench_evs/shipped/{path.relative_to(ROOT).as_posix()}" in members
     assert "nasbench_evs/py.typed" in members
 
 
 def test_twine_finds_nothing_wrong(wheel):
     pytest.importorskip("twine", reason="pip install 'nasbench-evs[release]'")
-    done = subprocess.run([sys.executable, "-m", "twine", "check", "--strict", str(wheel)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", str(wheel)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr

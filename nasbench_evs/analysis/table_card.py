@@ -83,10 +83,7 @@ def write_table_card(
     `pilot` what `nasbench-evs pilot` did. What
     people have to say about the protocol stands in `name`.notes.md in that folder and is copied into the card.
     """
-    if table.header.curves == "best":
-        raise NotRecorded(f"{name} of {table.header.dataset} holds best epochs only: a card needs curves")
-    if np.isnan(table.scores("valid")).all():
-        raise NotRecorded(f"{name} of {table.header.dataset}: no record has a score, there is nothing to report")
+    check_card(table, name)
     figure = f"{name}.png"
     _draw(table, baselines, folder / figure)
     header = table.header
@@ -121,6 +118,14 @@ def write_table_card(
     ]
     with replacing(folder / f"{name}.md", force=True) as scratch:
         scratch.write_text("\n".join(lines), encoding="utf-8")
+
+
+def check_card(table: Table, name: str) -> None:
+    """NotRecorded if the table has too little for a card."""
+    if table.header.curves == "best":
+        raise NotRecorded(f"{name} of {table.header.dataset} holds best epochs only: a card needs curves")
+    if np.isnan(table.scores("valid")).all():
+        raise NotRecorded(f"{name} of {table.header.dataset}: no record has a score, there is nothing to report")
 
 
 def _notes(path: Path) -> list[str]:

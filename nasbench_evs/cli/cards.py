@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasbench_evs import locations
-from nasbench_evs.cli.output import TABLE
+from nasbench_evs.cli.output import TABLE, check_installed, with_progress
 from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.files import check_folder
 
 if TYPE_CHECKING:
     from nasbench_evs.tables import Header
@@ -30,24 +31,28 @@ def card_command(table: Path, out: Path) -> None:
     Example:
       nasbench-evs table card datasets/digits/ffn-3.h5 --out cards
     """
-    from nasbench_evs.analysis.table_card import write_table_card
+    from nasbench_evs.analysis.table_card import check_card, write_table_card
     from nasbench_evs.datasets import store
     from nasbench_evs.datasets.boosting import boosting
     from nasbench_evs.models import networks
     from nasbench_evs.tables import read
 
+    check_installed("matplotlib")
+    check_folder(out)
     opened = read(table)
     header = opened.header
+    check_card(opened, table.stem)
+    spec = networks.find(header.space.name)
+    sequences = spec is not None and spec.inputs == "sequences"  # which the baselines read
+    baselines = _baselines(table.parent / "baselines.json", header) if sequences else []
+    pilot = _pilot(table.with_suffix(".pilot.json"), header)
     found = None
     if header.dataset in store.prepared():
         dataset = store.open_dataset(header.dataset)
         if dataset.fingerprint == header.fingerprint:
             subset, train = (header.protocol.get(name) for name in ("subset", "train"))
-            found = boosting(dataset.subset(subset) if subset else dataset, train=train)
-    spec = networks.find(header.space.name)
-    sequences = spec is not None and spec.inputs == "sequences"  # which the baselines read
-    baselines = _baselines(table.parent / "baselines.json", header) if sequences else []
-    pilot = _pilot(table.with_suffix(".pilot.json"), header)
+            part = dataset.subset(subset) if subset else dataset
+            found = with_progress("boosting", lambda _: boosting(part, train=train))
     write_table_card(opened, table.stem, out, found, baselines, pilot, made_by=_command(table, out))
     print(f"written to {out / table.stem}.md", file=sys.stderr)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
+from nasbench_evs.cli.output import FORCE, FORMAT, check_installed, print_rows, with_progress
 from nasbench_evs.errors import DatasetError, InvalidQuery, OutputError
 
 TRAIN = click.option(
@@ -39,7 +39,9 @@ def add(name: str, source: Path | None, labels: Path | None, schema: Path | None
       nasbench-evs data add synthetic
     """
     from nasbench_evs.datasets import custom, prepare, store
+    from nasbench_evs.datasets.dataset import MANIFEST
     from nasbench_evs.datasets.sources import SOURCES
+    from nasbench_evs.files import check_target
 
     place = store.folder(name)
     own = labels is not None or schema is not None
@@ -57,6 +59,7 @@ def add(name: str, source: Path | None, labels: Path | None, schema: Path | None
         )
     if place.exists() and not force:
         raise OutputError(f"{name} is prepared already, in {place}: prepare it again with --force")
+    check_target(place, force=force, marker=MANIFEST)
 
     def work(report: Callable[[int, int], None]) -> Any:
         if source is not None and labels is not None and schema is not None:
@@ -178,10 +181,13 @@ def card(name: str, out: Path, forms: bool, train: int | None) -> None:
     from nasbench_evs.datasets.boosting import FORMS, boosting
     from nasbench_evs.datasets.card import write_card
     from nasbench_evs.datasets.sources import SOURCES
+    from nasbench_evs.files import check_folder
 
     dataset = store.open_dataset(name)
     if name not in SOURCES:
         raise DatasetError(f"{name} is your own data: nobody but you can say what it is and who may use it")
+    check_installed("matplotlib")
+    check_folder(out)
     kinds = [(form, shuffled) for form in FORMS for shuffled in (False, True)] if forms else [(FORMS[0], False)]
 
     def work(report: Callable[[int, int], None]) -> list[dict[str, Any]]:

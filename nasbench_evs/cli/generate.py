@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, print_rows, with_progress
-from nasbench_evs.errors import InvalidQuery, OutputError, RecipeError
+from nasbench_evs.cli.output import FORCE, FORMAT, check_installed, print_rows, with_progress
+from nasbench_evs.errors import InvalidQuery, RecipeError
 
 if TYPE_CHECKING:
     from nasbench_evs.generators.driver import Progress
@@ -150,15 +150,17 @@ def baselines_command(
     """
     from nasbench_evs.datasets.rocket import minirocket
     from nasbench_evs.datasets.store import open_dataset
-    from nasbench_evs.files import replacing
+    from nasbench_evs.files import check_target, replacing
     from nasbench_evs.generators.baselines import NETWORKS, tune
     from nasbench_evs.training.recipe import Recipe
 
-    if out is not None and out.exists() and not force:
-        raise OutputError(f"{out} exists already: choose another --out, or overwrite it with --force")
+    if out is not None:
+        check_target(out, force=force)
     unknown = sorted(set(networks) - {*NETWORKS, "minirocket"})
     if unknown:
         raise InvalidQuery(f"unknown network {', '.join(unknown)}: expected some of {', '.join(NETWORKS)}, minirocket")
+    if "minirocket" in networks:
+        check_installed("aeon")
     read = Recipe.read(recipe)
     dataset = open_dataset(read.dataset)
 

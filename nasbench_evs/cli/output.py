@@ -7,11 +7,14 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 import click
+
+from nasbench_evs.errors import OutputError
 
 Row = Mapping[str, Any]
 
@@ -37,6 +40,21 @@ class TablePath(click.ParamType):
 
 
 TABLE = click.argument("table", type=TablePath())
+
+
+_EXTRAS = {"matplotlib": "plots", "pyarrow": "parquet", "ray": "cluster", "aeon": "rocket", "xgboost": "predictors"}
+
+
+def check_installed(*modules: str) -> None:
+    """OutputError unless these are there: asked before the work that ends with them."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise OutputError(f"{module} is not installed: pip install 'nasbench-evs[{extra_of(module)}]'")
+
+
+def extra_of(module: str) -> str:
+    """The extra that brings a module."""
+    return _EXTRAS.get(module.partition(".")[0], "train")
 
 
 def with_progress(what: str, work: Callable[[Callable[..., None]], Any]) -> Any:
