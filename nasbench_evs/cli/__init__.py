@@ -36,8 +36,8 @@ def main() -> None:
         sys.stdout.flush()  # so that a full disk is noticed here
     except NasbenchError as error:
         _fail(str(error), 1)
-    except click.Abort:
-        _fail("interrupted", 130)
+    except click.Abort as stopped:
+        _fail(str(stopped) or "interrupted", 130)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"; see {context.command_path} --help" if context is not None else ""

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, check_installed, print_rows, with_progress
+from nasbench_evs.cli.output import FORCE, FORMAT, LINE_EVERY, check_installed, print_rows, resumable, with_progress
 from nasbench_evs.errors import InvalidQuery, RecipeError
 
 if TYPE_CHECKING:
     from nasbench_evs.generators.driver import Progress
-
-_LINE_EVERY = 60.0  # seconds between two lines of progress where there is no terminal
 
 
 @click.command("generate")
@@ -60,7 +58,7 @@ def generate_command(
     if not part:
         raise RecipeError(f"--shard {shard!r}: expected i/n, such as 3/16")
     read = Recipe.read(recipe)
-    with Screen() as screen:
+    with resumable(), Screen() as screen:
         target = generate(
             read,
             out,
@@ -101,12 +99,12 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
 
     read = Recipe.read(recipe)
     if others:
-        with Screen() as screen:
+        with resumable(), Screen() as screen:
             found = candidate(read, out, workers=workers, device=device, report=screen.show)
         rows = [{name: value for name, value in found.items() if name != "protocol"}]
         print_rows(rows, "json" if form == "json" else "table")
         return
-    with Screen() as screen:
+    with resumable(), Screen() as screen:
         figures = pilot(
             read,
             out,
@@ -203,7 +201,7 @@ class Screen:
 
         console = Console(stderr=True)
         self._live = Live("", console=console, transient=True) if console.is_terminal else None
-        self._last = -_LINE_EVERY
+        self._last = -LINE_EVERY
         self._title, self._text = title, ""
 
     def __enter__(self) -> Screen:
@@ -221,6 +219,6 @@ class Screen:
         self._text = self._title + describe(progress)
         if self._live is not None:
             self._live.update(self._text)
-        elif time.monotonic() - self._last >= _LINE_EVERY:
+        elif time.monotonic() - self._last >= LINE_EVERY:
             self._last = time.monotonic()
             print(self._text, file=sys.stderr, flush=True)

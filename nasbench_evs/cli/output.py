@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import NoneType
@@ -17,6 +22,7 @@ import click
 from nasbench_evs.errors import OutputError
 
 Row = Mapping[str, Any]
+LINE_EVERY = 60.0  # seconds between two lines of progress where there is no terminal
 
 FORMAT = click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", help="How to print the answer."
@@ -58,18 +64,61 @@ def extra_of(module: str) -> str:
 
 
 def with_progress(what: str, work: Callable[[Callable[..., None]], Any]) -> Any:
-    """Run `work(report)`, showing done, total and the time left on stderr; `report(done, total, detail)` says more."""
+    """Run `work(report)`, showing done, total and the time left on stderr; `report(done, total, detail)` says more.
+
+    Where there is no terminal, in a line a minute.
+    """
     from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return work(Lines(what))
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=None)
 
         def report(done: int, total: int, detail: str = "") -> None:
             bar.update(task, completed=done, total=total, description=f"{what} {detail}".strip())
 
         return work(report)
+
+
+class Lines:
+    """Progress where there is no terminal: a line now and then."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._began = what, time.monotonic()
+        self._said = self._began
+        self._before: int | None = None  # done when the first report came: by an earlier session
+
+    def __call__(self, done: int, total: int, detail: str = "") -> None:
+        if self._before is None:
+            self._before = done
+        now = time.monotonic()
+        if now - self._said < LINE_EVERY:
+            return
+        self._said = now
+        text = f"{self._what} {detail}".strip() + f": {done}/{total}"
+        if done > self._before:
+            left = (now - self._began) / (done - self._before) * (total - done)
+            text += f", {left / 60:.0f} min left"
+        print(text, file=sys.stderr, flush=True)
+
+
+class Interrupted(click.Abort):
+    """Ctrl-C in a command that goes on when it is run again; the message says so."""
+
+
+@contextlib.contextmanager
+def resumable() -> Iterator[None]:
+    """Around work that the same command goes on with: interrupted, it says which command that is."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        command = shlex.join(["nasbench-evs", *sys.argv[1:]])
+        raise Interrupted(f"interrupted; the same command goes on where it was: {command}") from None
 
 
 def print_rows(rows: Sequence[Row], form: str) -> None:
@@ -88,13 +137,24 @@ def print_rows(rows: Sequence[Row], form: str) -> None:
 def _aligned(rows: Sequence[Row]) -> str:
     # Columns without any value tell nothing on a screen; the other formats keep them.
     names = [name for name in (rows[0] if rows else []) if any(_shown(row[name]) for row in rows)]
-    columns = []
+    columns: list[list[str]] = []
     for name in names:
         cells = [name, *(_shown(row[name]) for row in rows)]
         width = max(map(len, cells))
         text = all(isinstance(row[name], str | NoneType) for row in rows)
         columns.append([cell.ljust(width) if text else cell.rjust(width) for cell in cells])
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+    blocks = _folded(columns, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0)
+    return "\n\n".join("\n".join("  ".join(line).rstrip() for line in zip(*block, strict=True)) for block in blocks)
+
+
+def _folded(columns: list[list[str]], width: int) -> list[list[list[str]]]:
+    """The columns as blocks that fit `width` (0: any), each with the first column again; what is wider alone stays whole."""
+    blocks = [columns[:1]]
+    for column in columns[1:]:
+        if width and sum(len(each[0]) + 2 for each in blocks[-1]) + len(column[0]) > width and len(blocks[-1]) > 1:
+            blocks.append(columns[:1])
+        blocks[-1] = [*blocks[-1], column]
+    return blocks
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,7 @@ import click
 
 from nasbench_evs.cli.generate import describe
 from nasbench_evs.cli.live import live_columns, live_options, run_live
-from nasbench_evs.cli.output import DEVICE, FORCE, FORMAT, check_installed, print_rows, with_progress
+from nasbench_evs.cli.output import DEVICE, FORCE, FORMAT, check_installed, print_rows, resumable, with_progress
 from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError
 
 if TYPE_CHECKING:
@@ -258,7 +258,8 @@ def experiment_command(
                 experiment, folder, processes=processes, progress=report, training=training, device=device or "cpu"
             )
 
-        runs = with_progress("searching", work)
+        with resumable():
+            runs = with_progress("searching", work)
     write_report(experiment, runs.values(), folder, f"nasbench-evs experiment {file}")
     print(f"written to {folder}", file=sys.stderr)
     print(folder / PAGE)

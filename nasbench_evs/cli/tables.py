@@ -112,6 +112,8 @@ def _counts(values: np.ndarray) -> dict[str, int]:
 def verify_command(table: Path, sample: int, sample_seed: int, device: str, here: bool) -> None:
     """Check hashes, ranks, AVecs, keys, curves and costs of every record, and whether a sample comes out again.
 
+    What does not hold is named with its first record.
+
     \b
     Example:
       nasbench-evs table verify datasets/digits/ffn-3.h5
@@ -127,13 +129,11 @@ def verify_command(table: Path, sample: int, sample_seed: int, device: str, here
         passed = verify(opened)
     except NasbenchError as error:
         raise type(error)(f"{table}: {error}") from None
-    for line in passed:
-        print(f"ok  {line}")
     if sample:
         _verify_sample(table, opened, sample, sample_seed, device, here)
     elif here:
         raise InvalidQuery("--here goes with --sample: how many records of this machine are trained again")
-    print(f"{len(opened)} records hold", file=sys.stderr)
+    print(f"{table}: {len(opened):,} records hold, {len(passed)} checks")
 
 
 def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str, here: bool) -> None:
