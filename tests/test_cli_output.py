@@ -52,7 +52,8 @@ def test_lists_fit_80_columns_but_for_texts(capsys, terminal, command):
     terminal(80)
     folded = run(capsys, *command)[1]
     assert set(whole.split()) == set(folded.split())
-    if command == ("list",):
+    if command == ("list",):  # both blocks say which of two spaces
+        assert sum(line.split()[:2] == ["credit-default", "ffn-3"] for line in folded.splitlines()) == 2
         assert max(map(len, folded.splitlines())) <= 80
 
 

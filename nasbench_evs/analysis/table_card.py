@@ -89,7 +89,7 @@ def write_table_card(
     header = table.header
     space, metric = header.space, header.metric
     lines = [
-        f"# {header.dataset}, {name}",
+        f"# {header.dataset}, {header.space.label}",
         "",
         f"{len(table):,} trainings of {len(np.unique(table['rank'])):,} architectures of the space {space.name} "
         f"({space.size:,}), {table.epochs} epochs each; score: {metric.name}.",
@@ -261,9 +261,13 @@ def _costs(table: Table) -> list[str]:
     outcome = ", ".join(f"{count:,} {name.decode()}" for name, count in zip(status, counts, strict=True))
     cpus = ", ".join(cpu.decode() for cpu in np.unique(table.hardware["cpu"]))
     return [
-        f"{what} per training on one thread ({cpus}): median {np.median(seconds):.1f}, mean {seconds.mean():.1f}, largest "
-        f"{seconds.max():.1f}; {seconds.sum() / 3600:.1f} hours in all, with other work on the same machine. Outcomes: {outcome}."
+        f"{what} per training on one thread ({cpus}): median {_short(np.median(seconds))}, mean {_short(seconds.mean())}, "
+        f"largest {_short(seconds.max())}; {_short(seconds.sum() / 3600)} hours in all, with other work on the same machine. Outcomes: {outcome}."
     ]
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def _spent(table: Table) -> tuple[np.ndarray, str]:

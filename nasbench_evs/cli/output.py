@@ -138,21 +138,32 @@ def _aligned(rows: Sequence[Row]) -> str:
     # Columns without any value tell nothing on a screen; the other formats keep them.
     names = [name for name in (rows[0] if rows else []) if any(_shown(row[name]) for row in rows)]
     columns: list[list[str]] = []
+    texts: list[bool] = []
     for name in names:
         cells = [name, *(_shown(row[name]) for row in rows)]
         width = max(map(len, cells))
         text = all(isinstance(row[name], str | NoneType) for row in rows)
+        texts.append(text)
         columns.append([cell.ljust(width) if text else cell.rjust(width) for cell in cells])
-    blocks = _folded(columns, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0)
+    keys = max(1, [*texts, False].index(False))
+    blocks = _folded(columns, keys, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0)
     return "\n\n".join("\n".join("  ".join(line).rstrip() for line in zip(*block, strict=True)) for block in blocks)
 
 
-def _folded(columns: list[list[str]], width: int) -> list[list[list[str]]]:
-    """The columns as blocks that fit `width` (0: any), each with the first column again; what is wider alone stays whole."""
-    blocks = [columns[:1]]
-    for column in columns[1:]:
-        if width and sum(len(each[0]) + 2 for each in blocks[-1]) + len(column[0]) > width and len(blocks[-1]) > 1:
-            blocks.append(columns[:1])
+def _folded(columns: list[list[str]], keys: int, width: int) -> list[list[list[str]]]:
+    """The columns as blocks that fit `width` (0: any), each beginning with the first `keys`, which say what a row is about.
+
+    What is wider alone stays whole; of keys that take more than half of the width only the first one is repeated.
+    """
+
+    def wide(some: list[list[str]]) -> int:
+        return sum(len(each[0]) + 2 for each in some) - 2
+
+    head = columns[: keys if wide(columns[:keys]) * 2 <= width else 1]
+    blocks = [head]
+    for column in columns[len(head) :]:
+        if width and len(blocks[-1]) > len(head) and wide([*blocks[-1], column]) > width:
+            blocks.append(head)
         blocks[-1] = [*blocks[-1], column]
     return blocks
 
