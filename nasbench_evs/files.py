@@ -20,10 +20,7 @@ def replacing(target: Path, *, force: bool = False, marker: str = "") -> Iterato
     else, or if the file system refuses (permission, disk full).
     """
     target = Path(target)
-    if target.is_dir() and not (marker and (target / marker).exists()):
-        raise OutputError(f"{target} is a folder that holds something else: choose another output")
-    if target.exists() and not force:
-        raise OutputError(f"{target} exists already: choose another output, or overwrite it with --force (force=True)")
+    _check_free(target, force, marker)
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     scratch = None
     try:
@@ -46,6 +43,29 @@ def replacing(target: Path, *, force: bool = False, marker: str = "") -> Iterato
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only if it is empty
+
+
+def check_target(target: Path, *, force: bool = False, marker: str = "") -> None:
+    """OutputError if `replacing` would refuse `target`: asked before the work whose result is to be written there."""
+    target = Path(target)
+    _check_free(target, force, marker)
+    check_folder(target.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """OutputError if nothing can be written into `folder`, which need not exist yet."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise OutputError(f"cannot write into {folder}: {there} is a file, expected a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write into {folder}: no permission to write into {there}")
+
+
+def _check_free(target: Path, force: bool, marker: str) -> None:
+    if target.is_dir() and not (marker and (target / marker).exists()):
+        raise OutputError(f"{target} is a folder that holds something else: choose another output")
+    if target.exists() and not force:
+        raise OutputError(f"{target} exists already: choose another output, or overwrite it with --force (force=True)")
 
 
 def _exchange(written: Path, target: Path, old: Path) -> None:

@@ -247,7 +247,7 @@ def test_commands_on_scores_at_the_end(capsys, tmp_path, end_table):
     write(end_table, tmp_path / "t.h5")
     code, out, _ = run(capsys, "table", "verify", tmp_path / "t.h5")
     assert code == 0
-    assert "ok  valid_blocks belong to a score" in out
+    assert "6 records hold" in out
     facts = json.loads(run(capsys, "table", "info", tmp_path / "t.h5", "--format", "json")[1])
     assert (facts["format"], facts["score at"], facts["commits"]) == (2, "end", {"c" * 40: 6})
     assert "final/valid_score" in facts["optional columns"]
@@ -353,3 +353,33 @@ def test_a_full_disk_is_one_line():
         done = subprocess.run([_command(), "list"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert done.stderr == "error: output: No space left on device\n"
+
+
+def test_a_table_is_installed_and_used_by_name(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("NASBENCH_EVS_HOME", str(tmp_path / "home"))
+    write(make_table([0, 2, 5, 8]), tmp_path / "table.h5")
+    code, out, _ = run(capsys, "table", "install", tmp_path / "table.h5", "--name", "mine")
+    assert (code, out) == (0, f"mine ffn-2: {tmp_path / 'home' / 'tables' / 'mine' / 'ffn-2.h5'}\n")
+    rows = json.loads(run(capsys, "list", "--format", "json")[1])
+    assert [row["records"] for row in rows if row["origin"] == "own"] == [4]
+    assert "own" in next(line for line in run(capsys, "list")[1].splitlines() if line.startswith("mine"))
+    assert "2-4" in run(capsys, "query", "mine", "--arch", "2-4")[1]
+    assert run(capsys, "search", "random", "mine", "--budget", "3")[0] == 0
+    assert json.loads(run(capsys, "table", "info", "mine/ffn-2", "--format", "json")[1])["records"] == 4
+    assert run(capsys, "table", "card", "mine", "--out", tmp_path / "cards")[0] == 0
+    card = (tmp_path / "cards" / "ffn-2.md").read_text()
+    assert f"Made by `nasbench-evs table card mine/ffn-2 --out {tmp_path / 'cards'}`." in card
+    assert "datasets/" not in card
+    fails(capsys, "exists already", "table", "install", tmp_path / "table.h5", "--name", "mine")
+    fails(capsys, "no benchmark 'yours'", "table", "info", "yours")
+
+
+def test_a_damaged_table_of_ones_own_is_said_and_left_out(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("NASBENCH_EVS_HOME", str(tmp_path))
+    (tmp_path / "tables" / "mine").mkdir(parents=True)
+    (tmp_path / "tables" / "mine" / "ffn-2.h5").write_text("damaged")
+    code, out, err = run(capsys, "list")
+    assert code == 0
+    assert err.startswith("warning: mine ffn-2 is left out: ")
+    assert "digits" in out
+    assert "mine" not in out

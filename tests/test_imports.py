@@ -37,7 +37,7 @@ HEAVY = ("torch", "catboost", "matplotlib", "pandas", "scipy", "sklearn", "rich"
 
 # An architecture belongs to a space, and a space makes architectures.
 CIRCLES = [{f"nasbench_evs.spaces.{name}" for name in ("architecture", "space")}]
-ENTRY_POINTS = ("nasbench_evs.spaces",)  # groups of entry points, which are no modules
+ENTRY_POINTS = ("nasbench_evs.spaces", "nasbench_evs.benchmarks")  # groups of entry points, which are no modules
 _BY_NAME = re.compile(r"(nasbench_evs(?:\.\w+)+)(?::\w+)?")  # "nasbench_evs.search.random:RandomSearch"
 
 

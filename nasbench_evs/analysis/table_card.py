@@ -74,23 +74,22 @@ def write_table_card(
     boosting: Mapping[str, Any] | None,
     baselines: Sequence[Mapping[str, Any]],
     pilot: Mapping[str, Any] | None = None,
+    *,
+    made_by: str = "",
 ) -> None:
-    """Write `name`.md and `name`.png into `folder`.
+    """Write `name`.md and `name`.png into `folder`; the last line names the command, `made_by`, if it is given.
 
     `boosting` is what datasets.boosting found on the same sequences; `baselines` what `nasbench-evs baselines` did,
     `pilot` what `nasbench-evs pilot` did. What
     people have to say about the protocol stands in `name`.notes.md in that folder and is copied into the card.
     """
-    if table.header.curves == "best":
-        raise NotRecorded(f"{name} of {table.header.dataset} holds best epochs only: a card needs curves")
-    if np.isnan(table.scores("valid")).all():
-        raise NotRecorded(f"{name} of {table.header.dataset}: no record has a score, there is nothing to report")
+    check_card(table, name)
     figure = f"{name}.png"
     _draw(table, baselines, folder / figure)
     header = table.header
     space, metric = header.space, header.metric
     lines = [
-        f"# {header.dataset}, {name}",
+        f"# {header.dataset}, {header.space.label}",
         "",
         f"{len(table):,} trainings of {len(np.unique(table['rank'])):,} architectures of the space {space.name} "
         f"({space.size:,}), {table.epochs} epochs each; score: {metric.name}.",
@@ -115,11 +114,18 @@ def write_table_card(
         "",
         *_costs(table),
         "",
-        f"Made by `nasbench-evs table card datasets/{header.dataset}/{name}.h5 --out datasets/{header.dataset}`.",
-        "",
+        *([f"Made by `{made_by}`.", ""] if made_by else []),
     ]
     with replacing(folder / f"{name}.md", force=True) as scratch:
         scratch.write_text("\n".join(lines), encoding="utf-8")
+
+
+def check_card(table: Table, name: str) -> None:
+    """NotRecorded if the table has too little for a card."""
+    if table.header.curves == "best":
+        raise NotRecorded(f"{name} of {table.header.dataset} holds best epochs only: a card needs curves")
+    if np.isnan(table.scores("valid")).all():
+        raise NotRecorded(f"{name} of {table.header.dataset}: no record has a score, there is nothing to report")
 
 
 def _notes(path: Path) -> list[str]:
@@ -255,9 +261,14 @@ def _costs(table: Table) -> list[str]:
     outcome = ", ".join(f"{count:,} {name.decode()}" for name, count in zip(status, counts, strict=True))
     cpus = ", ".join(cpu.decode() for cpu in np.unique(table.hardware["cpu"]))
     return [
-        f"{what} per training on one thread ({cpus}): median {np.median(seconds):.1f}, mean {seconds.mean():.1f}, largest "
-        f"{seconds.max():.1f}; {seconds.sum() / 3600:.1f} hours in all, with other work on the same machine. Outcomes: {outcome}."
+        f"{what} per training on one thread ({cpus}): median {_short(np.median(seconds))}, mean {_short(seconds.mean())}, "
+        f"largest {_short(seconds.max())}; {_short(seconds.sum() / 3600)} hours in all, with other work on the same "
+        f"machine. Outcomes: {outcome}."
     ]
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def _spent(table: Table) -> tuple[np.ndarray, str]:

@@ -2,6 +2,7 @@
 
 from nasbench_evs.benchmark.base import REGIMES, Benchmark
 from nasbench_evs.benchmark.custom import FunctionBenchmark, from_frame, from_function
+from nasbench_evs.benchmark.install import install
 from nasbench_evs.benchmark.live import TrainingBenchmark
 from nasbench_evs.benchmark.load import SOURCES, benchmarks, find_table, list_benchmarks, load
 from nasbench_evs.benchmark.predicted import AutoBenchmark, SurrogateBenchmark
@@ -27,6 +28,7 @@ __all__ = [
     "find_table",
     "from_frame",
     "from_function",
+    "install",
     "list_benchmarks",
     "load",
 ]

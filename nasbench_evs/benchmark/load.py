@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from nasbench_evs.benchmark.landscapes import PREFIX, LandscapeBenchmark
 from nasbench_evs.benchmark.live import TrainingBenchmark
 from nasbench_evs.benchmark.predicted import AutoBenchmark, SurrogateBenchmark
 from nasbench_evs.benchmark.tabular import TableBenchmark
-from nasbench_evs.errors import InvalidQuery, UnknownBenchmark, did_you_mean
+from nasbench_evs.errors import InvalidQuery, NasbenchError, UnknownBenchmark, did_you_mean
 from nasbench_evs.models import networks
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace
 from nasbench_evs.tables.hdf5 import read, read_reference_sha256
@@ -27,7 +29,7 @@ SOURCES = ("auto", "table", "surrogate", "train")
 
 
 def load(name: str | Path, space: str | None = None, *, source: str = "auto", device: str | None = None) -> Benchmark:
-    """Open a benchmark: a shipped one by the name of its dataset, or a table file by its path.
+    """Open a benchmark: by the name of its dataset, shipped, of another package or your own; or a table file by its path.
 
     `space` is the label of a space where a dataset has several ("seqnas" is the default; see `benchmarks()`), or its name if
     that is unambiguous ("ffn" for "ffn-3"), or a part of a space, "seqnas-s": a view with its own ranks and neighbours over
@@ -93,13 +95,14 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
                 f"no table at {path}: expected the path of a table (*.h5) or a name of nasbench-evs list"
             )
         return path
-    shipped = locations.shipped_tables()
-    spaces = [s for dataset, s in shipped if dataset == str(name)]
+    known = locations.known_tables()
+    spaces = list(dict.fromkeys(each.space for each in known if each.dataset == str(name)))
     if not spaces:
-        names = sorted({dataset for dataset, _ in shipped})
+        names = sorted({each.dataset for each in known})
+        hint = "".join(f"; {missing}" for missing in locations.missing_packages())
         raise UnknownBenchmark(
             f"no benchmark {str(name)!r}: expected one of {', '.join(names)}, or the path of a table (*.h5)"
-            f"{did_you_mean(name, names)}"
+            f"{hint or did_you_mean(name, names)}"
         )
     if space is None:
         if len(spaces) > 1 and networks.DEFAULT not in spaces:
@@ -111,34 +114,55 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
     if not found:
         near = did_you_mean(space, [*spaces, *SUBSPACES])
         raise UnknownBenchmark(f"{name} has no table of the space {space!r}: expected one of {', '.join(spaces)}{near}")
-    return shipped[str(name), found[0]]
+    meant = [each for each in known if (each.dataset, each.space) == (str(name), found[0])]
+    if len(meant) > 1:
+        raise UnknownBenchmark(
+            f"{name} {found[0]} names {len(meant)} tables: {', '.join(f'{each.path} ({each.origin})' for each in meant)}; "
+            "rename the folder of one, or say the path of the one that is meant"
+        )
+    return meant[0].path
 
 
 def benchmarks() -> pd.DataFrame:
-    """What can be loaded by name, one row each: dataset, space, records, architectures, best score, sources, ..."""
+    """What can be loaded by name, one row each: dataset, space, records, architectures, best score, sources, ...
+
+    `origin` is "shipped", "own" (in the user's folder, see `install`) or the package that brings the table. Of what cannot
+    be read there is a warning and no row.
+    """
     import pandas as pd
 
     return pd.DataFrame(list_benchmarks())
 
 
-def list_benchmarks() -> list[dict[str, object]]:
+def list_benchmarks(warn: Callable[[str], None] = warnings.warn) -> list[dict[str, object]]:
     """The rows of `benchmarks()` as plain dicts."""
     rows: list[dict[str, object]] = []
-    for (dataset, space), path in locations.shipped_tables().items():
-        bench = TableBenchmark(read(path))
-        table = bench.table
-        best = bench.metric.sign * np.nanmax(bench.metric.sign * table.scores("valid"))
-        rows.append(
-            {
-                "dataset": dataset,
-                "space": space,
-                "size": bench.space.size,
-                "records": len(table),
-                "architectures": len(bench.pool),
-                "epochs": 0 if table.header.curves == "best" else table.epochs,
-                "metric": bench.metric.name,
-                "best_valid": round(float(best), 4),
-                "surrogate": locations.surrogate_of(path).is_dir(),
-            }
-        )
+    for message in locations.missing_packages():
+        warn(message)
+    for each in locations.known_tables():
+        try:
+            rows.append(_row(each))
+        except NasbenchError as error:
+            if each.origin == locations.SHIPPED:
+                raise
+            warn(f"{each.dataset} {each.space} is left out: {error}")
     return rows
+
+
+def _row(known: locations.KnownTable) -> dict[str, object]:
+    bench = TableBenchmark(read(known.path))
+    table = bench.table
+    scores = bench.metric.sign * table.scores("valid")
+    best = float("nan") if np.isnan(scores).all() else bench.metric.sign * np.nanmax(scores)
+    return {
+        "dataset": known.dataset,
+        "space": known.space,
+        "size": bench.space.size,
+        "records": len(table),
+        "architectures": len(bench.pool),
+        "epochs": 0 if table.header.curves == "best" else table.epochs,
+        "metric": bench.metric.name,
+        "best_valid": round(float(best), 4),
+        "surrogate": locations.surrogate_of(known.path).is_dir(),
+        "origin": known.origin,
+    }

@@ -14,6 +14,7 @@ from nasbench_evs.cli.benchmarks import list_command, query
 from nasbench_evs.cli.data import data
 from nasbench_evs.cli.explore import explore_command
 from nasbench_evs.cli.generate import baselines_command, generate_command, pilot_command
+from nasbench_evs.cli.output import extra_of
 from nasbench_evs.cli.search import experiment_command, search_command, searchers_command
 from nasbench_evs.cli.surrogates import surrogate
 from nasbench_evs.cli.tables import import_release_command, table
@@ -36,8 +37,8 @@ def main() -> None:
         sys.stdout.flush()  # so that a full disk is noticed here
     except NasbenchError as error:
         _fail(str(error), 1)
-    except click.Abort:
-        _fail("interrupted", 130)
+    except click.Abort as stopped:
+        _fail(str(stopped) or "interrupted", 130)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"; see {context.command_path} --help" if context is not None else ""
@@ -49,7 +50,7 @@ def main() -> None:
         _discard_output()
         _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
     except ModuleNotFoundError as error:
-        _fail(f"{error.name} is not installed: pip install 'nasbench-evs[train]' brings what training needs", 1)
+        _fail(f"{error.name} is not installed: pip install 'nasbench-evs[{extra_of(error.name or '')}]'", 1)
     except MemoryError:
         _fail("out of memory: ask for fewer architectures at once, or use a larger machine", 1)
 

@@ -33,7 +33,7 @@ def list_command(form: str) -> None:
     """
     from nasbench_evs.benchmark import list_benchmarks
 
-    print_rows(list_benchmarks(), form)
+    print_rows(list_benchmarks(lambda message: print(f"warning: {message}", file=sys.stderr)), form)
 
 
 @click.command()

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, print_rows
+from nasbench_evs.cli.output import FORCE, FORMAT, check_installed, print_rows
 from nasbench_evs.errors import DatasetError, InvalidQuery, OutputError, did_you_mean
 from nasbench_evs.progress import with_progress
 
@@ -40,14 +40,12 @@ def add(name: str, source: Path | None, labels: Path | None, schema: Path | None
       nasbench-evs data add synthetic
     """
     from nasbench_evs.datasets import custom, prepare, store
+    from nasbench_evs.datasets.dataset import MANIFEST
     from nasbench_evs.datasets.sources import SOURCES
+    from nasbench_evs.files import check_target
 
     place = store.folder(name)
-    if place.exists() and not force:
-        raise OutputError(f"{name} is prepared already, in {place}: prepare it again with --force")
     own = labels is not None or schema is not None
-    if own and (source is None or labels is None or schema is None):
-        raise InvalidQuery("your own data takes all three: --from EVENTS --labels LABELS --schema SCHEMA.toml")
     if own and name in SOURCES:
         raise InvalidQuery(f"{name!r} is the name of a built-in dataset: choose another for your own data")
     if not own and name not in SOURCES:
@@ -55,16 +53,20 @@ def add(name: str, source: Path | None, labels: Path | None, schema: Path | None
             f"no dataset {name!r}: expected one of {', '.join(SOURCES)}; your own data takes --labels and --schema"
             f"{did_you_mean(name, SOURCES)}"
         )
+    if own and (source is None or labels is None or schema is None):
+        raise InvalidQuery("your own data takes all three: --from EVENTS --labels LABELS --schema SCHEMA.toml")
     if not own and source is None and name != "synthetic":
         raise DatasetError(
             f"{name} needs its raw files. {SOURCES[name].get}; then run: nasbench-evs data add {name} --from DIR"
         )
+    if place.exists() and not force:
+        raise OutputError(f"{name} is prepared already, in {place}: prepare it again with --force")
+    check_target(place, force=force, marker=MANIFEST)
 
     def work(report: Callable[[int, int], None]) -> Any:
-        if own:
-            raw, rules = custom.read(name, *(path for path in (source, labels, schema) if path is not None))
-        else:
-            raw, rules = SOURCES[name].read(source or Path()), SOURCES[name].rules
+        if source is not None and labels is not None and schema is not None:
+            return custom.add(name, source, labels, schema, force=force)
+        raw, rules = SOURCES[name].read(source or Path()), SOURCES[name].rules
         report(1, 3)
         dataset = prepare(raw, rules, source=str(source.name) if source else "made")
         report(2, 3)
@@ -181,10 +183,13 @@ def card(name: str, out: Path, forms: bool, train: int | None) -> None:
     from nasbench_evs.datasets.boosting import FORMS, boosting
     from nasbench_evs.datasets.card import write_card
     from nasbench_evs.datasets.sources import SOURCES
+    from nasbench_evs.files import check_folder
 
     dataset = store.open_dataset(name)
     if name not in SOURCES:
         raise DatasetError(f"{name} is your own data: nobody but you can say what it is and who may use it")
+    check_installed("matplotlib")
+    check_folder(out)
     kinds = [(form, shuffled) for form in FORMS for shuffled in (False, True)] if forms else [(FORMS[0], False)]
 
     def work(report: Callable[[int, int], None]) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from nasbench_evs.cli.output import FORCE, with_progress
+from nasbench_evs.cli.output import FORCE
+from nasbench_evs.progress import with_progress
 
 
 @click.command("explore")

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, print_rows
-from nasbench_evs.errors import InvalidQuery, OutputError, RecipeError
-from nasbench_evs.progress import with_progress
+from nasbench_evs.cli.output import FORCE, FORMAT, check_installed, print_rows, resumable
+from nasbench_evs.errors import InvalidQuery, RecipeError
+from nasbench_evs.progress import LINE_EVERY, with_progress
 
 if TYPE_CHECKING:
     from nasbench_evs.generators.driver import Progress
-
-_LINE_EVERY = 60.0  # seconds between two lines of progress where there is no terminal
 
 
 @click.command("generate")
@@ -61,7 +59,7 @@ def generate_command(
     if not part:
         raise RecipeError(f"--shard {shard!r}: expected i/n, such as 3/16")
     read = Recipe.read(recipe)
-    with Screen() as screen:
+    with resumable(), Screen() as screen:
         target = generate(
             read,
             out,
@@ -102,12 +100,12 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
 
     read = Recipe.read(recipe)
     if others:
-        with Screen() as screen:
+        with resumable(), Screen() as screen:
             found = candidate(read, out, workers=workers, device=device, report=screen.show)
         rows = [{name: value for name, value in found.items() if name != "protocol"}]
         print_rows(rows, "json" if form == "json" else "table")
         return
-    with Screen() as screen:
+    with resumable(), Screen() as screen:
         figures = pilot(
             read,
             out,
@@ -151,15 +149,17 @@ def baselines_command(
     """
     from nasbench_evs.datasets.rocket import minirocket
     from nasbench_evs.datasets.store import open_dataset
-    from nasbench_evs.files import replacing
+    from nasbench_evs.files import check_target, replacing
     from nasbench_evs.generators.baselines import NETWORKS, tune
     from nasbench_evs.training.recipe import Recipe
 
-    if out is not None and out.exists() and not force:
-        raise OutputError(f"{out} exists already: choose another --out, or overwrite it with --force")
+    if out is not None:
+        check_target(out, force=force)
     unknown = sorted(set(networks) - {*NETWORKS, "minirocket"})
     if unknown:
         raise InvalidQuery(f"unknown network {', '.join(unknown)}: expected some of {', '.join(NETWORKS)}, minirocket")
+    if "minirocket" in networks:
+        check_installed("aeon")
     read = Recipe.read(recipe)
     dataset = open_dataset(read.dataset)
 
@@ -202,7 +202,7 @@ class Screen:
 
         console = Console(stderr=True)
         self._live = Live("", console=console, transient=True) if console.is_terminal else None
-        self._last = -_LINE_EVERY
+        self._last = -LINE_EVERY
         self._title, self._text = title, ""
 
     def __enter__(self) -> Screen:
@@ -220,6 +220,6 @@ class Screen:
         self._text = self._title + describe(progress)
         if self._live is not None:
             self._live.update(self._text)
-        elif time.monotonic() - self._last >= _LINE_EVERY:
+        elif time.monotonic() - self._last >= LINE_EVERY:
             self._last = time.monotonic()
             print(self._text, file=sys.stderr, flush=True)

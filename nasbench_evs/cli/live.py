@@ -33,13 +33,14 @@ def run_live(
 ) -> list[LiveSearch]:
     """A search with real trainings for each seed, in folders of `out`, showing how far it is; see `search_live`."""
     from nasbench_evs.cli.generate import Screen
+    from nasbench_evs.cli.output import resumable
     from nasbench_evs.generators.live import search_live, training_recipe
 
     recipe = training_recipe(benchmark, space)
     arguments = {name: value for name, value in arguments.items() if value is not None}
     found = []
     for seed in range(seeds):
-        with Screen(f"seed {seed}: " if seeds > 1 else "") as screen:
+        with resumable(), Screen(f"seed {seed}: " if seeds > 1 else "") as screen:
             live = search_live(
                 searcher,
                 recipe,

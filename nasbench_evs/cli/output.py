@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 import click
+
+from nasbench_evs.errors import OutputError
 
 Row = Mapping[str, Any]
 
@@ -20,7 +27,52 @@ FORMAT = click.option(
 )
 FORCE = click.option("--force", is_flag=True, help="Overwrite what exists.")
 DEVICE = click.option("--device", help="With --source train: where to train, cpu or cuda.  [default: cpu]")
-TABLE = click.argument("table", type=click.Path(path_type=Path))
+
+
+class TablePath(click.ParamType):
+    """The path of a table, or the name of one that nasbench-evs list shows: DATASET, or DATASET/SPACE."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(value)
+        if path.suffix in (".h5", ".hdf5") or path.exists() or len(path.parts) > 2:
+            return path
+        from nasbench_evs.benchmark import find_table
+
+        return find_table(*path.parts)
+
+
+TABLE = click.argument("table", type=TablePath())
+
+
+_EXTRAS = {"matplotlib": "plots", "pyarrow": "parquet", "ray": "cluster", "aeon": "rocket", "xgboost": "predictors"}
+
+
+def check_installed(*modules: str) -> None:
+    """OutputError unless these are there: asked before the work that ends with them."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise OutputError(f"{module} is not installed: pip install 'nasbench-evs[{extra_of(module)}]'")
+
+
+def extra_of(module: str) -> str:
+    """The extra that brings a module."""
+    return _EXTRAS.get(module.partition(".")[0], "train")
+
+
+class Interrupted(click.Abort):
+    """Ctrl-C in a command that goes on when it is run again; the message says so."""
+
+
+@contextlib.contextmanager
+def resumable() -> Iterator[None]:
+    """Around work that the same command goes on with: interrupted, it says which command that is."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        command = shlex.join(["nasbench-evs", *sys.argv[1:]])
+        raise Interrupted(f"interrupted; the same command goes on where it was: {command}") from None
 
 
 def print_rows(rows: Sequence[Row], form: str) -> None:
@@ -39,13 +91,35 @@ def print_rows(rows: Sequence[Row], form: str) -> None:
 def _aligned(rows: Sequence[Row]) -> str:
     # Columns without any value tell nothing on a screen; the other formats keep them.
     names = [name for name in (rows[0] if rows else []) if any(_shown(row[name]) for row in rows)]
-    columns = []
+    columns: list[list[str]] = []
+    texts: list[bool] = []
     for name in names:
         cells = [name, *(_shown(row[name]) for row in rows)]
         width = max(map(len, cells))
         text = all(isinstance(row[name], str | NoneType) for row in rows)
+        texts.append(text)
         columns.append([cell.ljust(width) if text else cell.rjust(width) for cell in cells])
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+    keys = max(1, [*texts, False].index(False))
+    blocks = _folded(columns, keys, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0)
+    return "\n\n".join("\n".join("  ".join(line).rstrip() for line in zip(*block, strict=True)) for block in blocks)
+
+
+def _folded(columns: list[list[str]], keys: int, width: int) -> list[list[list[str]]]:
+    """The columns as blocks that fit `width` (0: any), each beginning with the first `keys`, which say what a row is about.
+
+    What is wider alone stays whole; of keys that take more than half of the width only the first one is repeated.
+    """
+
+    def wide(some: list[list[str]]) -> int:
+        return sum(len(each[0]) + 2 for each in some) - 2
+
+    head = columns[: keys if wide(columns[:keys]) * 2 <= width else 1]
+    blocks = [head]
+    for column in columns[len(head) :]:
+        if width and len(blocks[-1]) > len(head) and wide([*blocks[-1], column]) > width:
+            blocks.append(head)
+        blocks[-1] = [*blocks[-1], column]
+    return blocks
 
 
 def _shown(value: Any) -> str:

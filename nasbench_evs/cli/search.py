@@ -12,8 +12,8 @@ import click
 
 from nasbench_evs.cli.generate import describe
 from nasbench_evs.cli.live import live_columns, live_options, run_live
-from nasbench_evs.cli.output import DEVICE, FORCE, FORMAT, print_rows
-from nasbench_evs.errors import InvalidQuery, NotRecorded, OutputError, SurrogateError
+from nasbench_evs.cli.output import DEVICE, FORCE, FORMAT, check_installed, print_rows, resumable
+from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError
 from nasbench_evs.progress import with_progress
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def search_command(
       nasbench-evs search evolution synthetic --source train --workers 2 --budget 12
     """
     from nasbench_evs.benchmark import load
-    from nasbench_evs.files import replacing
+    from nasbench_evs.files import check_target, replacing
     from nasbench_evs.search import searcher_class
     from nasbench_evs.search.run import run_with
     from nasbench_evs.training.recipe import PRESETS
@@ -140,8 +140,8 @@ def search_command(
     if searcher in PRESETS:
         raise InvalidQuery(f"{searcher} learns from its own trainings: it goes with --source train")
     searcher_class(searcher)
-    if out is not None and out.exists() and not force:
-        raise OutputError(f"{out} exists already: choose another --out, or overwrite with --force")
+    if out is not None:
+        check_target(out, force=force)
     bench = load(benchmark, space, source=source)
     if budget is None and seconds is None:
         budget = 150
@@ -260,6 +260,7 @@ def experiment_command(
     from nasbench_evs.analysis.experiment import run_experiment
     from nasbench_evs.analysis.report import PAGE, write_report
     from nasbench_evs.analysis.runs import RESULTS, read_results, read_runs
+    from nasbench_evs.files import check_folder
 
     if processes is not None and processes < 1:
         raise InvalidQuery(f"--processes {processes}: expected 1 or more")
@@ -276,6 +277,8 @@ def experiment_command(
     if any(":" in str(each.name) for each in experiment.searchers):
         sys.path.insert(0, os.getcwd())
     folder = out or (path if path == file else Path(file.name)).with_suffix("")
+    check_installed("matplotlib")
+    check_folder(folder)
     if device is not None and not any(each.retrain for each in experiment.benchmarks):
         raise InvalidQuery(f"--device {device}: nothing is trained in {file}; leave it out")
     if report_only:
@@ -291,7 +294,8 @@ def experiment_command(
                 known=known,
             )  # fmt: skip
 
-        runs = with_progress("searching", work)
+        with resumable():
+            runs = with_progress("searching", work)
     write_report(experiment, runs.values(), folder, command)
     print(f"written to {folder}", file=sys.stderr)
     print(folder / PAGE)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nasbench_evs.cli.output import FORCE, TABLE
-from nasbench_evs.errors import InvalidQuery, OutputError, SurrogateError, UnknownBenchmark
+from nasbench_evs.cli.output import FORCE, TABLE, check_installed
+from nasbench_evs.errors import InvalidQuery, SurrogateError, UnknownBenchmark
 from nasbench_evs.progress import with_progress
 
 if TYPE_CHECKING:
@@ -36,15 +36,16 @@ def fit_command(table: Path, out: Path | None, seed: int, force: bool) -> None:
       nasbench-evs surrogate fit table.h5
     """
     from nasbench_evs import locations
+    from nasbench_evs.files import check_target
     from nasbench_evs.surrogate import Surrogate
+    from nasbench_evs.surrogate.file import SIDECAR
     from nasbench_evs.tables import read
 
     if seed < 0:
         raise InvalidQuery(f"--seed {seed}: expected 0 or more")
     opened = read(table)
     out = out or locations.surrogate_of(table)
-    if out.exists() and not force:
-        raise OutputError(f"{out} exists already: choose another --out, or overwrite with --force")
+    check_target(out, force=force, marker=SIDECAR)
     fitted = with_progress("fitting", lambda report: Surrogate.fit(opened, seed=seed, progress=report))
     fitted.save(out, force=force)
     print(f"written to {out}", file=sys.stderr)
@@ -247,12 +248,14 @@ def predictors_command(tables: tuple[Path, ...], out: Path, seeds: int, names: t
       nasbench-evs surrogate predictors datasets/*/seqnas.h5 --seeds 5
     """
     from nasbench_evs.analysis import predictors as analysis
-    from nasbench_evs.files import replacing
+    from nasbench_evs.files import check_folder, replacing
     from nasbench_evs.surrogate.predictors import PREDICTORS
     from nasbench_evs.tables import read
 
     if seeds < 1:
         raise InvalidQuery(f"--seeds {seeds}: expected 1 or more")
+    check_installed("matplotlib")
+    check_folder(out)
     opened = [(f"{path.parent.name}/{path.stem}", read(path)) for path in tables]
     command = f"nasbench-evs surrogate predictors {' '.join(map(str, tables))} --seeds {seeds}"
     command += "".join(f" --predictor {name}" for name in names)

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from nasbench_evs.cli.cards import card_command
 from nasbench_evs.cli.output import FORCE, TABLE
 from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError, TableFormatError, one_line
 from nasbench_evs.progress import with_progress
@@ -18,7 +19,7 @@ from nasbench_evs.progress import with_progress
 if TYPE_CHECKING:
     import numpy as np
 
-    from nasbench_evs.tables import Header, Table
+    from nasbench_evs.tables import Table
 
 
 @click.command("import-release")
@@ -113,6 +114,8 @@ def _counts(values: np.ndarray) -> dict[str, int]:
 def verify_command(table: Path, sample: int, sample_seed: int, device: str, here: bool) -> None:
     """Check hashes, ranks, AVecs, keys, curves and costs of every record, and whether a sample comes out again.
 
+    What does not hold is named with its first record.
+
     \b
     Example:
       nasbench-evs table verify datasets/digits/ffn-3.h5
@@ -128,13 +131,11 @@ def verify_command(table: Path, sample: int, sample_seed: int, device: str, here
         passed = verify(opened)
     except NasbenchError as error:
         raise type(error)(f"{table}: {error}") from None
-    for line in passed:
-        print(f"ok  {line}")
     if sample:
         _verify_sample(table, opened, sample, sample_seed, device, here)
     elif here:
         raise InvalidQuery("--here goes with --sample: how many records of this machine are trained again")
-    print(f"{len(opened)} records hold", file=sys.stderr)
+    print(f"{table}: {len(opened):,} records hold, {len(passed)} checks")
 
 
 def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str, here: bool) -> None:
@@ -160,90 +161,27 @@ def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str
         write(table.stating(verified_line(checks, Machine.here(device))), path, force=True)
 
 
-@table.command("card")
+@table.command("install")
 @TABLE
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the card and its figure.")
-def card_command(table: Path, out: Path) -> None:
-    """Write a table's card: protocol, noise between seeds, whether searchers can be told apart, scores, costs.
+@click.option("--name", help="What to call it.  [default: as its dataset]")
+@FORCE
+def install_command(table: Path, name: str | None, force: bool) -> None:
+    """Put a table of your own where it is found by name, with the surrogate beside it, after verifying both.
 
-    Baselines are read from baselines.json beside the table, a pilot's figures from NAME.pilot.json, if they are there;
-    gradient boosting is fitted to the same sequences if the dataset is prepared here.
+    Then nasbench-evs list shows it, and query, search and experiments take its name. The name of a shipped table is refused.
 
     \b
-    Example:
-      nasbench-evs table card datasets/digits/ffn-3.h5 --out cards
+    Examples:
+      nasbench-evs table install run/table.h5
+      nasbench-evs table install run/table.h5 --name my-data-long
     """
-    from nasbench_evs.analysis.table_card import write_table_card
-    from nasbench_evs.datasets import store
-    from nasbench_evs.datasets.boosting import boosting
-    from nasbench_evs.models import networks
-    from nasbench_evs.tables import read
+    from nasbench_evs.benchmark import install
 
-    opened = read(table)
-    header = opened.header
-    found = None
-    if header.dataset in store.prepared():
-        dataset = store.open_dataset(header.dataset)
-        if dataset.fingerprint == header.fingerprint:
-            subset, train = (header.protocol.get(name) for name in ("subset", "train"))
-            found = boosting(dataset.subset(subset) if subset else dataset, train=train)
-    spec = networks.find(header.space.name)
-    sequences = spec is not None and spec.inputs == "sequences"  # which the baselines read
-    baselines = _baselines(table.parent / "baselines.json", header) if sequences else []
-    pilot = _pilot(table.with_suffix(".pilot.json"), header)
-    write_table_card(opened, table.stem, out, found, baselines, pilot)
-    print(f"written to {out / table.stem}.md", file=sys.stderr)
+    known = install(table, name, force=force)
+    print(f"{known.dataset} {known.space}: {known.path}")
 
 
-def _pilot(path: Path, header: Header) -> dict[str, Any] | None:
-    """What `nasbench-evs pilot` wrote there, if it is of the same protocol."""
-    if not path.exists():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        protocol = {**found["protocol"], "train": found["train"]}
-        same = found["dataset"] == header.dataset and all(header.protocol.get(k) == v for k, v in protocol.items())
-        complete = {"verdict", "reliability", "cost", "twice the steps", "baselines", "order matters"} <= set(found)
-    except (OSError, ValueError, TypeError, KeyError):
-        complete = same = False
-    if not complete or not same:
-        what = "another dataset or protocol than the table" if complete else "not what nasbench-evs pilot writes"
-        raise InvalidQuery(f"{path} is {'of ' * complete}{what}: make it again, or move it away")
-    return found
-
-
-def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
-    """What `nasbench-evs baselines` wrote there, if it is of the same sequences."""
-    if not path.exists():
-        return []
-    expected: dict[str, Any] = {"dataset": header.dataset, "metric": header.metric.name}
-    expected |= {name: header.protocol.get(name) for name in ("subset", "train")}
-    needed = (
-        "network",
-        "trials",
-        "valid_mean",
-        "valid_std",
-        "test_mean",
-        "test_std",
-        "valid_curves",
-        *(name for name in expected if name != "train"),  # which older files do not have
-    )
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        complete = isinstance(found, list) and all(
-            set(needed) <= set(each) and {"best", "seeds"} & set(each) for each in found
-        )
-    except (ValueError, TypeError):
-        complete = False
-    if not complete:
-        raise InvalidQuery(f"{path} is not what nasbench-evs baselines writes: make it again, or move it away")
-    for each in found:
-        for name, value in expected.items():
-            if each.get(name) != value:
-                raise InvalidQuery(
-                    f"{path} has {name} = {each.get(name)}, the table {value}: make it again, or move it away"
-                )
-    return found
+table.add_command(card_command)
 
 
 @table.command("merge")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_evs.datasets import reading
-from nasbench_evs.datasets.prepare import Raw, Rules
+from nasbench_evs.datasets.dataset import Dataset
+from nasbench_evs.datasets.prepare import Raw, Rules, prepare
 from nasbench_evs.datasets.schema import Numerical
-from nasbench_evs.errors import DatasetError, NasbenchError, did_you_mean
+from nasbench_evs.datasets.sources import SOURCES
+from nasbench_evs.datasets.store import folder
+from nasbench_evs.errors import DatasetError, NasbenchError, OutputError, did_you_mean
 from nasbench_evs.metrics import metric
 
 if TYPE_CHECKING:
@@ -57,6 +61,11 @@ class Columns:
             raise DatasetError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
         except tomllib.TOMLDecodeError as error:
             raise DatasetError(f"{path} is no TOML: {error}") from None
+        return cls.of(values, path)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], path: Path = Path("the schema")) -> Columns:
+        """The columns that these keys and values name; `path` is what messages call them."""
         for key, value in values.items():
             if key not in KEYS:
                 near = did_you_mean(key, KEYS)
@@ -64,7 +73,7 @@ class Columns:
             kind = KEYS[key]
             fits = {
                 _TEXT: isinstance(value, str) and bool(value),
-                _LIST: isinstance(value, list) and all(isinstance(v, str) for v in value),
+                _LIST: isinstance(value, list | tuple) and all(isinstance(v, str) for v in value),
                 _INTEGER: isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 1_000_000,
             }[kind]
             if not fits:
@@ -85,18 +94,49 @@ class Columns:
                         f"{path}: the column {column!r} is both {roles[column]} and {key}: expected one use"
                     )
                 roles[column] = key
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list | tuple) else v for key, v in values.items()}
         return cls(**fields)
 
 
-def read(name: str, events_path: Path, labels_path: Path, schema_path: Path) -> tuple[Raw, Rules]:
+def add(
+    name: str,
+    events: Path | str | pd.DataFrame,
+    labels: Path | str | pd.DataFrame,
+    schema: Path | str | Mapping[str, Any],
+    *,
+    force: bool = False,
+) -> Dataset:
+    """Prepare a dataset of one's own and keep it under `name`, as `nasbench-evs data add` does; see `read`.
+
+    DatasetError for what is odd, and for the name of a built-in dataset; OutputError if the name is taken and not `force`.
+    """
+    if name in SOURCES:
+        raise DatasetError(f"{name!r} is the name of a built-in dataset: choose another for your own data")
+    place = folder(name)
+    if place.exists() and not force:
+        raise OutputError(f"{name} is prepared already, in {place}: prepare it again with --force (force=True)")
+    raw, rules = read(name, events, labels, schema)
+    files = ["a DataFrame" if _is_frame(each) else Path(each).name for each in (events, labels)]
+    dataset = prepare(raw, rules, source=f"{files[0]} with labels of {files[1]}")
+    dataset.save(place, force=force)
+    return dataset
+
+
+def read(
+    name: str,
+    events: Path | str | pd.DataFrame,
+    labels: Path | str | pd.DataFrame,
+    schema: Path | str | Mapping[str, Any],
+) -> tuple[Raw, Rules]:
     """The raw data and the rules of a user's own dataset.
 
-    Time is a number of days, or a time stamp; it is counted from each sequence's first event. Profile columns are
+    `events` and `labels` are CSV or Parquet files or frames, which stay as they are; `schema` is a schema.toml or a dict with its
+    keys. Time is a number of days, or a time stamp; it is counted from each sequence's first event. Profile columns are
     real-valued if all their values are numbers. DatasetError names file, row and column of whatever is odd.
     """
-    columns = Columns.read(schema_path)
-    events, labels = _read(events_path), _read(labels_path)
+    columns = Columns.of(schema) if isinstance(schema, Mapping) else Columns.read(Path(schema))
+    events, events_path = _read(events, "events")
+    labels, labels_path = _read(labels, "labels")
     reading.require(list(labels.columns), labels_path, [columns.id, columns.label])
     profile = [*columns.profile, *([columns.group] if columns.group else [])]
     in_labels = [name for name in profile if name in labels.columns]
@@ -163,10 +203,19 @@ def read(name: str, events_path: Path, labels_path: Path, schema_path: Path) -> 
     return raw, rules
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _is_frame(table: Any) -> bool:
+    return hasattr(table, "columns")  # pandas takes long to import, only to ask
+
+
+def _read(table: Any, what: str) -> tuple[pd.DataFrame, Path]:
+    """The table, and what messages call it."""
+    if _is_frame(table):
+        frame = table.reset_index(drop=True)
+        return frame.set_axis([str(column) for column in frame.columns], axis=1), Path(f"the DataFrame of {what}")
+    path = Path(table)
     if not path.is_file():
         raise DatasetError(f"there is no file {path}")
-    return reading.read_parquet(path) if path.suffix == ".parquet" else reading.read_csv(path, None)
+    return (reading.read_parquet(path) if path.suffix == ".parquet" else reading.read_csv(path, None)), path
 
 
 def _no_gaps(frame: pd.DataFrame, column: str, path: Path) -> None:

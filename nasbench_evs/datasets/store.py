@@ -1,23 +1,12 @@
 """Where prepared datasets are kept: one folder each in the user's cache directory."""
 
-import os
 import re
 from pathlib import Path
 
 from nasbench_evs.datasets.dataset import MANIFEST, Dataset
 from nasbench_evs.datasets.sources import SOURCES
 from nasbench_evs.errors import DatasetError, did_you_mean
-
-HOME_VARIABLE = "NASBENCH_EVS_HOME"
-
-
-def home() -> Path:
-    """The folder of everything nasbench-evs keeps: $NASBENCH_EVS_HOME, by default the platform's cache directory."""
-    if configured := os.environ.get(HOME_VARIABLE):
-        return Path(configured)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("nasbench-evs")
+from nasbench_evs.locations import home
 
 
 def folder(name: str) -> Path:

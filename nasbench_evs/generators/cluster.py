@@ -135,7 +135,8 @@ def _connect(address: str | None) -> None:
     _reach(address or os.environ.get("RAY_ADDRESS"))
     before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address or "auto", logging_level=logging.WARNING)
+        # What workers have to say comes as answers and errors; their lines would run into the progress.
+        ray.init(address=address or "auto", logging_level=logging.WARNING, log_to_driver=False)
     finally:  # Ray takes the signal for itself
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)

@@ -12,6 +12,7 @@ from typing import Any
 
 from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import OutputError, RecipeError, did_you_mean
+from nasbench_evs.files import check_folder
 from nasbench_evs.generators.driver import Driver, Progress
 from nasbench_evs.generators.executor import Executor, LocalExecutor
 from nasbench_evs.generators.messages import WorkerConfig
@@ -63,6 +64,7 @@ def generate(
     if executor == "local" and (address is not None or per_device != 1):
         raise RecipeError("an address and workers per device are for the executor ray; local workers share all devices")
     out = Path(out)
+    check_folder(out)
     devices = [str(usable(name.strip())) for name in device.split(",")] if executor == "local" else [device]
     dataset = open_dataset(recipe.dataset)
     space = recipe.search_space(dataset)

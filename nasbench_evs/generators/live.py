@@ -60,17 +60,17 @@ class LiveSearch(NamedTuple):
 def training_recipe(name: str | Path, space: str | None = None) -> Recipe:
     """Dataset, space and protocol by which `search_live` trains; its plan is of no account.
 
-    `name` is a dataset's with a shipped table or else a recipe `generators/NAME.toml`, or the path of a table (*.h5) or of a
-    recipe (*.toml); `space` as for `load`. UnknownBenchmark; RecipeError if the table was not made by this library's trainer,
-    DatasetError if its dataset is not here, or is another one.
+    `name` is a dataset's with a table that has a name (see `load`) or else with a recipe `generators/NAME.toml`, or the path
+    of a table (*.h5) or of a recipe (*.toml); `space` as for `load`. UnknownBenchmark; RecipeError if the table was not made by
+    this library's trainer, DatasetError if its dataset is not here, or is another one.
     """
     if space in SUBSPACES:
         raise InvalidQuery(
             f"space {space!r}: a search with real trainings is over a whole space; leave it out, or search its table"
         )
     path = Path(name) if str(name).endswith(".toml") else locations.shipped("generators") / f"{name}.toml"
-    shipped = {dataset for dataset, _ in locations.shipped_tables()}
-    if str(name).endswith(".toml") or (str(name) not in shipped and len(Path(name).parts) == 1 and path.is_file()):
+    known = {each.dataset for each in locations.known_tables()}
+    if str(name).endswith(".toml") or (str(name) not in known and len(Path(name).parts) == 1 and path.is_file()):
         recipe = Recipe.read(path)
         if space is not None and space != recipe.space:
             raise UnknownBenchmark(f"the recipe {path} is of the space {recipe.space!r}, not of {space!r}")

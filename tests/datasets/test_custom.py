@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nasbench_evs.datasets import custom, prepare
-from nasbench_evs.errors import DatasetError
+from nasbench_evs.errors import DatasetError, OutputError
 
 SCHEMA = """
 id = "client"
@@ -275,3 +275,39 @@ def test_files_that_are_not_there_or_something_else(files, tmp_path):
     (tmp_path / "e.parquet").write_bytes(b"no parquet")
     with pytest.raises(DatasetError, match="no Parquet file"):
         load([tmp_path / "e.parquet", *paths[1:]])
+
+
+def test_frames_and_a_dict_are_what_the_files_are(files, tmp_path):
+    """Frames stay as they are, whatever their index and types."""
+    import tomllib
+
+    paths = files()
+    events, labels = make_frames()
+    events["when"], events["amount"] = pd.to_datetime(events["when"]), events["amount"].astype(float)
+    events.index = labels.index.repeat(4)
+    before = events.copy()
+    found = [prepare(*custom.read("mine", *each)) for each in (paths, (events, labels, tomllib.loads(SCHEMA)))]
+    assert found[0].fingerprint == found[1].fingerprint
+    pd.testing.assert_frame_equal(events, before)
+    labels.loc[3, "churned"] = None
+    with pytest.raises(DatasetError, match="the DataFrame of labels, row 4, column churned: '' is empty"):
+        custom.read("mine", events, labels, tomllib.loads(SCHEMA))
+    with pytest.raises(DatasetError, match="the schema lacks the key 'label'"):
+        custom.read("mine", events, labels, {"id": "client", "time": "when"})
+
+
+def test_a_dataset_is_added_from_frames_and_says_what_it_is_made_from(tmp_path, monkeypatch):
+    import tomllib
+
+    from nasbench_evs.datasets import add, open_dataset
+
+    monkeypatch.setenv("NASBENCH_EVS_HOME", str(tmp_path))
+    schema = tomllib.loads(SCHEMA)
+    dataset = add("mine", *make_frames(), schema)
+    assert open_dataset("mine").fingerprint == dataset.fingerprint
+    assert open_dataset("mine").source == "a DataFrame with labels of a DataFrame"
+    with pytest.raises(OutputError, match="mine is prepared already"):
+        add("mine", *make_frames(), schema)
+    assert add("mine", *make_frames(80), schema, force=True).fingerprint != dataset.fingerprint
+    with pytest.raises(DatasetError, match="'oulad' is the name of a built-in dataset"):
+        add("oulad", *make_frames(), schema)

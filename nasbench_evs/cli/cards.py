@@ -1,0 +1,120 @@
+"""`nasbench-evs table card`, and what lies beside a table for it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nasbench_evs import locations
+from nasbench_evs.cli.output import TABLE, check_installed
+from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.files import check_folder
+from nasbench_evs.progress import with_progress
+
+if TYPE_CHECKING:
+    from nasbench_evs.tables import Header
+
+
+@click.command("card")
+@TABLE
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the card and its figure.")
+def card_command(table: Path, out: Path) -> None:
+    """Write a table's card: protocol, noise between seeds, whether searchers can be told apart, scores, costs.
+
+    Baselines are read from baselines.json beside the table, a pilot's figures from NAME.pilot.json, if they are there;
+    gradient boosting is fitted to the same sequences if the dataset is prepared here.
+
+    \b
+    Example:
+      nasbench-evs table card datasets/digits/ffn-3.h5 --out cards
+    """
+    from nasbench_evs.analysis.table_card import check_card, write_table_card
+    from nasbench_evs.datasets import store
+    from nasbench_evs.datasets.boosting import boosting
+    from nasbench_evs.models import networks
+    from nasbench_evs.tables import read
+
+    check_installed("matplotlib")
+    check_folder(out)
+    opened = read(table)
+    header = opened.header
+    check_card(opened, table.stem)
+    spec = networks.find(header.space.name)
+    sequences = spec is not None and spec.inputs == "sequences"  # which the baselines read
+    baselines = _baselines(table.parent / "baselines.json", header) if sequences else []
+    pilot = _pilot(table.with_suffix(".pilot.json"), header)
+    found = None
+    if header.dataset in store.prepared():
+        dataset = store.open_dataset(header.dataset)
+        if dataset.fingerprint == header.fingerprint:
+            subset, train = (header.protocol.get(name) for name in ("subset", "train"))
+            part = dataset.subset(subset) if subset else dataset
+            found = with_progress("boosting", lambda _: boosting(part, train=train))
+    write_table_card(opened, table.stem, out, found, baselines, pilot, made_by=_command(table, out))
+    print(f"written to {out / table.stem}.md", file=sys.stderr)
+
+
+def _command(table: Path, out: Path) -> str:
+    """The command that makes this card, for its reader: shipped tables as from the root of a checkout."""
+    known = {each.path.resolve(): each for each in locations.known_tables()}.get(table.resolve())
+    if known is None:
+        return f"nasbench-evs table card {table} --out {out}"
+    if known.origin == locations.SHIPPED:
+        folder = f"datasets/{known.dataset}"
+        return f"nasbench-evs table card {folder}/{known.space}.h5 --out {folder}"
+    return f"nasbench-evs table card {known.dataset}/{known.space} --out {out}"
+
+
+def _pilot(path: Path, header: Header) -> dict[str, Any] | None:
+    """What `nasbench-evs pilot` wrote there, if it is of the same protocol."""
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        protocol = {**found["protocol"], "train": found["train"]}
+        same = found["dataset"] == header.dataset and all(header.protocol.get(k) == v for k, v in protocol.items())
+        complete = {"verdict", "reliability", "cost", "twice the steps", "baselines", "order matters"} <= set(found)
+    except (OSError, ValueError, TypeError, KeyError):
+        complete = same = False
+    if not complete or not same:
+        what = "another dataset or protocol than the table" if complete else "not what nasbench-evs pilot writes"
+        raise InvalidQuery(f"{path} is {'of ' * complete}{what}: make it again, or move it away")
+    return found
+
+
+def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
+    """What `nasbench-evs baselines` wrote there, if it is of the same sequences."""
+    if not path.exists():
+        return []
+    expected: dict[str, Any] = {"dataset": header.dataset, "metric": header.metric.name}
+    expected |= {name: header.protocol.get(name) for name in ("subset", "train")}
+    needed = (
+        "network",
+        "trials",
+        "valid_mean",
+        "valid_std",
+        "test_mean",
+        "test_std",
+        "valid_curves",
+        *(name for name in expected if name != "train"),  # which older files do not have
+    )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        complete = isinstance(found, list) and all(
+            set(needed) <= set(each) and {"best", "seeds"} & set(each) for each in found
+        )
+    except (ValueError, TypeError):
+        complete = False
+    if not complete:
+        raise InvalidQuery(f"{path} is not what nasbench-evs baselines writes: make it again, or move it away")
+    for each in found:
+        for name, value in expected.items():
+            if each.get(name) != value:
+                raise InvalidQuery(
+                    f"{path} has {name} = {each.get(name)}, the table {value}: make it again, or move it away"
+                )
+    return found
