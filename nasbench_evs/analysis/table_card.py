@@ -262,7 +262,8 @@ def _costs(table: Table) -> list[str]:
     cpus = ", ".join(cpu.decode() for cpu in np.unique(table.hardware["cpu"]))
     return [
         f"{what} per training on one thread ({cpus}): median {_short(np.median(seconds))}, mean {_short(seconds.mean())}, "
-        f"largest {_short(seconds.max())}; {_short(seconds.sum() / 3600)} hours in all, with other work on the same machine. Outcomes: {outcome}."
+        f"largest {_short(seconds.max())}; {_short(seconds.sum() / 3600)} hours in all, with other work on the same "
+        f"machine. Outcomes: {outcome}."
     ]
 
 
