@@ -20,7 +20,7 @@ BUDGETS = {
     r"nasbench_evs/shipped/surrogate/[^/]+/[^/]+/(surrogate|reference|card)\.json": MIB,
     r"nasbench_evs/shipped/surrogate/[^/]+/[^/]+/out_of_fold\.npy": MIB,
     r"nasbench_evs/shipped/generators/[^/]+\.toml": MIB // 64,
-    r"nasbench_evs/(?!shipped/).+\.py": MIB // 8,
+    r"nasbench_evs/(?!shipped/).+\.(py|txt)": MIB // 8,
     r"nasbench_evs/py\.typed": 64,
     r"nasbench_evs-[^/]+\.dist-info/.+": MIB // 8,
 }
