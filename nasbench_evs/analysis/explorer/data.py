@@ -30,6 +30,7 @@ from nasbench_evs.tables.noise import REPEAT, seed_noise, split_agreement
 
 SCORE_DIGITS = 5
 _CURVE_DIGITS = 4
+_SECOND_DIGITS = 3
 
 
 def find_tables(names: Iterable[str]) -> dict[str, Path]:
@@ -102,7 +103,7 @@ _COLUMNS = (
     ("test_std", "test, sd between seeds", "", 4),
     ("predicted_valid", "predicted validation {metric}", "", 4),
     ("predicted_test", "predicted test {metric}", "", 4),
-    ("seconds", "seconds of a training", "s", 1),
+    ("seconds", "seconds of a training", "s", 2),
     ("params", "parameters", "", 0),
     ("flops", "FLOPs of a sample", "", 0),
     ("trainings", "trainings with a score", "", 0),
@@ -143,7 +144,7 @@ def _architectures(bench: TableBenchmark) -> dict[str, list[Any]]:
         columns[split][trained], columns[f"{split}_std"][trained] = scores.value, scores.noise_std
         if split == "valid":
             columns["seconds"][trained], trainings[trained] = scores.seconds, scores.trainings
-    found = {name: rounded(values, 2 if name == "seconds" else SCORE_DIGITS) for name, values in columns.items()}
+    found = {name: rounded(values, _SECOND_DIGITS if name == "seconds" else SCORE_DIGITS) for name, values in columns.items()}
     found |= {"trainings": rounded(trainings), "place": _places(columns["valid"] * bench.metric.sign)}
     with contextlib.suppress(NotRecorded):  # some tables know no costs
         found |= {name: rounded(values) for name, values in bench.cost_many(pool)._asdict().items()}
@@ -193,7 +194,7 @@ def _records(table: Table) -> dict[str, Any]:
         "status": [status.decode() for status in table["status"].tolist()],
         "valid": rounded(table.scores("valid")),
         "test": rounded(table.scores("test")),
-        "seconds": rounded(table.seconds(), 2),
+        "seconds": rounded(table.seconds(), _SECOND_DIGITS),
         "curve": curves,
     }
 

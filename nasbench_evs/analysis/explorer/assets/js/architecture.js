@@ -63,7 +63,7 @@ function trainings(table, i) {
   const { seed, sampler, teachers, status, valid, test, seconds } = table.records;
   const rows = table.recordsOf[i].map((r) => [
     seed[r] === null ? "not recorded" : String(seed[r]), table.samplers[sampler[r]], teachers[r] ? "yes" : "no", status[r],
-    ...[[valid, 4], [test, 4], [seconds, 1]].map(([column, digits]) => ({ text: fixed(column[r], digits), number: true }))]);
+    ...[[valid, 4], [test, 4], [seconds, 2]].map(([column, digits]) => ({ text: fixed(column[r], digits), number: true }))]);
   const header = ["seed", "proposed by", "teachers", "outcome", ...[`validation ${table.metric}`, `test ${table.metric}`, "seconds"].map((text) => ({ text, number: true }))];
   return tableOf(count(rows.length, "training"), header, rows, "trainings");
 }

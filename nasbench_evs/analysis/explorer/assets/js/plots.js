@@ -148,7 +148,7 @@ function axis(column, shown, value) {
 }
 
 function tickFormat(column) {
-  return column.key === "params" || column.key === "flops" ? "~s" : undefined;
+  return { params: "~s", flops: "~s", seconds: "~g" }[column.key];
 }
 
 function span(shown, x, y) {
