@@ -55,7 +55,7 @@ def _regime(outcome: Outcome) -> dict[str, Any]:
     regrets, order = outcome.regrets, outcome.order
     budgets = sorted({regrets.config(benchmark).budget for benchmark in regrets.benchmarks})
     shares = np.linspace(0, 1, _POINTS + 1)
-    curves = regrets.pooled_curve(shares).mean(axis=1)
+    curves = outcome.curves(shares)[0].value
     return {
         "regime": regrets.regime,
         "asks": _ASKS[regrets.regime],
