@@ -144,7 +144,9 @@ def _architectures(bench: TableBenchmark) -> dict[str, list[Any]]:
         columns[split][trained], columns[f"{split}_std"][trained] = scores.value, scores.noise_std
         if split == "valid":
             columns["seconds"][trained], trainings[trained] = scores.seconds, scores.trainings
-    found = {name: rounded(values, _SECOND_DIGITS if name == "seconds" else SCORE_DIGITS) for name, values in columns.items()}
+    found = {
+        name: rounded(values, _SECOND_DIGITS if name == "seconds" else SCORE_DIGITS) for name, values in columns.items()
+    }
     found |= {"trainings": rounded(trainings), "place": _places(columns["valid"] * bench.metric.sign)}
     with contextlib.suppress(NotRecorded):  # some tables know no costs
         found |= {name: rounded(values) for name, values in bench.cost_many(pool)._asdict().items()}
