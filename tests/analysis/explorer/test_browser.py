@@ -355,3 +355,41 @@ def test_controls_have_names_and_tables_have_heads(page, everywhere):
         bare = page.js("return [...document.querySelectorAll('main table')].filter(t => !t.querySelector('th')).length")
         assert bare == 0
         assert page.js("return document.querySelectorAll('main h2').length") == 1
+
+
+def test_neighbours_where_choices_have_conditions(page, explored):
+    data = next(each for each in explored.tables.values() if each["dataset"] == "physionet2012")
+    page.go("architectures", table=data["name"])
+    found = page.driver.execute_async_script(
+        """const [index, done] = arguments;
+        Promise.all([import("explorer/neighbours"), import("explorer/state")]).then(([{neighbours}, {openTable}]) => {
+          const table = openTable(index);
+          done(table.architectures.text.map((_, i) => neighbours(table, i).map(({other, choice}) => [other, choice])));
+        })""",
+        list(explored.tables).index(data["name"]),
+    )
+    choices = np.array(data["architectures"]["choices"]).T
+    space = load("physionet2012", source="table").space
+    position = {text: i for i, text in enumerate(data["architectures"]["text"])}
+    for row, near in zip(choices, found, strict=True):
+        differ = choices != row
+        both = differ & (choices >= 0) & (row >= 0)
+        # A choice that only one of two has differs by what it hangs on; that alone may differ.
+        wanted = {int(k) for k in np.flatnonzero(both.sum(axis=1) == 1)}
+        wanted = {
+            k for k in wanted if all(_hangs_on(space, c, int(both[k].argmax())) for c in np.flatnonzero(differ[k]))
+        }
+        assert {other for other, _ in near} == wanted
+        assert all(both[other].argmax() == choice for other, choice in near)
+        known = {position[str(n)] for n in space.neighbors(space.architectures(row[None])[0]) if str(n) in position}
+        assert known <= wanted
+    assert any(found)
+
+
+def _hangs_on(space, column, ancestor):
+    while column != ancestor:
+        parent = space.choices[column].parent
+        if parent is None:
+            return False
+        column = space.column(parent)
+    return True
