@@ -1,6 +1,7 @@
 """The same runs on a Ray cluster, which the test starts and stops."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,12 +33,13 @@ def address(home, tmp_path_factory):
         "    import nasbench_evs.training.train as t\n"
         "    before = t.train\n"
         "    def train(architecture, *a, **k):\n"
+        "        print('a line of a worker', file=sys.stderr, flush=True)\n"
         "        os.kill(os.getpid(), 9) if architecture.rank == int(victim.read_text()) else None\n"
         "        return before(architecture, *a, **k)\n"
         "    t.train = train\n"
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(folder))
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
         patch.setenv("RAY_ADDRESS", "")
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
         yield cluster.address, folder / "victim"
@@ -67,6 +69,21 @@ def test_a_worker_that_dies_is_replaced(address, values, tmp_path):
     verify(spoiled)
     rest = np.arange(4) != 2
     assert np.array_equal(spoiled["valid_curve"][rest], whole["valid_curve"][rest])
+
+
+@pytest.mark.slow
+def test_a_cluster_keeps_its_own_log_to_itself(address, values, tmp_path):
+    values["plan"] = {"random": 4}
+    (tmp_path / "recipe.toml").write_text(toml(values))
+    ranks = read(generate(Recipe.from_dict(values), tmp_path / "whole"))["rank"]
+    address[1].write_text(str(int(ranks[2])))
+    try:
+        run = start(tmp_path / "recipe.toml", tmp_path / "run", "--executor", "ray", "--address", address[0])
+        _, errors = run.communicate(timeout=120)
+    finally:
+        address[1].unlink()
+    assert run.returncode == 0, errors
+    assert [line for line in errors.splitlines() if not re.match(r"\d/4 trained", line)] == []
 
 
 @pytest.mark.slow
