@@ -20,7 +20,7 @@ BLOCKS = {
     )
     for path in sorted(DOCS.glob("*.md"))
 }
-SLOW = {"own-benchmark"}  # more than some seconds; what "compare" ends with has a test of its own
+OWN_TESTS = {"compare", "own-benchmark"}  # which take more than some seconds
 NEEDS = {"ConfigSpace": "configspace", "syne_tune": "syne-tune"}  # what a block may use -> the extra that has it
 
 
@@ -33,40 +33,49 @@ def environment(folder):
     }
 
 
-def guides():
-    """The guides that have blocks; the slow ones are marked."""
-    for name, blocks in BLOCKS.items():
-        if blocks and name != "compare":
-            yield pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
-
-
-@pytest.mark.parametrize("guide", [*guides()])
-def test_a_guide_runs(guide, tmp_path):
-    for folder in ("datasets", "generators", "analysis"):
-        (tmp_path / folder).symlink_to(ROOT / folder)
-    left_out = set()
+def run(guide, folder):
+    """What the blocks of a guide print, and which extras those that were left out need."""
+    for name in ("datasets", "generators", "analysis"):
+        (folder / name).symlink_to(ROOT / name)
+    said, left_out = "", set()
     for language, text in BLOCKS[guide]:
-        needed = {extra for module, extra in NEEDS.items() if re.search(rf"^(from|import) {module}\b", text, re.MULTILINE)
-                  and importlib.util.find_spec(module) is None}  # fmt: skip
+        used = {module for module in NEEDS if re.search(rf"^(from|import) {module}\b", text, re.MULTILINE)}
+        needed = {NEEDS[module] for module in used if importlib.util.find_spec(module) is None}
         left_out |= needed
         if needed:
             continue
         if named := re.match(r"# (\S+\.(toml|py))\n", text):  # a block that begins with the name of a file is that file
-            (tmp_path / named[1]).write_text(text, encoding="utf-8")
-            continue
-        command = ["bash", "-euc", text] if language == "bash" else [sys.executable, "-W", "error", "-c", text]
-        done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True)
-        assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            (folder / named[1]).write_text(text, encoding="utf-8")
+        elif language != "toml":  # one without a name is a part of a file, to look at
+            command = ["bash", "-euc", text] if language == "bash" else [sys.executable, "-W", "error", "-c", text]
+            done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
+            assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            said += done.stdout
+    return said, left_out
+
+
+@pytest.mark.parametrize("guide", [name for name, blocks in BLOCKS.items() if blocks and name not in OWN_TESTS])
+def test_a_guide_runs(guide, tmp_path):
+    _, left_out = run(guide, tmp_path)
     if left_out:
         pytest.skip(f"blocks that need the extra {', '.join(sorted(left_out))} were left out")
 
 
 @pytest.mark.slow
 def test_comparing_ends_with_the_readers_searcher_on_the_page(tmp_path):
-    test_a_guide_runs("compare", tmp_path)
+    run("compare", tmp_path)
     page = (tmp_path / "mine" / "results.md").read_text(encoding="utf-8")
     assert page.count("| my_searcher:MySearcher |") >= 3
     assert "less random" in page
+
+
+@pytest.mark.slow
+def test_recording_ends_with_a_benchmark_that_has_a_name(tmp_path):
+    said, _ = run("own-benchmark", tmp_path)
+    assert re.search(r"clients +ffn-2 +400 +20 +12 .* own", said)
+    card = (tmp_path / "card" / "clients.md").read_text()
+    assert "20 trainings of 12 architectures of the space ffn" in card
+    assert "Made by `nasbench-evs table card clients.h5 --out card`" in card
 
 
 def test_the_schema_has_every_key(tmp_path):
