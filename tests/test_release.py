@@ -41,3 +41,9 @@ def test_the_citation_says_what_the_project_says():
         PROJECT["keywords"]
     )
     assert re.search(r"doi: (\S+)", CITATION)[1] in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_bibtex_names_this_version():
+    text = (ROOT / "docs" / "citing.md").read_text(encoding="utf-8")
+    assert re.search(r"@software\{.*?version = \{(.*?)\}", text, re.DOTALL)[1] == __version__
+    assert cited("title") in text
