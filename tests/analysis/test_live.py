@@ -15,7 +15,7 @@ from nasbench_evs.analysis.one_search import FIRST_SEED
 from nasbench_evs.analysis.report import PAGE, write_report
 from nasbench_evs.analysis.runs import RESULTS, read_runs
 from nasbench_evs.analysis.trained import agreement, arms
-from nasbench_evs.cli.search import experiment_command
+from nasbench_evs.cli.experiment import experiment_command
 from nasbench_evs.datasets import store
 from nasbench_evs.datasets.prepare import prepare
 from nasbench_evs.datasets.sources.synthetic import SYNTHETIC, make
