@@ -26,10 +26,13 @@ def class_at(place: str) -> type:
     module = _of_file(Path(where).resolve()) if where.endswith(".py") else _of_name(where, place)
     found = getattr(module, attribute, None)
     if not isinstance(found, type):
-        classes = [name for name, each in vars(module).items() if isinstance(each, type)]
+        classes = [
+            name for name, each in vars(module).items() if isinstance(each, type) and each.__module__ == module.__name__
+        ]
         near = did_you_mean(attribute, classes)
         kind = "file" if where.endswith(".py") else "module"
-        raise InvalidQuery(f"searcher {place!r}: {kind} {where} has no class {attribute!r}{near}")
+        expected = f"; expected one of {', '.join(classes)}" if classes and not near else ""
+        raise InvalidQuery(f"searcher {place!r}: {kind} {where} has no class {attribute!r}{near}{expected}")
     return found
 
 
@@ -59,12 +62,15 @@ def guarded(cls: type, doing: str, work: Callable[..., Any], *arguments: Any, **
     except Exception as error:
         if cls.__module__.startswith(_PACKAGE):
             raise
-        raise InvalidQuery(f"{cls.__name__} raised {_said(error)} in {doing}{_line(error)}") from error
+        own = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        raise InvalidQuery(f"{cls.__name__} raised {_said(error)} in {doing}{_line(error, own)}") from error
 
 
-def _line(error: Exception) -> str:
+def _line(error: Exception, own: str | None = None) -> str:
+    """Where it was raised; of the file `own`, if the error went through it, the last line that ran."""
     frames = traceback.extract_tb(error.__traceback__)
-    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+    last = [each for each in frames if each.filename == own] or frames
+    return f" ({Path(last[-1].filename).name}, line {last[-1].lineno})"
 
 
 def _said(error: BaseException) -> str:

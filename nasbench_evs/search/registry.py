@@ -126,7 +126,14 @@ class Foreign:
         call(self.searcher, "tell", asked, scores)
 
     def recommend(self, n: int) -> list[Architecture]:
-        return list(call(self.searcher, "recommend", n)) if isinstance(self.searcher, Recommends) else []
+        if not isinstance(self.searcher, Recommends):
+            return []
+        found = call(self.searcher, "recommend", n)
+        if not isinstance(found, list | tuple) or not all(isinstance(each, Architecture) for each in found):
+            raise InvalidQuery(
+                f"{type(self.searcher).__name__} recommends {str(found)[:100]}: expected a list of up to {n} architectures"
+            )
+        return [*found][:n]
 
 
 def check_name(name: str) -> None:
@@ -218,7 +225,8 @@ def _made(
         inspect.signature(cls).bind(domain, seed=seed, **parameters)
     except TypeError as error:
         raise InvalidQuery(
-            f"{label(searcher)} cannot be made as {label(searcher)}(space, seed=..., ...): {error}"
+            f"{label(searcher)} cannot be made as {label(searcher)}(space, seed=..., ...): {error}; expected a constructor "
+            "that takes the space, and seed by its name"
         ) from None
     made: AskTell = guarded(cls, "its constructor", cls, domain, seed=seed, **parameters)
     return made

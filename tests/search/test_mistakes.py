@@ -82,6 +82,21 @@ def test_what_a_searcher_raises_is_said_with_its_line(method):
         search.run(type("Learner", (search.searcher_class("random")[0],), {"_learn": broken}), smooth(), budget=2)
 
 
+def test_what_a_library_raises_is_said_with_the_line_that_called_it():
+    def broken(self, n):
+        return np.linalg.inv(np.zeros((2, 2)))
+
+    with pytest.raises(InvalidQuery, match=r"raised LinAlgError: .* in ask \(test_mistakes.py, line \d+\)$"):
+        search.run(type("Broken", (Odd,), {"ask": broken}), smooth(), budget=1, answer=lambda s: [])
+
+
+@pytest.mark.parametrize("answer", [None, ["x"], 3])
+def test_what_is_recommended_must_be_architectures(answer):
+    cls = type("Odd2", (Odd,), {"recommend": lambda self, n: answer})
+    with pytest.raises(InvalidQuery, match="Odd2 recommends .*: expected a list of up to 3 architectures"):
+        search.run(cls, smooth(), budget=1, answer=lambda s: [s.sample(0)])
+
+
 def test_an_architecture_that_is_not_recorded():
     recorded = nb.load("age", source="table")
     outside = next(
