@@ -12,7 +12,7 @@ import numpy as np
 
 from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherConfig
 from nasbench_evs.analysis.one_search import run_of
-from nasbench_evs.analysis.runs import DIGITS, Run, Task
+from nasbench_evs.analysis.runs import DIGITS, Run, Task, write_compressed
 from nasbench_evs.errors import OutputError, one_line
 from nasbench_evs.files import replacing
 from nasbench_evs.search.domain import Domain
@@ -138,9 +138,7 @@ def write_trainings(experiment: Experiment, runs: Iterable[Run], folder: Path) -
                 "bring one of them back, or raise the experiment's version"
             )
     frame = pd.concat(parts, ignore_index=True)
-    text = frame.to_csv(index=False, float_format=f"%.{DIGITS}g")
-    with replacing(target, force=True) as scratch, lzma.open(scratch, "wb") as out:
-        out.write(text.encode())
+    write_compressed(frame, target)
     return frame
 
 

@@ -184,6 +184,11 @@ def write_results(runs: Sequence[Run], path: Path) -> None:
     """All runs as one file, in their order; replaces what is there."""
     frame = tidy(runs)
     frame["rank"] = frame["rank"].map(lambda rank: "" if rank < 0 else str(rank))
+    write_compressed(frame, path)
+
+
+def write_compressed(frame: pd.DataFrame, path: Path) -> None:
+    """A frame as CSV with DIGITS digits, in xz; replaces what is there."""
     text = frame.to_csv(index=False, float_format=f"%.{DIGITS}g")
     with replacing(path, force=True) as scratch, lzma.open(scratch, "wb") as out:
         out.write(text.encode())
