@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from nasbench_evs import cli
-from nasbench_evs.cli import output
-from nasbench_evs.cli.output import Lines, print_rows, resumable
+from nasbench_evs import cli, progress
+from nasbench_evs.cli.output import print_rows, resumable
+from nasbench_evs.progress import Lines
 from tests.test_cli import DIGITS, run
 
 ROWS = [{"name": f"dataset-{i}", "records": i * 1000, "a long heading": 0.5, "another": "x" * 20} for i in (1, 22)]
@@ -59,7 +59,7 @@ def test_lists_fit_80_columns_but_for_texts(capsys, terminal, command):
 
 def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(output.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     lines = Lines("fitting")
     for done in range(0, 11):
         lines(done, 20, "table.h5")
@@ -73,7 +73,7 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch)
 
 
 def test_what_is_short_says_nothing_without_a_terminal(capsys):
-    assert output.with_progress("working", lambda report: [report(i, 3) for i in range(3)] and "done") == "done"
+    assert progress.with_progress("working", lambda report: [report(i, 3) for i in range(3)] and "done") == "done"
     assert capsys.readouterr().err == ""
 
 
