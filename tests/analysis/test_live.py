@@ -112,6 +112,7 @@ def test_what_has_ended_is_not_run_again(done, file):
     assert not said
 
 
+@pytest.mark.slow
 def test_a_search_that_was_stopped_goes_on(done, file, tmp_path):
     _, runs, _ = done
 
