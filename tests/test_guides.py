@@ -74,6 +74,7 @@ def test_comparing_ends_with_the_readers_searcher_on_the_page(tmp_path):
     page = (tmp_path / "mine" / "results.md").read_text(encoding="utf-8")
     assert page.count("| my_searcher:MySearcher |") >= 3
     assert "less random" in page
+    assert "my_searcher:MySearcher" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,9 @@ from nasbench_evs import locations
 from nasbench_evs.analysis.config import Experiment, SearcherConfig, check_labels, check_searcher
 from nasbench_evs.analysis.runs import RESULTS, Run, read_results, select_runs, tasks
 from nasbench_evs.errors import InvalidQuery, OutputError, did_you_mean
+from nasbench_evs.files import replacing
+
+FILE = "experiment.toml"
 
 
 def experiment_file(named: Path) -> Path:
@@ -23,6 +27,16 @@ def experiment_file(named: Path) -> Path:
             f"{did_you_mean(named.name, suites)}"
         )
     return suites[named.name]
+
+
+def write_file(path: Path, names: Sequence[str], folder: Path) -> None:
+    """The experiment file at `path` with these searchers, into a folder of results that is not the one beside it.
+
+    What reads the results (`nasbench-evs explore --results`) needs it there.
+    """
+    own = "".join(f"\n[[searcher]]\nname = {json.dumps(name)}\n" for name in names)
+    with replacing(folder / FILE, force=True) as scratch:
+        scratch.write_text(path.read_text(encoding="utf-8") + own, encoding="utf-8")
 
 
 def with_entrants(experiment: Experiment, names: Sequence[str]) -> Experiment:

@@ -65,7 +65,7 @@ def experiment_command(
       nasbench-evs experiment suite-1 --searcher my_searcher:MySearcher --out mine
     """
     from nasbench_evs.analysis.config import read_experiment
-    from nasbench_evs.analysis.entrants import baselines, experiment_file, with_entrants
+    from nasbench_evs.analysis.entrants import baselines, experiment_file, with_entrants, write_file
     from nasbench_evs.analysis.experiment import run_experiment
     from nasbench_evs.analysis.report import PAGE, write_report
     from nasbench_evs.analysis.runs import RESULTS, read_results, read_runs
@@ -106,5 +106,7 @@ def experiment_command(
         with resumable():
             runs = with_progress("searching", work)
     write_report(experiment, runs.values(), folder, command)
+    if folder.resolve() != path.with_suffix("").resolve():
+        write_file(path, entrants, folder)
     print(f"written to {folder}", file=sys.stderr)
     print(folder / PAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ def explore_command(benchmarks: Sequence[str], results: Path | None, out: Path, 
     """
     from nasbench_evs.analysis.explorer.page import write_page
 
+    sys.path.insert(0, os.getcwd())  # where a searcher of one's own may be that the results are of
     left_out = with_progress(
         "reading", lambda report: write_page(benchmarks, results, out, force=force, progress=report)
     )

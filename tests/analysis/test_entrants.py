@@ -1,5 +1,7 @@
 """A searcher of one's own beside the results of a suite."""
 
+import tomllib
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -7,7 +9,7 @@ from click.testing import CliRunner
 from nasbench_evs import locations
 from nasbench_evs.analysis import experiment as module
 from nasbench_evs.analysis.config import read_experiment
-from nasbench_evs.analysis.entrants import baselines, experiment_file
+from nasbench_evs.analysis.entrants import FILE, baselines, experiment_file, write_file
 from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery, OutputError
 
@@ -100,3 +102,11 @@ def test_shipped_suites_are_found_by_name_with_their_results():
     found = baselines(experiment, path.with_suffix(""))
     assert {each.searcher for each in found} == {each.label for each in experiment.searchers}
     assert {"suite-1", "development"} <= set(locations.shipped_suites())
+
+
+def test_a_folder_elsewhere_gets_the_file_with_the_entrants(tmp_path):
+    (tmp_path / "suite.toml").write_text(SUITE)
+    write_file(tmp_path / "suite.toml", ["entrant:Mine", 'a "b":C'], tmp_path)
+    written = (tmp_path / FILE).read_text(encoding="utf-8")
+    assert written.startswith(SUITE)
+    assert tomllib.loads(written)["searcher"] == [{"name": "entrant:Mine"}, {"name": 'a "b":C'}]

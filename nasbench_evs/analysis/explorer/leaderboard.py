@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_evs.analysis.config import read_experiment
+from nasbench_evs.analysis.entrants import FILE
 from nasbench_evs.analysis.explorer.data import rounded, rounded_number
 from nasbench_evs.analysis.outcome import Outcome
 from nasbench_evs.analysis.regrets import all_regrets
@@ -27,7 +28,7 @@ _ASKS = {
 
 
 def leaderboard(folder: Path) -> dict[str, Any]:
-    """What the results of an experiment in `folder` say, by the experiment file beside it (`folder`.toml).
+    """What the results of an experiment in `folder` say, by the experiment file beside it (`folder`.toml), or in it (FILE).
 
     InvalidQuery if there is no such file or nothing to compare yet, OutputError if there are no results.
     """
@@ -36,11 +37,11 @@ def leaderboard(folder: Path) -> dict[str, Any]:
         raise InvalidQuery(
             f"--results {folder}: no such folder; expected one that nasbench-evs experiment {file} has written"
         )
-    if not file.is_file():
+    if not file.is_file() and not (folder / FILE).is_file():
         raise InvalidQuery(
             f"--results {folder}: expected the experiment file {file} beside the folder; put a copy of it there"
         )
-    experiment = read_experiment(file)
+    experiment = read_experiment(file if file.is_file() else folder / FILE)
     outcomes = [Outcome(each) for each in all_regrets(experiment, list(read_runs(experiment, folder).values()))]
     return {
         "title": experiment.title,
