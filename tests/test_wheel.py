@@ -16,10 +16,15 @@ WHEEL = 20 * MIB
 # Of each file, packed. A table that is past its budget is to be recorded with fewer columns, or to be fetched.
 BUDGETS = {
     r"nasbench_evs/shipped/datasets/[^/]+/[^/]+\.h5": 4 * MIB,
+    r"nasbench_evs/shipped/datasets/[^/]+/[^/]+\.md": MIB // 32,
     r"nasbench_evs/shipped/surrogate/[^/]+/[^/]+/[^/]+\.cbm": 2 * MIB,
     r"nasbench_evs/shipped/surrogate/[^/]+/[^/]+/(surrogate|reference|card)\.json": MIB,
     r"nasbench_evs/shipped/surrogate/[^/]+/[^/]+/out_of_fold\.npy": MIB,
     r"nasbench_evs/shipped/generators/[^/]+\.toml": MIB // 64,
+    r"nasbench_evs/shipped/analysis/[^/]+\.toml": MIB // 64,
+    r"nasbench_evs/shipped/analysis/[^/]+/results\.csv\.xz": 2 * MIB,
+    r"nasbench_evs/analysis/explorer/assets/(page|js/[a-z]+)\.(html|css|js)": MIB // 32,
+    r"nasbench_evs/analysis/explorer/assets/vendor/[a-z0-9]+(\.umd)?\.min\.js": MIB // 2,
     r"nasbench_evs/(?!shipped/).+\.(py|txt)": MIB // 8,
     r"nasbench_evs/py\.typed": 64,
     r"nasbench_evs-[^/]+\.dist-info/.+": MIB // 8,
@@ -67,7 +72,13 @@ def test_every_file_has_a_kind_and_keeps_to_its_budget(members):
 def test_it_carries_every_module_and_table_and_surrogate(members):
     for path in (ROOT / "nasbench_evs").rglob("*.py"):
         assert path.relative_to(ROOT).as_posix() in members
-    shipped = ("datasets/*/*.h5", "surrogate/*/*/*.cbm", "surrogate/*/*/*.json", "generators/*.toml")
+    for path in (ROOT / "nasbench_evs" / "analysis" / "explorer" / "assets").rglob("*.*"):
+        assert path.relative_to(ROOT).as_posix() in members
+    shipped = (
+        "datasets/*/*.h5", "datasets/*/*.md", "surrogate/*/*/*.cbm", "surrogate/*/*/*.json", "generators/*.toml",
+        "analysis/suite-1.toml", "analysis/suite-1/results.csv.xz", "analysis/development.toml",
+        "analysis/development/results.csv.xz",
+    )  # fmt: skip
     for path in (each for pattern in shipped for each in ROOT.glob(pattern)):
         assert f"nasbench_evs/shipped/{path.relative_to(ROOT).as_posix()}" in members
     assert "nasbench_evs/py.typed" in members
