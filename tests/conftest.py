@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nasbench_evs.datasets import store
+from nasbench_evs.datasets.prepare import prepare
+from nasbench_evs.datasets.sources.synthetic import SYNTHETIC, make
 from nasbench_evs.metrics import metric
 from nasbench_evs.spaces import FFNSpace, SeqNASSpace, VectorShape, shape_to_dict
 from nasbench_evs.tables import Header, Table, build
@@ -142,3 +145,12 @@ def seqnas_table() -> Table:
         test_curve=scores - 0.01,
         train_seconds=np.full(scores.shape, 2.0) * (1 + choices[:, 3:4]),
     )
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """A home of nasbench-evs for all tests of a worker that need a prepared dataset, `synthetic`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NASBENCH_EVS_HOME", str(tmp_path_factory.mktemp("home")))
+        prepare(make(400), SYNTHETIC.rules).save(store.folder("synthetic"))
+        yield store.home()

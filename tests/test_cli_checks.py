@@ -2,7 +2,6 @@
 
 import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,6 @@ import nasbench_evs.generators.baselines
 import nasbench_evs.generators.driver
 import nasbench_evs.search.run
 from nasbench_evs.cli import output
-from nasbench_evs.datasets.sources import SOURCES
 from nasbench_evs.surrogate import Surrogate
 from nasbench_evs.tables import write
 from tests.conftest import make_table
@@ -24,16 +22,7 @@ RECIPE = 'dataset = "synthetic"\nsubset = 300\nspace = "seqnas"\n[protocol]\nepo
 EXPERIMENT = 'question = "?"\nseeds = 1\nbudget = 3\nsearchers = ["random"]\n[[benchmark]]\nname = "digits"\n'
 
 
-@pytest.fixture(scope="module", autouse=True)
-def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NASBENCH_EVS_HOME", str(tmp_path_factory.mktemp("home")))
-        nasbench_evs.datasets.prepare(*_synthetic()).save(nasbench_evs.datasets.store.folder("synthetic"))
-        yield
-
-
-def _synthetic():
-    return SOURCES["synthetic"].read(Path()), SOURCES["synthetic"].rules
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture(autouse=True)

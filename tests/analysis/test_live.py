@@ -16,9 +16,6 @@ from nasbench_evs.analysis.report import PAGE, write_report
 from nasbench_evs.analysis.runs import RESULTS, read_runs
 from nasbench_evs.analysis.trained import agreement, arms
 from nasbench_evs.cli.experiment import experiment_command
-from nasbench_evs.datasets import store
-from nasbench_evs.datasets.prepare import prepare
-from nasbench_evs.datasets.sources.synthetic import SYNTHETIC, make
 from nasbench_evs.errors import InvalidQuery, OutputError, RecipeError
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.training.recipe import Recipe
@@ -43,23 +40,20 @@ label = "trained"
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory):
+def table(home, tmp_path_factory):
     """A table of two trainings on the synthetic dataset, whose protocol has teachers from the seventh on."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NASBENCH_EVS_HOME", str(tmp_path_factory.mktemp("home")))
-        prepare(make(400), SYNTHETIC.rules).save(store.folder("synthetic"))
-        recipe = Recipe.from_dict(
-            {
-                "dataset": "synthetic",
-                "train": 200,
-                "protocol": {
-                    "epochs": 1, "batch_size": 64, "embedding": 4, "channels": 2, "hidden": 8, "score_at": "end",
-                    "teachers": 2, "teach_after": 6,
-                },
-                "plan": {"random": 2},
-            }
-        )  # fmt: skip
-        yield generate(recipe, tmp_path_factory.mktemp("generated"))
+    recipe = Recipe.from_dict(
+        {
+            "dataset": "synthetic",
+            "train": 200,
+            "protocol": {
+                "epochs": 1, "batch_size": 64, "embedding": 4, "channels": 2, "hidden": 8, "score_at": "end",
+                "teachers": 2, "teach_after": 6,
+            },
+            "plan": {"random": 2},
+        }
+    )  # fmt: skip
+    return generate(recipe, tmp_path_factory.mktemp("generated"))
 
 
 @pytest.fixture(scope="module")

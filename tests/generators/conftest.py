@@ -6,8 +6,6 @@ import pytest
 import torch
 
 from nasbench_evs.datasets import store
-from nasbench_evs.datasets.prepare import prepare
-from nasbench_evs.datasets.sources.synthetic import SYNTHETIC, make
 from nasbench_evs.training.recipe import Recipe
 
 SMALL = {
@@ -42,14 +40,6 @@ SMALL = {
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NASBENCH_EVS_HOME", str(tmp_path_factory.mktemp("home")))
-        prepare(make(400), SYNTHETIC.rules).save(store.folder("synthetic"))
-        yield store.home()
 
 
 @pytest.fixture(scope="session")
