@@ -5,7 +5,7 @@ import pytest
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.protocol import Protocol
-from tests.generators.conftest import dataset, home, one_thread, recipe, values
+from tests.generators.conftest import dataset, one_thread, recipe, values
 
 __all__ = ["dataset", "home", "one_thread", "recipe", "values"]
 
