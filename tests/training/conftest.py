@@ -7,7 +7,7 @@ from nasbench_evs.training.inputs import prepare_inputs
 from nasbench_evs.training.protocol import Protocol
 from tests.generators.conftest import dataset, one_thread, recipe, values
 
-__all__ = ["dataset", "home", "one_thread", "recipe", "values"]
+__all__ = ["dataset", "one_thread", "recipe", "values"]
 
 SPACE = SeqNASSpace()
 PROTOCOL = Protocol(epochs=2, batch_size=64, embedding=4, channels=1, hidden=8)
