@@ -19,6 +19,7 @@ from nasbench_evs.training.recipe import PRESETS
 
 if TYPE_CHECKING:
     from nasbench_evs.benchmark import Benchmark
+    from nasbench_evs.metrics import Metric
 
 RUN_REGIMES = ("clean", "noisy")  # what a search may see; "transfer" judges noisy searches otherwise
 
@@ -62,6 +63,11 @@ class BenchmarkConfig(NamedTuple):
         """Whether what a search asks for is trained."""
         return self.source == "train"
 
+    @property
+    def metric(self) -> Metric:
+        """Of its scores; where searches train, as the table says, so that reports need nothing that trains."""
+        return _recorded_metric(self.name, self.space) if self.trains else self.load().metric
+
     def load(self) -> Benchmark:
         return self.opened or _load(self.name, self.space, self.source)
 
@@ -90,6 +96,14 @@ def _load(name: str, space: str | None, source: str) -> Benchmark:
     from nasbench_evs.benchmark import load
 
     return load(name, space, source=source)
+
+
+@cache
+def _recorded_metric(name: str, space: str | None) -> Metric:
+    from nasbench_evs.benchmark import find_table
+    from nasbench_evs.tables import read
+
+    return read(find_table(name, space)).header.metric
 
 
 def read_experiment(path: Path) -> Experiment:

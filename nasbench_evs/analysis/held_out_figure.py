@@ -23,8 +23,7 @@ def draw_held_out(surrogate: Surrogate, table: Table, card: Mapping[str, Any], t
 
     NotRecorded if the surrogate ships no out-of-fold predictions.
     """
-    plain = table["distilled"] != 1
-    points = {split: _points(surrogate, table, plain, split) for split in card["splits"]}
+    points = {split: _points(surrogate, table, split) for split in card["splits"]}
     pyplot = looks.pyplot()
     figure, axes = pyplot.subplots(
         1, len(points), figsize=(max(5.0, 4.7 * len(points)), 4.6), squeeze=False, layout="constrained"
@@ -42,13 +41,10 @@ def draw_held_out(surrogate: Surrogate, table: Table, card: Mapping[str, Any], t
     looks.save(figure, target)
 
 
-def _points(surrogate: Surrogate, table: Table, plain: np.ndarray, split: str) -> tuple[np.ndarray, np.ndarray]:
+def _points(surrogate: Surrogate, table: Table, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Of each architecture the prediction and the mean of its trainings, where both are known."""
-    values = table.scores(split)
-    rows = np.flatnonzero(plain & ~np.isnan(values))
-    _, first, owner = np.unique(table["rank"][rows], return_index=True, return_inverse=True)
-    recorded = np.bincount(owner, values[rows]) / np.bincount(owner)
-    predicted = surrogate.out_of_fold(table["choices"][rows[first]], split)
+    choices, recorded = table.architecture_means(split)
+    predicted = surrogate.out_of_fold(choices, split)
     known = ~np.isnan(predicted)
     return predicted[known], recorded[known]
 

@@ -100,11 +100,10 @@ def _true_values(
     """The true values of each: clean, noisy and transfer, the last two for a noisy search."""
     different = list(dict.fromkeys(architectures))
     columns = {name: np.full(len(different), math.nan) for name in Point._fields[-3:]}
-    for name in columns if different else ():
-        if name != "clean" and (regime != "noisy" or config.retrain):
-            continue
-        if name == "clean" and config.trains:
-            continue
+    asked = [] if config.trains else ["clean"]
+    if regime == "noisy" and not config.retrain:
+        asked += ["noisy", "transfer"]
+    for name in asked if different else ():
         bench = config.load()
         with contextlib.suppress(NotRecorded):  # no test scores, or nobody to judge; `check` says when it is needed
             columns[name] = bench.true_values(bench.space.stack(different), name, seed)

@@ -119,7 +119,7 @@ def _benchmarks(outcome: Outcome) -> list[str]:
     rows = []
     for benchmark in regrets.benchmarks:
         reference = regrets.references[benchmark]
-        unit = regrets.config(benchmark).load().metric.name
+        unit = regrets.config(benchmark).metric.name
         cells = [_cell(regrets.final(benchmark, searcher)) for searcher in outcome.searchers]
         resolved = f"{outcome.resolved[benchmark]} of {outcome.pairs}"
         detectable = _number(outcome.detectable_on(benchmark) * reference.scale)

@@ -91,13 +91,10 @@ def compare(
 
 def _means(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Architectures, choices (M, C), and the means of their validation scores, larger is better."""
-    values = table.scores("valid")
-    scored = ~np.isnan(values) & (table["distilled"] != 1)
+    scored = ~np.isnan(table.scores("valid")) & (table["distilled"] != 1)
     drawn = scored & np.isin(table["sampler"], RANDOM_SAMPLERS)
-    rows = np.flatnonzero(drawn if drawn.any() else scored)
-    _, first, owner = np.unique(table["rank"][rows], return_index=True, return_inverse=True)
-    counts = np.bincount(owner)
-    return table["choices"][rows[first]], table.header.metric.sign * np.bincount(owner, values[rows]) / counts
+    choices, means = table.architecture_means("valid", drawn if drawn.any() else None)
+    return choices, table.header.metric.sign * means
 
 
 def _result(

@@ -53,19 +53,16 @@ def reference(bench: Benchmark, limits: Mapping[str, float], regime: str, found:
     return Reference(rounded(best), how, rounded(scale) if scale > 0 else np.nan)
 
 
-def reference_of_trainings(bench: Benchmark, table: Table, regime: str, found: Iterable[float]) -> Reference:
+def reference_of_trainings(table: Table, regime: str, found: Iterable[float]) -> Reference:
     """The reference of searches that are judged by new trainings: what was found by any run is all that is known there.
 
     The median that the scale is measured from is that of the architectures of the `table` whose protocol they have, each by
     the mean of its recorded scores: test scores in the transfer regime.
     """
-    sign = bench.metric.sign
+    sign = table.header.metric.sign
     known = sign * np.array([*found], float)
     best = float(sign * np.nanmax(known)) if np.isfinite(known).any() else np.nan
-    ranks, scores = table["rank"], table.scores("test" if regime == "transfer" else "valid")
-    plain = ~table["distilled"].astype(bool) & np.isfinite(scores)
-    _, which, counts = np.unique(ranks[plain], return_inverse=True, return_counts=True)
-    means = np.bincount(which, scores[plain]) / counts
+    _, means = table.architecture_means("test" if regime == "transfer" else "valid")
     scale = sign * (best - float(np.median(means))) if len(means) else np.nan
     return Reference(rounded(best), "best of these runs", rounded(scale) if scale > 0 else np.nan)
 

@@ -136,11 +136,11 @@ class Regrets:
     def _reference(self, config: BenchmarkConfig, found: Sequence[float]) -> Reference:
         if config.retrain and self.regime != "clean":
             table = read(find_table(config.name, config.space))
-            return reference_of_trainings(config.load(), table, self.regime, found)
+            return reference_of_trainings(table, self.regime, found)
         return reference(config.load(), config.limits, self.regime, found)
 
     def _regret(self, benchmark: str, values: Sequence[float]) -> np.ndarray:
-        sign = self.config(benchmark).load().metric.sign
+        sign = self.config(benchmark).metric.sign
         # Rounded, so that equal ones tie.
         return np.asarray((sign * (self.references[benchmark].value - np.asarray(values, float))).round(9))
 

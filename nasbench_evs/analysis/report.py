@@ -48,7 +48,7 @@ def write_report(experiment: Experiment, runs: Iterable[Run], folder: Path, comm
     if trainings is not None:
         found = arms(experiment, trainings)
         plots.trained(found, folder / TRAINED)
-        metrics = {each.label: each.load().metric.name for each in experiment.benchmarks if each.trains}
+        metrics = {each.label: each.metric.name for each in experiment.benchmarks if each.trains}
         text += "\n".join(["", *section(found, metrics), "", f"![the three best so far]({TRAINED})", ""])
         if agree := agreement_section(experiment, trainings):
             text += "\n".join(["", *agree, ""])

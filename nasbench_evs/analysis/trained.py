@@ -50,7 +50,7 @@ def arms(experiment: Experiment, frame: pd.DataFrame) -> list[Arm]:
             rows = frame[(frame["benchmark"] == config.label) & (frame["searcher"] == searcher.label)]
             if not len(rows):
                 continue
-            sign = config.load().metric.sign
+            sign = config.metric.sign
             searches = [part.sort_values("evaluation") for _, part in rows.groupby("seed")]
             length = max(map(len, searches))
             curves = np.full((len(searches), length), math.nan)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasbench_evs.cli.generate import describe
-from nasbench_evs.cli.output import check_installed, resumable
+from nasbench_evs.cli.output import check_installed, find_own_modules, resumable
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.progress import with_progress
 
@@ -84,7 +83,7 @@ def experiment_command(
         known = baselines(experiment, path.with_suffix(""))
         experiment = with_entrants(experiment, entrants)
     if any(":" in str(each.name) for each in experiment.searchers):
-        sys.path.insert(0, os.getcwd())
+        find_own_modules()
     folder = out or (path if path == file else Path(file.name)).with_suffix("")
     check_installed("matplotlib")
     check_folder(folder)

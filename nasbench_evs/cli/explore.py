@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from nasbench_evs.cli.output import FORCE
+from nasbench_evs.cli.output import FORCE, find_own_modules
 from nasbench_evs.progress import with_progress
 
 
@@ -31,7 +30,7 @@ def explore_command(benchmarks: Sequence[str], results: Path | None, out: Path, 
     """
     from nasbench_evs.analysis.explorer.page import write_page
 
-    sys.path.insert(0, os.getcwd())  # where a searcher of one's own may be that the results are of
+    find_own_modules()  # the results may be of a searcher there
     left_out = with_progress(
         "reading", lambda report: write_page(benchmarks, results, out, force=force, progress=report)
     )

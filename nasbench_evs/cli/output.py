@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import os
 import shlex
 import shutil
 import sys
@@ -73,6 +74,11 @@ def resumable() -> Iterator[None]:
     except KeyboardInterrupt:
         command = shlex.join(["nasbench-evs", *sys.argv[1:]])
         raise Interrupted(f"interrupted; the same command goes on where it was: {command}") from None
+
+
+def find_own_modules() -> None:
+    """Make what lies in the current folder importable: a searcher of one's own may be there."""
+    sys.path.insert(0, os.getcwd())
 
 
 def print_rows(rows: Sequence[Row], form: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasbench_evs.cli.live import live_columns, live_options, run_live
-from nasbench_evs.cli.output import DEVICE, FORCE, FORMAT, print_rows
+from nasbench_evs.cli.output import DEVICE, FORCE, FORMAT, find_own_modules, print_rows
 from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError
 from nasbench_evs.progress import with_progress
 
@@ -117,7 +116,7 @@ def search_command(
     if seeds < 1:
         raise InvalidQuery(f"--seeds {seeds}: expected 1 or more")
     if ":" in searcher:
-        sys.path.insert(0, os.getcwd())
+        find_own_modules()
     limits = {name: _number(name, text) for name, text in _pairs("--constraint", constraints)}
     parameters = {name: _value(text) for name, text in _pairs("--set", settings)}
     if source == "train":

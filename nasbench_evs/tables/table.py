@@ -233,6 +233,17 @@ class Table:
         columns |= {"choices": choices[inside], "rank": space.rank_many(choices[inside])}
         return Table(replace(self.header, space=space), *canonical(columns, self.hardware), self.version)
 
+    def architecture_means(self, split: str, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Choice indices (M, C) of the architectures that have a score, in order of rank, and the mean of each, (M,).
+
+        The mean is over trainings without teachers, of those in the mask `rows` (N,) (None: of all).
+        """
+        scores = self.scores(split)
+        known = ~np.isnan(scores) & (self["distilled"] != 1)
+        kept = np.flatnonzero(known if rows is None else known & rows)
+        _, first, owner = np.unique(self["rank"][kept], return_index=True, return_inverse=True)
+        return self["choices"][kept[first]], np.bincount(owner, scores[kept]) / np.bincount(owner)
+
     def to_frame(self, *, curves: bool = False) -> pd.DataFrame:
         """Every record as one row of a DataFrame.
 

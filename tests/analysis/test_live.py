@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import nasbench_evs as nb
-from nasbench_evs.analysis.config import read_experiment
+from nasbench_evs.analysis.config import BenchmarkConfig, read_experiment
 from nasbench_evs.analysis.experiment import run_experiment
 from nasbench_evs.analysis.live import TRAININGS, read_trainings
 from nasbench_evs.analysis.one_search import FIRST_SEED
@@ -136,6 +136,14 @@ def test_the_report_needs_only_what_is_committed(done, file, tmp_path):
     write_report(read_experiment(file), read_runs(read_experiment(file), tmp_path).values(), tmp_path, "a command")
     assert (tmp_path / PAGE).read_text() == (folder / PAGE).read_text()
     pd.testing.assert_frame_equal(read_trainings(tmp_path / TRAININGS), read_trainings(folder / TRAININGS))
+
+
+def test_a_report_needs_nothing_that_trains(done, file, tmp_path, monkeypatch):
+    folder, runs, _ = done
+    shutil.copy(folder / TRAININGS, tmp_path)
+    monkeypatch.setattr(BenchmarkConfig, "load", lambda self: pytest.fail("the dataset and PyTorch were asked for"))
+    write_report(read_experiment(file), runs.values(), tmp_path, "a command")
+    assert (tmp_path / PAGE).read_text() == (folder / PAGE).read_text()
 
 
 def test_without_its_trainings_a_report_is_refused(done, file, tmp_path):

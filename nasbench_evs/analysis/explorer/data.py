@@ -89,7 +89,7 @@ def table_data(name: str, path: Path) -> dict[str, Any]:
         "records": _records(table),
         "facts": _facts(table),
         "noise": _noise(table),
-        "effects": marginal_effects(table, bench.pool),
+        "effects": marginal_effects(table),
         "surrogate": surrogate,
         "cards": cards(path),
     }

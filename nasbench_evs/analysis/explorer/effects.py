@@ -13,37 +13,30 @@ from nasbench_evs.tables.noise import RANDOM_SAMPLERS
 _DIGITS = 5
 
 
-def marginal_effects(table: Table, pool: np.ndarray) -> dict[str, Any]:
+def marginal_effects(table: Table) -> dict[str, Any]:
     """For each split the mean of every option of every choice, with the ends of its 95 % interval (Student's t).
 
     Each architecture counts once, by the mean of its trainings without teachers. `samplers` are those whose architectures
-    count, `chosen` says whether a search chose them: where none was drawn at random, all are shown. `pool` are the recorded
-    architectures in order of rank, choice indices (M, C).
+    count, `chosen` says whether a search chose them: where none was drawn at random, all are shown.
     """
     plain = table["distilled"] != 1
     drawn = plain & np.isin(table["sampler"], RANDOM_SAMPLERS)
     chosen = not bool(drawn.any())
     rows = plain if chosen else drawn
     samplers = [sampler.decode() for sampler in np.unique(table["sampler"][rows])]
-    splits = {split: _effects(table, pool, split, rows) for split in ("valid", "test")}
+    splits = {split: _effects(table, split, rows) for split in ("valid", "test")}
     return {"samplers": samplers, "chosen": chosen, **splits}
 
 
-def _effects(table: Table, pool: np.ndarray, split: str, rows: np.ndarray) -> dict[str, Any] | None:
-    scores = table.scores(split)
-    known = rows & ~np.isnan(scores)
-    if not known.any():
+def _effects(table: Table, split: str, rows: np.ndarray) -> dict[str, Any] | None:
+    choices, values = table.architecture_means(split, rows)
+    if not len(values):
         return None
-    owner = np.unique(table["rank"], return_inverse=True)[1]
-    counts = np.bincount(owner[known], minlength=len(pool))
-    sums = np.bincount(owner[known], scores[known], minlength=len(pool))
-    counted = counts > 0
-    values, choices = sums[counted] / counts[counted], pool[counted]
     by_choice = [
         [_option(values[choices[:, column] == option]) for option in range(len(choice.options))]
         for column, choice in enumerate(table.header.space.choices)
     ]
-    return {"architectures": int(counted.sum()), "mean": round(float(values.mean()), _DIGITS), "choices": by_choice}
+    return {"architectures": len(values), "mean": round(float(values.mean()), _DIGITS), "choices": by_choice}
 
 
 def _option(values: np.ndarray) -> list[float | int | None]:

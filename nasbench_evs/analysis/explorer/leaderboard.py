@@ -117,7 +117,7 @@ def _benchmark(outcome: Outcome, benchmark: str) -> dict[str, Any]:
     ends = [mean(regrets.final(benchmark, outcome.searchers[i])) for i in outcome.order]
     return {
         "name": benchmark,
-        "metric": regrets.config(benchmark).load().metric.name,
+        "metric": regrets.config(benchmark).metric.name,
         "budget": regrets.config(benchmark).budget,
         "reference": rounded_number(reference.value),
         "how": reference.how,

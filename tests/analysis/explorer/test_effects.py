@@ -6,13 +6,12 @@ from scipy import stats
 
 from nasbench_evs.analysis.explorer.effects import marginal_effects
 from nasbench_evs.benchmark import find_table
-from nasbench_evs.benchmark.tabular import TableBenchmark
 from nasbench_evs.tables import read
 
 
 def test_means_of_random_architectures_alone_with_student_intervals():
     table = read(find_table("bpic2012"))
-    found = marginal_effects(table, TableBenchmark(table).pool)
+    found = marginal_effects(table)
     frame = table.to_frame()
     frame = frame[(frame.sampler == "random") & (frame.distilled == 0)]
     assert found["samplers"] == ["random"]
@@ -31,13 +30,13 @@ def test_means_of_random_architectures_alone_with_student_intervals():
 
 def test_where_a_search_chose_everything_it_is_said():
     table = read(find_table("age"))
-    found = marginal_effects(table, TableBenchmark(table).pool)
+    found = marginal_effects(table)
     assert (found["chosen"], found["samplers"], found["test"]) == (True, ["seqnas"], None)
     assert found["valid"]["architectures"] == 397
 
 
 def test_options_that_nobody_or_one_has(small_table):
-    found = marginal_effects(small_table, TableBenchmark(small_table).pool)["valid"]["choices"]
+    found = marginal_effects(small_table)["valid"]["choices"]
     counts = [[option[0] for option in choice] for choice in found]
     assert counts == [[2, 1, 1], [1, 0, 3]]
     assert found[1][1] == [0, None, None, None]
