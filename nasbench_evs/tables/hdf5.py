@@ -1,18 +1,18 @@
-"""Reading and writing table files: all columns at once, the file closed again, everything checked on the way in."""
+"""Writing table files, and opening them: a file is open only while it is read, and all is checked on the way in."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from nasbench_evs.errors import NasbenchError, TableFormatError, one_line
+from nasbench_evs.errors import TableFormatError
 from nasbench_evs.files import replacing
 from nasbench_evs.metrics import BLOCKS
 from nasbench_evs.tables.canonical import recorded
+from nasbench_evs.tables.checks import check, check_machines, check_order
 from nasbench_evs.tables.format import (
     ATTRIBUTES,
     ATTRIBUTES_1,
@@ -29,13 +29,18 @@ from nasbench_evs.tables.format import (
     to_json,
 )
 from nasbench_evs.tables.header import Header
+from nasbench_evs.tables.stored import (
+    StoredColumns,
+    check_layout,
+    check_sha256,
+    dataset_of,
+    opened,
+    read_column,
+    text_attribute,
+)
 from nasbench_evs.tables.table import Table
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _CHUNK_BYTES = 1 << 20
-# gzip cannot pack more than this; a file that claims to hold more is not what it says.
-_MAX_EXPANSION = 1100
-_SLACK_BYTES = 1 << 24
 
 
 def write(table: Table, path: str | Path, *, force: bool = False) -> None:
@@ -80,52 +85,70 @@ def _write_column(file: h5py.File, column: Column, array: np.ndarray, sha256: st
 
 
 def read(path: str | Path) -> Table:
-    """Open a table of either format: read every column, check layout and hashes, close the file.
+    """Open a table of either format: check its layout, what its hashes are of, and that no training is there twice.
 
-    Takes no lock and writes nothing, so any number of processes may open one file, also on a read-only disk.
-    TableFormatError if the file is damaged, truncated, foreign, or of a newer format.
+    The columns of format 2 are read, and checked, when they are first used; of format 1 all at once. The file is closed
+    again, nothing is locked or written, so any number of processes may open one file, also on a read-only disk.
+    TableFormatError if the file is damaged, truncated, foreign, or of a newer format; of format 2 also when such a column is
+    used, or if another file stands there by then.
     """
-    with _opened(Path(path)) as (file, size):
-        return _read(file, size)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[h5py.File, int]]:
-    """The open file and its size; whatever goes wrong with it is a TableFormatError."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as raw:
-            signature = raw.read(len(_SIGNATURE))
-    except OSError as error:
-        raise TableFormatError(f"cannot open {path}: {error.strerror}") from None
-    if signature != _SIGNATURE:
-        raise TableFormatError(f"{path} is not an HDF5 file: expected a table written by nasbench-evs")
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file, size
-    except NasbenchError as error:
-        raise TableFormatError(f"{path}: {error}") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # HDF5 reports damage as whatever its bindings make of it
-        reason = one_line(error)
-        raise TableFormatError(
-            f"{path} is damaged or truncated ({reason}): fetch it again, or merge its shards again"
-        ) from None
+    path = Path(path)
+    with opened(path) as file:
+        return _read(file, path)
 
 
 def read_reference_sha256(path: str | Path) -> str:
     """`Table.reference_sha256` as a table file states it, without reading its records (`read` checks that it holds)."""
-    with _opened(Path(path)) as (file, _):
+    with opened(Path(path)) as file:
         version, attributes = _attributes(file)
         return attributes["results_sha256" if version > 1 else "content_sha256"]
 
 
-def _read(file: h5py.File, size: int) -> Table:
+def _read(file: h5py.File, path: Path) -> Table:
     version, attributes = _attributes(file)
     header = Header.from_attributes(attributes)
-    n = _dataset(file, COLUMNS["rank"]).shape[0]
-    epochs = _dataset(file, COLUMNS["valid_curve"]).shape
+    names, machine_names = (_names(header, attributes), tuple(HARDWARE)) if version > 1 else (FORMAT_1, HARDWARE_1)
+    machines = dataset_of(file, HARDWARE["cpu"]).shape
+    check_layout(file, _shapes(file, header, names) | {HARDWARE[name]: machines for name in machine_names})
+    hardware = {name: np.zeros(machines, "S1") for name in HARDWARE}
+    hardware |= {name: read_column(file, HARDWARE[name]) for name in machine_names}
+    if version > 1:
+        stated = {path: _stated_sha256(file, path) for path in [COLUMNS[name].path for name in names]}
+        for column in HARDWARE.values():
+            stated[column.path] = _stated_sha256(file, column.path)
+            check_sha256(column, hardware[column.stored], stated[column.path])
+        stored = StoredColumns(
+            path, attributes["content_sha256"], {name: stated[COLUMNS[name].path] for name in names}, header
+        )
+        table = Table(header, stored, hardware, version, stated)
+    else:
+        columns = {name: read_column(file, COLUMNS[name]) for name in names}
+        columns = {name: array for name, array in columns.items() if recorded(name, array)}
+        table = Table(header, columns, hardware, version)
+    same = table.content_sha256 == attributes["content_sha256"]
+    if not same or table.reference_sha256 != attributes.get("results_sha256", table.reference_sha256):
+        raise TableFormatError("the content does not match its hash: the file was damaged or edited; fetch it again")
+    check_machines(hardware)
+    if version > 1:
+        stored.read_keys(file)
+    else:
+        check_order(columns)
+        for name in columns:
+            check(name, columns, header)
+    return table
+
+
+def _stated_sha256(file: h5py.File, path: str) -> str:
+    sha256 = text_attribute(file[path].attrs.get("sha256"))
+    if sha256 is None:
+        raise TableFormatError(f"{path} states no hash: the file was damaged or edited; fetch it again")
+    return sha256
+
+
+def _shapes(file: h5py.File, header: Header, names: Sequence[str]) -> dict[Column, tuple[int, ...]]:
+    """What shape each column must have."""
+    n = dataset_of(file, COLUMNS["rank"]).shape[0]
+    epochs = dataset_of(file, COLUMNS["valid_curve"]).shape
     widths = {
         "choices": len(header.space.choices),
         "bits": header.space.avec_bits,
@@ -136,25 +159,8 @@ def _read(file: h5py.File, size: int) -> Table:
         raise TableFormatError(
             f"it has {n} records and curves of shape {epochs}: expected at least one record and epoch"
         )
-    limit = size * _MAX_EXPANSION + _SLACK_BYTES
-    names, machine_names = (_names(header, attributes), tuple(HARDWARE)) if version > 1 else (FORMAT_1, HARDWARE_1)
-    columns = {}
-    for name in names:
-        column = COLUMNS[name]
-        shape = (n,) if column.width is None else (n, widths[column.width])
-        columns[name] = _read_column(file, column, shape, limit)
-    machines = _dataset(file, HARDWARE["cpu"]).shape
-    hardware = {name: np.zeros(machines, "S1") for name in HARDWARE}
-    hardware |= {name: _read_column(file, HARDWARE[name], machines, limit) for name in machine_names}
-    if version == 1:
-        columns = {name: array for name, array in columns.items() if recorded(name, array)}
-    table = Table(header, columns, hardware, version)
-    if version > 1:
-        _check_columns(file, table)
-    same = table.content_sha256 == attributes["content_sha256"]
-    if not same or table.reference_sha256 != attributes.get("results_sha256", table.reference_sha256):
-        raise TableFormatError("the content does not match its hash: the file was damaged or edited; fetch it again")
-    return table
+    columns = [COLUMNS[name] for name in names]
+    return {column: (n,) if column.width is None else (n, widths[column.width]) for column in columns}
 
 
 def _names(header: Header, attributes: dict[str, str]) -> tuple[str, ...]:
@@ -172,17 +178,13 @@ def _names(header: Header, attributes: dict[str, str]) -> tuple[str, ...]:
     return tuple(name for name, column in COLUMNS.items() if not column.optional or column.path in optional)
 
 
-def _check_columns(file: h5py.File, table: Table) -> None:
-    for path, sha256 in table.hashes.items():
-        if _text(file[path].attrs.get("sha256")) != sha256:
-            raise TableFormatError(f"{path} does not match its hash: the file was damaged or edited; fetch it again")
-
-
 def _attributes(file: h5py.File) -> tuple[int, dict[str, str]]:
     """The format's version and the other root attributes."""
     name, version = file.attrs.get("format"), file.attrs.get("format_version")
-    if _text(name) != FORMAT_NAME:
-        raise TableFormatError(f"its format is {_text(name) or 'not named'}: expected a table written by nasbench-evs")
+    if text_attribute(name) != FORMAT_NAME:
+        raise TableFormatError(
+            f"its format is {text_attribute(name) or 'not named'}: expected a table written by nasbench-evs"
+        )
     if not isinstance(version, np.integer) or version not in FORMAT_VERSIONS:
         raise TableFormatError(
             f"it has format version {version}, this nasbench-evs reads versions up to {FORMAT_VERSION}: "
@@ -192,44 +194,8 @@ def _attributes(file: h5py.File) -> tuple[int, dict[str, str]]:
     for key in (*ATTRIBUTES, METRIC_RANGE) if version > 1 else ATTRIBUTES_1:
         if key == METRIC_RANGE and key not in file.attrs:
             continue
-        text = _text(file.attrs.get(key))
+        text = text_attribute(file.attrs.get(key))
         if text is None:
             raise TableFormatError(f"the attribute {key} is missing or no text")
         attributes[key] = text
     return int(version), attributes
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, bytes):
-        return value.decode()
-    return value if isinstance(value, str) else None
-
-
-def _dataset(file: h5py.File, column: Column) -> h5py.Dataset:
-    """The column's dataset, stored inside this very file."""
-    for path in (column.group, column.path):
-        if not isinstance(file.get(path, getlink=True), h5py.HardLink):
-            raise TableFormatError(f"{path} is missing")
-    dataset = file[column.path]
-    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
-        raise TableFormatError(f"{column.path} is not stored in the file itself")
-    return dataset
-
-
-def _read_column(file: h5py.File, column: Column, shape: tuple[int, ...], limit: int) -> np.ndarray:
-    dataset = _dataset(file, column)
-    dtype = dataset.dtype
-    fits = dtype.kind == "S" if column.kind == "text" else dtype == np.dtype(column.kind)
-    if not fits or dataset.shape != shape:
-        raise TableFormatError(
-            f"{column.path} holds {dtype} of shape {dataset.shape}: expected "
-            f"{'fixed-length text' if column.kind == 'text' else column.kind} of shape {shape}"
-        )
-    if dtype.itemsize * int(np.prod(shape, dtype=object)) > limit:
-        raise TableFormatError(f"{column.path} claims {shape} values, more than a file of this size can hold")
-    array = np.empty(shape, dtype)
-    if array.size and dataset.id.get_storage_size() == 0:
-        array[...] = dataset.fillvalue
-    elif array.size:
-        dataset.read_direct(array)
-    return array.view(f"S{dtype.itemsize}") if column.kind == "text" else array

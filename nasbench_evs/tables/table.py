@@ -41,7 +41,8 @@ class Table:
     `valid_score`, `test_score`, `valid_loss` and `test_loss`, float64 (N,), are *the* scores and losses of the trainings: as
     measured at the end, or read from the curves at the best epoch by validation score, as the header's `score_at` says;
     which of them count, `scores` says.
-    `columns` holds what a file does. Pickles as its arrays.
+    `columns` holds what a file does; of a file of format 2 each is read when it is first used (TableFormatError if it is
+    damaged, or if another file stands there by then), and the table pickles as the file's place; else as its arrays.
 
     version     the format of the file it was read from; 2 otherwise, which is what is written
     """
@@ -52,18 +53,23 @@ class Table:
         columns: Mapping[str, np.ndarray],
         hardware: Mapping[str, np.ndarray],
         version: int = FORMAT_VERSION,
+        hashes: Mapping[str, str] | None = None,
     ) -> None:
-        """Takes canonical columns as they are: use `tables.build` to make a table, `tables.read` to open one."""
+        """Takes canonical columns as they are: use `tables.build` to make a table, `tables.read` to open one.
+
+        `hashes` are those of all columns by their paths, for columns that are read only when they are used.
+        """
         self.header = header
-        self.columns = dict(columns)
+        self.columns = columns
         self.hardware = dict(hardware)
         self.version = version
-        self._not_stored: dict[str, np.ndarray] = {}
-        for array in (*self.columns.values(), *self.hardware.values()):
+        self._hashes = hashes
+        self._arrays: dict[str, np.ndarray] = {}
+        for array in (*(columns.values() if hashes is None else ()), *self.hardware.values()):
             array.flags.writeable = False
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self.header, self.columns, self.hardware, self.version
+        return self.header, self.columns, self.hardware, self.version, self._hashes
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.__init__(*state)  # type: ignore[misc]
@@ -72,12 +78,11 @@ class Table:
         return len(self.columns["rank"])
 
     def __getitem__(self, name: str) -> np.ndarray:
-        array = self.columns.get(name)
+        array = self._arrays.get(name)
         if array is None:
-            array = self._not_stored.get(name)
-        if array is None:
-            array = self._not_stored[name] = self._read_off(name)
+            array = self.columns[name] if name in self.columns else self._read_off(name)
             array.flags.writeable = False
+            self._arrays[name] = array
         return array
 
     def _read_off(self, name: str) -> np.ndarray:
@@ -171,6 +176,8 @@ class Table:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """The hash of every column, by its path in the file."""
+        if self._hashes is not None:
+            return dict(self._hashes)
         stored = [(COLUMNS[name], array) for name, array in self.columns.items()]
         stored += [(column, self.hardware[name]) for name, column in HARDWARE.items()]
         return {column.path: column.sha256(array) for column, array in stored}

@@ -61,7 +61,7 @@ def test_each_inconsistency_is_named(small_table, name, row, value, message):
         ("cpu_seconds", (0, 0), -1.0, "cpu_seconds is not negative"),
         ("final_valid_cpu_seconds", 0, 5.5, "validation split's share of the last evaluation is within it"),
         ("cpu_seconds", (3, 1), 1.0, "cpu_seconds is empty after the last epoch"),
-        ("code_commit", 0, b"\xff", "texts are UTF-8"),
+        ("code_commit", 0, b"\xff", "code_commit is text in UTF-8"),
     ],
 )
 def test_each_inconsistency_of_scores_at_the_end_is_named(end_table, name, row, value, message):
