@@ -22,6 +22,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class _Positions(dict[bytes, int]):
+    """Positions in the pool by architecture key; KeyError for those that are not recorded.
+
+    The first are found by their ranks, which takes no reading of all choices; when many are asked for, all are put in.
+    """
+
+    def __init__(self, bench: TableBenchmark) -> None:
+        super().__init__()
+        self._bench, self._by_rank = bench, 256
+
+    def __missing__(self, key: bytes) -> int:
+        if not self._by_rank:
+            raise KeyError(key)
+        self._by_rank -= 1
+        if not self._by_rank:
+            keys = np.ascontiguousarray(self._bench.pool)
+            self.update(zip(keys.view(f"V{keys.shape[1]}")[:, 0].tolist(), range(len(keys)), strict=True))
+            return self[key]
+        position, recorded = self._bench.locate(np.frombuffer(key, np.int8)[None])
+        if not recorded[0]:
+            raise KeyError(key)
+        self[key] = int(position[0])
+        return self[key]
+
+
 class TableBenchmark(Benchmark):
     """Answers from recorded trainings only.
 
@@ -63,10 +88,8 @@ class TableBenchmark(Benchmark):
         return self.table["rank"][self._answers.starts]
 
     @cached_property
-    def _position(self) -> dict[bytes, int]:
-        """Architecture key -> position among the distinct architectures."""
-        keys = np.ascontiguousarray(self.table["choices"][self._answers.starts])
-        return dict(zip(keys.view(f"V{keys.shape[1]}")[:, 0].tolist(), range(len(keys)), strict=True))
+    def _position(self) -> _Positions:
+        return _Positions(self)
 
     @property
     def pool(self) -> np.ndarray:  # type: ignore[override]
@@ -236,8 +259,10 @@ class TableBenchmark(Benchmark):
 
     def holds_one(self, architecture: Architecture, distilled: bool) -> bool:
         """`holds` of one architecture, fast."""
-        position = self._position.get(architecture.key) if isinstance(architecture, Architecture) else None
-        return position is not None and bool(self._answers.matching[distilled][position])
+        try:
+            return bool(self._answers.matching[distilled][self._position[architecture.key]])
+        except (KeyError, AttributeError):
+            return False
 
     def records(self, architecture: Architecture) -> pd.DataFrame:
         """Every recorded training of the architecture, curves included, as `Table.to_frame` gives it."""

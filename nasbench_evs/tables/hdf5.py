@@ -108,19 +108,21 @@ def _read(file: h5py.File, path: Path) -> Table:
     version, attributes = _attributes(file)
     header = Header.from_attributes(attributes)
     names, machine_names = (_names(header, attributes), tuple(HARDWARE)) if version > 1 else (FORMAT_1, HARDWARE_1)
+    shapes = _shapes(file, header, names)
     machines = dataset_of(file, HARDWARE["cpu"]).shape
-    check_layout(file, _shapes(file, header, names) | {HARDWARE[name]: machines for name in machine_names})
+    check_layout(
+        file, {COLUMNS[name]: shapes[name] for name in names} | {HARDWARE[name]: machines for name in machine_names}
+    )
     hardware = {name: np.zeros(machines, "S1") for name in HARDWARE}
     hardware |= {name: read_column(file, HARDWARE[name]) for name in machine_names}
     if version > 1:
-        stated = {path: _stated_sha256(file, path) for path in [COLUMNS[name].path for name in names]}
-        for column in HARDWARE.values():
-            stated[column.path] = _stated_sha256(file, column.path)
-            check_sha256(column, hardware[column.stored], stated[column.path])
-        stored = StoredColumns(
-            path, attributes["content_sha256"], {name: stated[COLUMNS[name].path] for name in names}, header
-        )
-        table = Table(header, stored, hardware, version, stated)
+        stated = {name: _stated_sha256(file, COLUMNS[name]) for name in names}
+        hashes = {COLUMNS[name].path: sha256 for name, sha256 in stated.items()}
+        for name, column in HARDWARE.items():
+            hashes[column.path] = _stated_sha256(file, column)
+            check_sha256(column, hardware[name], hashes[column.path])
+        stored = StoredColumns(path, attributes["content_sha256"], stated, shapes, header)
+        table = Table(header, stored, hardware, version, hashes)
     else:
         columns = {name: read_column(file, COLUMNS[name]) for name in names}
         columns = {name: array for name, array in columns.items() if recorded(name, array)}
@@ -138,15 +140,15 @@ def _read(file: h5py.File, path: Path) -> Table:
     return table
 
 
-def _stated_sha256(file: h5py.File, path: str) -> str:
-    sha256 = text_attribute(file[path].attrs.get("sha256"))
+def _stated_sha256(file: h5py.File, column: Column) -> str:
+    sha256 = text_attribute(file[column.path].attrs.get("sha256"))
     if sha256 is None:
-        raise TableFormatError(f"{path} states no hash: the file was damaged or edited; fetch it again")
+        raise TableFormatError(f"{column.path} states no hash: the file was damaged or edited; fetch it again")
     return sha256
 
 
-def _shapes(file: h5py.File, header: Header, names: Sequence[str]) -> dict[Column, tuple[int, ...]]:
-    """What shape each column must have."""
+def _shapes(file: h5py.File, header: Header, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """What shape each column must have, by name."""
     n = dataset_of(file, COLUMNS["rank"]).shape[0]
     epochs = dataset_of(file, COLUMNS["valid_curve"]).shape
     widths = {
@@ -159,8 +161,7 @@ def _shapes(file: h5py.File, header: Header, names: Sequence[str]) -> dict[Colum
         raise TableFormatError(
             f"it has {n} records and curves of shape {epochs}: expected at least one record and epoch"
         )
-    columns = [COLUMNS[name] for name in names]
-    return {column: (n,) if column.width is None else (n, widths[column.width]) for column in columns}
+    return {name: (n,) if (width := COLUMNS[name].width) is None else (n, widths[width]) for name in names}
 
 
 def _names(header: Header, attributes: dict[str, str]) -> tuple[str, ...]:

@@ -108,9 +108,17 @@ class StoredColumns(Mapping[str, np.ndarray]):
     what it must not (`checks`), or if another file stands there now. Pickles as the place of the file.
     """
 
-    def __init__(self, path: Path, content_sha256: str, hashes: Mapping[str, str], header: Header) -> None:
-        """`hashes` are those that the file states of its columns, by name; `content_sha256` tells it from another."""
+    def __init__(
+        self,
+        path: Path,
+        content_sha256: str,
+        hashes: Mapping[str, str],
+        shapes: Mapping[str, tuple[int, ...]],
+        header: Header,
+    ) -> None:
+        """`hashes` and `shapes` are those that the file states, by name; `content_sha256` tells it from another."""
         self._path, self._content_sha256, self._hashes, self._header = path, content_sha256, hashes, header
+        self.shapes = shapes
         self._arrays: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -151,4 +159,4 @@ class StoredColumns(Mapping[str, np.ndarray]):
         self._arrays[name] = array
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return StoredColumns, (self._path, self._content_sha256, dict(self._hashes), self._header)
+        return StoredColumns, (self._path, self._content_sha256, self._hashes, self.shapes, self._header)

@@ -27,6 +27,7 @@ from nasbench_evs.tables.format import (
     to_json,
 )
 from nasbench_evs.tables.header import Header
+from nasbench_evs.tables.stored import StoredColumns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,6 +104,8 @@ class Table:
     @property
     def epochs(self) -> int:
         """Columns of the curves (1 if only best epochs were recorded)."""
+        if isinstance(self.columns, StoredColumns):
+            return self.columns.shapes["valid_curve"][1]
         return int(self.columns["valid_curve"].shape[1])
 
     @cached_property
@@ -152,9 +155,9 @@ class Table:
 
         CPU seconds of training and of evaluating the curves where a record has them, else wall seconds of training.
         """
-        known = self._on_cpu
-        if not known.any():
+        if "cpu_seconds" not in self.columns:
             return self["train_seconds"]
+        known = self._on_cpu
         return np.where(known[:, None], self["cpu_seconds"], self["train_seconds"])
 
     def seconds(self, epoch: int | None = None, rows: slice = slice(None)) -> np.ndarray:
@@ -163,7 +166,11 @@ class Table:
         The whole includes the CPU seconds of the whole validation split at the end, where they are recorded.
         """
         spent = self.epoch_seconds[rows, :epoch]
-        total = np.where(np.isnan(spent).all(axis=1), np.nan, np.nansum(spent, axis=1, dtype=np.float64))
+        known = ~np.isnan(spent)
+        if known.any():
+            total = np.where(known.any(axis=1), np.where(known, spent, 0.0).sum(axis=1, dtype=np.float64), np.nan)
+        else:
+            total = np.full(len(spent), np.nan)
         if epoch is None and "final_valid_cpu_seconds" in self.columns:
             total += np.where(self._on_cpu[rows], np.nan_to_num(self["final_valid_cpu_seconds"][rows]), 0.0)
         return total
