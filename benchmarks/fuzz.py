@@ -12,6 +12,7 @@ nothing). Findings are kept with --keep FOLDER.
 
 import argparse
 import collections
+import contextlib
 import dataclasses
 import json
 import os
@@ -56,8 +57,9 @@ class Worker:
         )
 
     def read(self, name: str, path: Path, seconds: float = SECONDS) -> Reading:
-        self.process.stdin.write(json.dumps([name, str(path)]) + "\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # dead already: its output says so
+            self.process.stdin.write(json.dumps([name, str(path)]) + "\n")
+            self.process.stdin.flush()
         ready, _, _ = select.select([self.process.stdout], [], [], seconds)
         line = self.process.stdout.readline() if ready else ""
         if line:
@@ -72,8 +74,9 @@ class Worker:
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        for stream in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
 
 
 def _peak() -> int:
