@@ -79,6 +79,7 @@ def info(table: Path, form: str) -> None:
         "library": header.library,
         "code": header.code,
         "verified": "; ".join(header.verified) or "not recorded",
+        "latency": "; ".join(header.latency) or "not recorded",
         "format": opened.version,
         "optional columns": [
             column.path for name, column in COLUMNS.items() if column.optional and name in opened.columns
@@ -159,6 +160,30 @@ def _verify_sample(path: Path, table: Table, sample: int, seed: int, device: str
         raise TableFormatError(f"{path}: {wrong} of {len(checks)} records do not come out again")
     if here:
         write(table.stating(verified_line(checks, Machine.here(device))), path, force=True)
+
+
+@table.command("latency")
+@TABLE
+@click.option("--device", default="cpu", help="Where to measure: cpu, cuda, cuda:0.  [default: cpu]")
+def latency_command(table: Path, device: str) -> None:
+    """Measure the latency of each architecture on this machine, and write it into the table.
+
+    Each is timed twice, in opposite orders, on one thread: where the two differ, the machine was not quiet and nothing is
+    written. What a latency was before is replaced. It needs PyTorch and the prepared dataset.
+
+    \b
+    Example:
+      nasbench-evs table latency run/table.h5
+    """
+    from nasbench_evs.tables import read, write
+    from nasbench_evs.training.latency import with_latencies
+
+    opened = read(table)
+    if opened.version == 1:
+        raise InvalidQuery(f"{table} is of format 1, to which nothing is added: record it in format 2")
+    measured = with_progress("measuring", lambda report: with_latencies(opened, device, report))
+    write(measured, table, force=True)
+    print(f"{table}: {measured.header.latency[0]}")
 
 
 @table.command("install")

@@ -46,6 +46,9 @@ ATTRIBUTES = (
 # range, and then part of what is hashed.
 METRIC_RANGE = "metric_range_json"
 
+# JSON: a line for each machine that measured the latencies; there only where some were measured, and under no hash.
+LATENCY = "latency_json"
+
 SCORE_AT = ("best epoch", "end")  # by validation score, from the curves; or final/*, after the last step
 STATUSES = ("ok", "diverged", "failed")
 

@@ -24,6 +24,7 @@ from nasbench_evs.tables.format import (
     FORMAT_VERSIONS,
     HARDWARE,
     HARDWARE_1,
+    LATENCY,
     METRIC_RANGE,
     Column,
     to_json,
@@ -192,9 +193,8 @@ def _attributes(file: h5py.File) -> tuple[int, dict[str, str]]:
             "upgrade with pip install --upgrade nasbench-evs"
         )
     attributes = {}
-    for key in (*ATTRIBUTES, METRIC_RANGE) if version > 1 else ATTRIBUTES_1:
-        if key == METRIC_RANGE and key not in file.attrs:
-            continue
+    optional = [key for key in (METRIC_RANGE, LATENCY) if key in file.attrs]
+    for key in (*ATTRIBUTES, *optional) if version > 1 else ATTRIBUTES_1:
         text = text_attribute(file.attrs.get(key))
         if text is None:
             raise TableFormatError(f"the attribute {key} is missing or no text")

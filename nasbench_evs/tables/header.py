@@ -12,7 +12,7 @@ from nasbench_evs import spaces
 from nasbench_evs.errors import InvalidQuery, TableFormatError
 from nasbench_evs.metrics import RANGE, Metric, metric_from_dict, own_metric
 from nasbench_evs.spaces import SearchSpace
-from nasbench_evs.tables.format import FORMAT_NAME, METRIC_RANGE, SCORE_AT, to_json
+from nasbench_evs.tables.format import FORMAT_NAME, LATENCY, METRIC_RANGE, SCORE_AT, to_json
 from nasbench_evs.version import __version__
 
 CURVES = ("epochs", "best")
@@ -20,7 +20,7 @@ CURVES = ("epochs", "best")
 
 @dataclass(frozen=True)
 class Header:
-    """What all records of a table share; tables merge only if all but created, library, code and verified agree."""
+    """What all records of a table share; tables merge only if all but created, library, code, verified and latency agree."""
 
     space: SearchSpace
     dataset: str
@@ -32,6 +32,7 @@ class Header:
     library: str = f"nasbench-evs {__version__}"
     code: str = __version__
     verified: tuple[str, ...] = ()  # which machines trained some of their records again, and that they came out exactly
+    latency: tuple[str, ...] = ()  # which machine measured the latencies, and how
 
     def __post_init__(self) -> None:
         for name, kind in (("space", SearchSpace), ("protocol", dict), ("metric", Metric), ("dataset", str)):
@@ -77,7 +78,8 @@ class Header:
     def attributes(self) -> dict[str, str]:
         """The root attributes of the file that are about the header: no version, optional columns or hashes."""
         own = self.metric.to_dict().get(RANGE)
-        return ({} if own is None else {METRIC_RANGE: to_json(own)}) | {
+        optional = {METRIC_RANGE: own, LATENCY: list(self.latency) or None}
+        return {name: to_json(value) for name, value in optional.items() if value is not None} | {
             "format": FORMAT_NAME,
             "space_json": to_json(self.space.spec),
             "dataset": self.dataset,
@@ -113,6 +115,7 @@ class Header:
             library=attributes["library"],
             code=attributes["code"],
             verified=tuple(map(str, json.loads(attributes.get("verified_json", "[]")))),
+            latency=tuple(map(str, json.loads(attributes.get(LATENCY, "[]")))),
         )
         if attributes.get("score_at", header.score_at) != header.score_at:
             raise TableFormatError(f"score_at {attributes['score_at']!r}: the protocol has {header.score_at!r}")

@@ -1,6 +1,6 @@
 """Merging tables: a set union of records that refuses what does not belong together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,9 +39,16 @@ def merge(tables: Sequence[Table], names: Sequence[str] | None = None) -> Table:
         columns, hardware = canonical({name: array[kept] for name, array in columns.items()}, hardware)
     created = max(table.header.created for table in tables)
     code = ", ".join(sorted({part for table in tables for part in table.header.code.split(", ")}))
-    verified = tuple(sorted({line for table in tables for line in table.header.verified}))
-    header = replace(first.header, created=created, code=code, verified=verified, library=Header.library)
+    verified = _lines(table.header.verified for table in tables)
+    latency = _lines(table.header.latency for table in tables)
+    header = replace(
+        first.header, created=created, code=code, verified=verified, latency=latency, library=Header.library
+    )
     return Table(header, columns, hardware)
+
+
+def _lines(stated: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted(set().union(*stated)))
 
 
 def _check_headers(first: Table, other: Table, first_name: str, other_name: str) -> None:

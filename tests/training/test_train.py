@@ -144,11 +144,6 @@ def test_half_precision_scores_nearly_the_same(inputs):
         assert np.allclose(rounded.curves["valid_loss"], exact.curves["valid_loss"], atol=0.02)
 
 
-def test_latency_grows_with_the_batch(inputs):
-    one, many = latency(SPACE.parse("k1.n.g/g.0.mean"), PROTOCOL, inputs)
-    assert 0 < one < many
-
-
 def test_an_epoch_as_large_as_the_training_split_is_what_an_epoch_was(dataset, inputs):
     """Slices of an endless stream of permutations: of the whole, they draw exactly what was drawn before."""
     architecture = SPACE.parse("k3d.t.a2g/c.1x2.d-mean+max")
