@@ -57,13 +57,11 @@ pool_size = 10
 """
 EXPERIMENT = """
 regime = "noisy"
-seeds = 4
+seeds = 2
 budget = 60
 workers = 2
 [[searcher]]
 name = "evolution"
-[[searcher]]
-name = "random"
 [[benchmark]]
 name = "bpic2012"
 source = "table"
@@ -71,9 +69,9 @@ source = "table"
 name = "{table}"
 source = "train"
 label = "trained"
-budget = 4
+budget = 3
 """
-SHARES = {"generate": 0.5, "search": 0.3, "experiment": 0.2}  # of what is not the cluster's
+SHARES = {"generate": 0.6, "search": 0.3, "experiment": 0.1}  # of what is not the cluster's
 
 
 def generate(recipe, *options):
