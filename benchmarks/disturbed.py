@@ -21,7 +21,7 @@ from nasbench_evs.tables import read
 COMMAND = Path(sys.executable).parent / "nasbench-evs"
 CLOCKED = ("train_seconds", "eval_seconds", "cpu_seconds")
 VICTIMS = ("driver", "worker", "both")
-LONGEST = 300  # seconds that a run may take which nobody kills any more
+LONGEST = 900  # seconds that a run may take
 
 
 def start(*arguments):
@@ -128,7 +128,11 @@ def _one_run(kind, out, expected, kills, chance, tally, report):
                 report(tally)
             if victim != "worker":
                 break
-        _, errors = run.communicate(timeout=LONGEST)
+        try:
+            _, errors = run.communicate(timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            return _count(tally, "unreadable", 1, f"{out}: still running after {LONGEST} s")
         try:
             before, kept = kept, finished(out)
             for table in out.rglob("*.h5"):
@@ -175,8 +179,8 @@ def _wait(run, out, chance):
     if chance.random() < 0.5:
         time.sleep(chance.uniform(0.2, 6.0))
         return
-    before = _written(out)
-    while run.poll() is None and _written(out) in (before, 0):
+    before, until = _written(out), time.monotonic() + LONGEST
+    while run.poll() is None and _written(out) in (before, 0) and time.monotonic() < until:
         time.sleep(0.002)
     time.sleep(chance.uniform(0.0, 0.05))
 

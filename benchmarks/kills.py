@@ -2,7 +2,7 @@
 
     nice python benchmarks/kills.py --kills 300 --cluster 30
 
-Runs of a small recipe by two processes, the same by two workers of a Ray cluster, searches with real trainings, and
+Runs of a small recipe by two worker processes, the same by two workers of a Ray cluster, searches with real trainings, and
 experiments of both kinds of searches are killed and started again until each has ended. What every session finds in the
 journals must hold all that the one before it found, and each record in the end is compared with that of a run which nobody
 disturbed, but for what is measured with a clock. The cluster is started and stopped here, on this machine.
@@ -41,7 +41,7 @@ teachers = 2
 score_at = "end"
 curve_rows = 20
 [plan]
-random = 20
+random = 14
 repeated = 3
 seeds = 2
 distilled = 2
@@ -86,7 +86,7 @@ def search(recipe):
     return Kind(
         "search",
         lambda out: (
-            "search", "evolution", recipe, "--source", "train", "--workers", "2", "--budget", "16", "--out", out,
+            "search", "evolution", recipe, "--source", "train", "--workers", "1", "--budget", "12", "--out", out,
         ),
         lambda out: records(out / "seed-0" / "table.h5"),
     )  # fmt: skip
@@ -142,7 +142,9 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="Of the moments and victims.  [default: 0]")
     arguments = parser.parse_args()
     chance, began = random.Random(arguments.seed), time.monotonic()
-    print("| runs of | kills | driver | worker | both | runs | records compared | lost | wrong | unreadable |", flush=True)
+    print(
+        "| runs of | kills | driver | worker | both | runs | records compared | lost | wrong | unreadable |", flush=True
+    )
     print("| --- |" + " --- |" * 9, flush=True)
     total, before, said = [0] * 9, 0, []
 
@@ -182,7 +184,9 @@ def main():
             said += tally.said
             line(kind.name, figures)
     line("**all**", total)
-    print(f"\n{cpu()}, {os.cpu_count()} cores, Python {platform.python_version()}, {(time.monotonic() - began) / 60:.0f} min")
+    print(
+        f"\n{cpu()}, {os.cpu_count()} cores, Python {platform.python_version()}, {(time.monotonic() - began) / 60:.0f} min"
+    )
     for each in said:
         print(each, file=sys.stderr)
     sys.exit(1 if said else 0)
