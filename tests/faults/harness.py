@@ -34,13 +34,14 @@ class Writer:
 
     `write(folder, version, done)` writes version 0 or 1, over what is there, and calls `done(part)` when a part is on the disk
     for good, if that is before it returns. `read(folder)` gives the parts that are there; it raises if one cannot be read.
-    A writer `appends` if its parts come one after another: those that are there already are new whatever comes later.
+    `set_up(folder)` makes what it writes beside.
     """
 
     name: str
     modules: tuple[str, ...]  # whose writing it is
     write: Callable[[Path, int, Callable[[Hashable], None]], object]
     read: Callable[[Path], Mapping[Hashable, object]]
+    set_up: Callable[[Path], object] = lambda folder: None
 
 
 @dataclass
@@ -72,9 +73,12 @@ def compiled(folder):
 def sweep(writer, library, folder, *, modes=MODES, starts=STARTS, every=1):
     """Let every call go wrong in each of these ways (or one of so many of them)."""
     total = Sweep()
+    folder = folder.resolve()
     for start in starts:
         before = folder / start
         before.mkdir(parents=True)
+        writer.set_up(before)
+        writer.write(_copy(before, folder / f"{start}-first"), 1, _nothing)  # what is imported and made only once
         if start == "old":
             writer.write(before, 0, _nothing)
         old, names = _read(writer, before), _names(before)
@@ -90,7 +94,9 @@ def sweep(writer, library, folder, *, modes=MODES, starts=STARTS, every=1):
                 said, _ = _attempt(writer, library, place, mode, call)
                 total.failures += 1
                 wrong = _judge(writer, place, mode, calls[call - 1], said, (old, names), (new, new_names))
-                total.wrong += [f"{writer.name}, {mode} at call {call} of {len(calls)} over {start}: {w}" for w in wrong]
+                total.wrong += [
+                    f"{writer.name}, {mode} at call {call} of {len(calls)} over {start}: {w}" for w in wrong
+                ]
                 shutil.rmtree(place)
     return total
 
