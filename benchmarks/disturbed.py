@@ -101,20 +101,14 @@ class Tally:
     said: list[str] = field(default_factory=list)
 
 
-def disturb(kind, folder, expected, kills, chance, report=lambda tally: None):
-    """Carry out runs that are killed, so many times in all, and go on with each until it has ended: a Tally.
+def disturb(kind, folder, expected, kills, chance, tally, report=lambda: None):
+    """Carry out a run that is killed until the tally has so many kills, and go on with it until it has ended.
 
     Half of the moments are any, the other half are right after something was written. `expected` is the outcome of an
     undisturbed run.
     """
-    tally = Tally()
-    while sum(tally.kills.values()) < kills:
-        _one_run(kind, folder / f"{kind.name}-{tally.runs}", expected, kills, chance, tally, report)
-        tally.runs += 1
-    return tally
-
-
-def _one_run(kind, out, expected, kills, chance, tally, report):
+    out = folder / f"{kind.name}-{tally.runs}"
+    tally.runs += 1
     kept = {}
     while True:
         run = start(*kind.arguments(out))
@@ -125,7 +119,7 @@ def _one_run(kind, out, expected, kills, chance, tally, report):
             victim = chance.choice(VICTIMS)
             if _kill(victim, run.pid, kind.workers(run.pid)):
                 tally.kills[victim] += 1
-                report(tally)
+                report()
             if victim != "worker":
                 break
         try:

@@ -16,10 +16,9 @@ import random
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
-from disturbed import VICTIMS, Kind, disturb, records, start, workers
+from disturbed import VICTIMS, Kind, Tally, disturb, records, start, workers
 
 from nasbench_evs.analysis.runs import RESULTS, read_results
 from nasbench_evs.datasets import store
@@ -71,7 +70,7 @@ source = "train"
 label = "trained"
 budget = 3
 """
-SHARES = {"generate": 0.6, "search": 0.3, "experiment": 0.1}  # of what is not the cluster's
+SHARES = {"search": 0.3, "experiment": 0.1}  # of what is not the cluster's; the rest are runs of the recipe
 
 
 def generate(recipe, *options):
@@ -142,19 +141,12 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="Of the moments and victims.  [default: 0]")
     arguments = parser.parse_args()
     chance, began = random.Random(arguments.seed), time.monotonic()
-    print(
-        "| runs of | kills | driver | worker | both | runs | records compared | lost | wrong | unreadable |", flush=True
-    )
-    print("| --- |" + " --- |" * 9, flush=True)
-    total, before, said = [0] * 9, 0, []
+    tallies = {}
 
-    def report(tally):
-        done = before + sum(tally.kills.values())
+    def report():
+        done = sum(sum(each.kills.values()) for each in tallies.values())
         left = (time.monotonic() - began) / done * (arguments.kills - done) / 60
         print(f"{done}/{arguments.kills} kills, {left:.0f} min left   ", end="\r", file=sys.stderr, flush=True)
-
-    def line(name, figures):
-        print("| " + " | ".join(map(str, (name, *figures))) + " |", flush=True)
 
     with tempfile.TemporaryDirectory() as named, contextlib.ExitStack() as stack:
         folder = Path(named)
@@ -163,33 +155,42 @@ def main():
         recipe = folder / "recipe.toml"
         recipe.write_text(RECIPE)
         known = undisturbed(generate(recipe), folder / "undisturbed")
-        others = arguments.kills - arguments.cluster
-        kinds = [
-            (generate(recipe), partial(dict, known)),
-            (search(recipe), None),
-            (experiment(folder, folder / "undisturbed" / "table.h5"), None),
-        ]
-        counts = [round(others * SHARES[kind.name]) for kind, _ in kinds[1:]]
-        counts.insert(0, others - sum(counts))
+        plan = {}
+        for kind in (search(recipe), experiment(folder, folder / "undisturbed" / "table.h5")):
+            if kills := round((arguments.kills - arguments.cluster) * SHARES[kind.name]):
+                plan[kind] = kills, undisturbed(kind, folder / f"undisturbed-{kind.name}")
         if arguments.cluster:
-            kinds.append((stack.enter_context(cluster(recipe)), partial(dict, known)))
-            counts.append(arguments.cluster)
-        for (kind, expected), kills in zip(kinds, counts, strict=True):
-            outcome = expected() if expected else undisturbed(kind, folder / f"undisturbed-{kind.name}")
-            tally = disturb(kind, folder, outcome, kills, chance, report)
-            before += kills
-            figures = [sum(tally.kills.values()), *(tally.kills[each] for each in VICTIMS), tally.runs, tally.records]
-            figures += [tally.lost, tally.wrong, tally.unreadable]
-            total = [a + b for a, b in zip(total, figures, strict=True)]
-            said += tally.said
-            line(kind.name, figures)
-    line("**all**", total)
+            plan[stack.enter_context(cluster(recipe))] = arguments.cluster, known
+        if rest := arguments.kills - sum(kills for kills, _ in plan.values()):
+            plan[generate(recipe)] = rest, known
+        tallies |= {kind: Tally() for kind in plan}
+        with contextlib.suppress(KeyboardInterrupt):  # what was done until then is shown
+            while left := {kind: kills - sum(tallies[kind].kills.values()) for kind, (kills, _) in plan.items()}:
+                kind = max(left, key=lambda each: left[each] / plan[each][0])
+                if not left[kind]:
+                    break
+                kills, expected = plan[kind]
+                disturb(kind, folder, expected, kills, chance, tallies[kind], report)
+    show(tallies.values(), [kind.name for kind in tallies])
     print(
         f"\n{cpu()}, {os.cpu_count()} cores, Python {platform.python_version()}, {(time.monotonic() - began) / 60:.0f} min"
     )
+    said = [each for tally in tallies.values() for each in tally.said]
     for each in said:
         print(each, file=sys.stderr)
     sys.exit(1 if said else 0)
+
+
+def show(tallies, names):
+    print("| runs of | kills | driver | worker | both | runs | records compared | lost | wrong | unreadable |")
+    print("| --- |" + " --- |" * 9)
+    rows = [
+        [sum(each.kills.values()), *(each.kills[victim] for victim in VICTIMS), each.runs, each.records, each.lost,
+         each.wrong, each.unreadable]
+        for each in tallies
+    ]  # fmt: skip
+    for name, figures in zip([*names, "**all**"], [*rows, map(sum, zip(*rows, strict=True))], strict=True):
+        print("| " + " | ".join(map(str, (name, *figures))) + " |")
 
 
 if __name__ == "__main__":
