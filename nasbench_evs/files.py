@@ -45,6 +45,12 @@ def replacing(target: Path, *, force: bool = False, marker: str = "") -> Iterato
                 folder.rmdir()  # only if it is empty
 
 
+def write_text(target: Path, text: str, *, force: bool = False) -> None:
+    """Write a file of text, complete or not at all; the errors of `replacing`."""
+    with replacing(target, force=force) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+
+
 def check_target(target: Path, *, force: bool = False, marker: str = "") -> None:
     """OutputError if `replacing` would refuse `target`: asked before the work whose result is to be written there."""
     target = Path(target)

@@ -11,7 +11,7 @@ from nasbench_evs import locations
 from nasbench_evs.analysis.config import Experiment, SearcherConfig, check_labels, check_searcher
 from nasbench_evs.analysis.runs import RESULTS, Run, read_results, select_runs, tasks
 from nasbench_evs.errors import InvalidQuery, OutputError, did_you_mean
-from nasbench_evs.files import replacing
+from nasbench_evs.files import write_text
 
 FILE = "experiment.toml"
 
@@ -35,8 +35,7 @@ def write_file(path: Path, names: Sequence[str], folder: Path) -> None:
     What reads the results (`nasbench-evs explore --results`) needs it there.
     """
     own = "".join(f"\n[[searcher]]\nname = {json.dumps(name)}\n" for name in names)
-    with replacing(folder / FILE, force=True) as scratch:
-        scratch.write_text(path.read_text(encoding="utf-8") + own, encoding="utf-8")
+    write_text(folder / FILE, path.read_text(encoding="utf-8") + own, force=True)
 
 
 def with_entrants(experiment: Experiment, names: Sequence[str]) -> Experiment:

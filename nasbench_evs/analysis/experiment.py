@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,8 @@ from nasbench_evs.analysis.config import BenchmarkConfig, Experiment
 from nasbench_evs.analysis.live import check_live, search_and_train
 from nasbench_evs.analysis.one_search import load_training, search_once
 from nasbench_evs.analysis.runs import JOURNAL, RESULTS, Journal, Key, Run, Task, read_results, select_runs, tasks
-from nasbench_evs.errors import NasbenchError
+from nasbench_evs.errors import NasbenchError, TrainingError
+from nasbench_evs.processes import ignoring_interrupts, serve_parent
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import make
 
@@ -79,16 +80,27 @@ def run_in_processes(
     workers: int = 1,
     device: str = "cpu",
 ) -> None:
-    """Run searches in so many processes (None: one for each core), and `keep` each in the order in which they end."""
+    """Run searches in so many processes (None: one for each core), and `keep` each in the order in which they end.
+
+    TrainingError if a process dies.
+    """
     count = min(processes or os.cpu_count() or 1, MOST_WORKERS)
     context = multiprocessing.get_context("spawn")  # threads do not survive a fork
-    with _one_thread(), ProcessPoolExecutor(count, mp_context=context, initializer=_deaf) as pool:
-        jobs = {pool.submit(search_once, task, key[0], workers, device): key for key, task in wanted.items()}
+    others = set(multiprocessing.active_children())
+    with _one_thread(), ProcessPoolExecutor(count, mp_context=context, initializer=serve_parent) as pool:
         try:
+            with ignoring_interrupts():
+                jobs = {pool.submit(search_once, task, key[0], workers, device): key for key, task in wanted.items()}
             for job in as_completed(jobs):
                 keep(jobs[job], job.result())
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)  # what is running ends, what waits never begins
+        except BrokenProcessPool:
+            raise TrainingError(
+                "a process died among its searches (out of memory?): run it again, or with fewer processes"
+            ) from None
+        except BaseException:  # nobody waits for what is running any more
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
@@ -118,11 +130,6 @@ def check(config: BenchmarkConfig, experiment: Experiment) -> None:
             make(each.name, domain, seed=0, epochs=bench.epochs, parameters=each.parameters)
         except NasbenchError as error:
             raise type(error)(f"{each.label} on {config.label}: {error}") from None
-
-
-def _deaf() -> None:
-    """Ctrl-C is the parent's business: a worker ends its run, and gets no other."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from nasbench_evs.analysis.regrets import Regrets
 from nasbench_evs.analysis.statistics import SIGNIFICANT, pairwise, rank_agreement
 from nasbench_evs.benchmark import find_table
 from nasbench_evs.errors import OutputError, one_line
-from nasbench_evs.files import replacing
+from nasbench_evs.files import write_text
 from nasbench_evs.spaces.subspaces import SUBSPACES
 
 FIDELITY = "search-fidelity.csv"
@@ -79,8 +79,7 @@ def write_fidelity(found: Sequence[Fidelity], path: Path) -> None:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(Fidelity._fields)
     writer.writerows([round(value, 4) if isinstance(value, float) else value for value in each] for each in found)
-    with replacing(path, force=True) as scratch:
-        scratch.write_text(buffer.getvalue(), encoding="utf-8")
+    write_text(path, buffer.getvalue(), force=True)
 
 
 def read_fidelity(path: Path) -> list[Fidelity]:

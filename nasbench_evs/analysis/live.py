@@ -14,7 +14,7 @@ from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherCo
 from nasbench_evs.analysis.one_search import run_of
 from nasbench_evs.analysis.runs import DIGITS, Run, Task, write_compressed
 from nasbench_evs.errors import OutputError, one_line
-from nasbench_evs.files import replacing
+from nasbench_evs.files import write_text
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import make
 
@@ -58,8 +58,7 @@ def search_and_train(
         report=report,
     )  # fmt: skip
     run = run_of(task, settings, live.result, device)
-    with replacing(own / _FILE, force=True) as scratch:
-        _rows(task, settings, live).to_csv(scratch, index=False, float_format=f"%.{DIGITS}g")
+    write_text(own / _FILE, _rows(task, settings, live).to_csv(index=False, float_format=f"%.{DIGITS}g"), force=True)
     return run
 
 

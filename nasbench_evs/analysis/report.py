@@ -19,7 +19,7 @@ from nasbench_evs.analysis.regrets import Regrets, all_regrets
 from nasbench_evs.analysis.runs import RESULTS, Run, write_results
 from nasbench_evs.analysis.statistics import mean
 from nasbench_evs.analysis.trained import agreement_section, arms, section
-from nasbench_evs.files import replacing
+from nasbench_evs.files import write_text
 
 SUMMARY = "summary.csv"
 PAGE = "results.md"
@@ -36,8 +36,7 @@ def write_report(experiment: Experiment, runs: Iterable[Run], folder: Path, comm
     write_results(runs, folder / RESULTS)
     trainings = write_trainings(experiment, runs, folder)
     outcomes = [Outcome(each) for each in all_regrets(experiment, runs)]
-    with replacing(folder / SUMMARY, force=True) as scratch:
-        scratch.write_text(_summary(outcomes), encoding="utf-8")
+    write_text(folder / SUMMARY, _summary(outcomes), force=True)
     fidelity = [row for each in outcomes for row in search_fidelity(each.regrets)]
     if fidelity:
         write_fidelity(fidelity, folder / FIDELITY)
@@ -52,8 +51,7 @@ def write_report(experiment: Experiment, runs: Iterable[Run], folder: Path, comm
         text += "\n".join(["", *section(found, metrics), "", f"![the three best so far]({TRAINED})", ""])
         if agree := agreement_section(experiment, trainings):
             text += "\n".join(["", *agree, ""])
-    with replacing(folder / PAGE, force=True) as scratch:
-        scratch.write_text(text, encoding="utf-8")
+    write_text(folder / PAGE, text, force=True)
     return outcomes
 
 

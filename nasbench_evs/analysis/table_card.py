@@ -10,7 +10,7 @@ import numpy as np
 
 from nasbench_evs.analysis.gate import gate_section
 from nasbench_evs.errors import NotRecorded
-from nasbench_evs.files import replacing
+from nasbench_evs.files import replacing, write_text
 from nasbench_evs.tables import Table
 from nasbench_evs.tables.noise import RANDOM_SAMPLERS, seed_noise, split_agreement
 
@@ -116,8 +116,7 @@ def write_table_card(
         "",
         *([f"Made by `{made_by}`.", ""] if made_by else []),
     ]
-    with replacing(folder / f"{name}.md", force=True) as scratch:
-        scratch.write_text("\n".join(lines), encoding="utf-8")
+    write_text(folder / f"{name}.md", "\n".join(lines), force=True)
 
 
 def check_card(table: Table, name: str) -> None:

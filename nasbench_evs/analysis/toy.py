@@ -15,7 +15,7 @@ import numpy as np
 
 from nasbench_evs.benchmark import TableBenchmark
 from nasbench_evs.errors import NasbenchError
-from nasbench_evs.files import replacing
+from nasbench_evs.files import write_text
 from nasbench_evs.search import Domain
 from nasbench_evs.search.tabnas import Factorised, TabNAS, TuNASAbs
 from nasbench_evs.spaces import Architecture
@@ -83,7 +83,6 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     try:
         text = page(TableBenchmark(read(arguments.table)), arguments.seeds)
-        with replacing(arguments.out, force=True) as scratch:
-            scratch.write_text(text, encoding="utf-8")
+        write_text(arguments.out, text, force=True)
     except NasbenchError as error:
         sys.exit(f"error: {error}")

@@ -149,7 +149,7 @@ def baselines_command(
     """
     from nasbench_evs.datasets.rocket import minirocket
     from nasbench_evs.datasets.store import open_dataset
-    from nasbench_evs.files import check_target, replacing
+    from nasbench_evs.files import check_target, write_text
     from nasbench_evs.generators.baselines import NETWORKS, tune
     from nasbench_evs.training.recipe import Recipe
 
@@ -173,8 +173,7 @@ def baselines_command(
     for network in networks or NETWORKS:
         results.append(with_progress(network, partial(work, network)))
         if out is not None:  # after every network, which takes minutes
-            with replacing(out, force=force or len(results) > 1) as scratch:
-                scratch.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            write_text(out, json.dumps(results, indent=1) + "\n", force=force or len(results) > 1)
     print_rows(
         [{k: v for k, v in row.items() if k not in ("protocols", "machine", "valid_curves")} for row in results], form
     )

@@ -248,7 +248,7 @@ def predictors_command(tables: tuple[Path, ...], out: Path, seeds: int, names: t
       nasbench-evs surrogate predictors datasets/*/seqnas.h5 --seeds 5
     """
     from nasbench_evs.analysis import predictors as analysis
-    from nasbench_evs.files import check_folder, replacing
+    from nasbench_evs.files import check_folder, write_text
     from nasbench_evs.surrogate.predictors import PREDICTORS
     from nasbench_evs.tables import read
 
@@ -265,7 +265,6 @@ def predictors_command(tables: tuple[Path, ...], out: Path, seeds: int, names: t
             opened, out, predictors=names or tuple(PREDICTORS), seeds=seeds, progress=report
         ),
     )
-    with replacing(out / analysis.PAGE, force=True) as scratch:
-        scratch.write_text(analysis.page(results, command), encoding="utf-8")
+    write_text(out / analysis.PAGE, analysis.page(results, command), force=True)
     analysis.figure(results, out / analysis.FIGURE)
     print(f"written to {out}", file=sys.stderr)

@@ -11,7 +11,7 @@ import numpy as np
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.describe import gaps, statistics
 from nasbench_evs.datasets.sources import Source
-from nasbench_evs.files import replacing
+from nasbench_evs.files import replacing, write_text
 
 FIGURE = "figure.png"
 _DARK, _LIGHT = "#1b6ca8", "#f4a259"
@@ -68,8 +68,7 @@ def write_card(dataset: Dataset, source: Source, folder: Path, baselines: Sequen
         f"Made by `nasbench-evs data card {schema.name} --out datasets/{schema.name}`.",
         "",
     ]
-    with replacing(folder / "README.md", force=True) as scratch:
-        scratch.write_text("\n".join(lines), encoding="utf-8")
+    write_text(folder / "README.md", "\n".join(lines), force=True)
 
 
 def _of_training(dataset: Dataset, baseline: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_evs.errors import RecipeError
-from nasbench_evs.files import replacing
+from nasbench_evs.files import write_text
 from nasbench_evs.generators.driver import Progress
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.pilot import ARCHITECTURES
@@ -47,8 +47,7 @@ def candidate(
     out = Path(out)
     table = read(generate(replace(recipe, plan=plan), out / "others", workers=workers, device=device, report=report))
     found = {"dataset": recipe.dataset, "train": recipe.train, "protocol": recipe.protocol.to_dict(), **figures(table)}
-    with replacing(out / "others.json", force=True) as scratch:
-        scratch.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_text(out / "others.json", json.dumps(found, indent=1) + "\n", force=True)
     return found
 
 

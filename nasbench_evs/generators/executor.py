@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Generic, TypeVar
@@ -18,6 +15,7 @@ from typing import Generic, TypeVar
 from nasbench_evs.errors import NasbenchError
 from nasbench_evs.generators.messages import Died, Fatal, Message, Ready, TrainingRequest, WorkerConfig
 from nasbench_evs.generators.worker import Worker
+from nasbench_evs.processes import ignoring_interrupts, serve_parent
 from nasbench_evs.training.machine import Machine
 
 
@@ -90,7 +88,7 @@ class LocalExecutor(Executor[_Process]):
         busy = [handle.device for handle in self.workers]
         device = min(self._devices, key=busy.count)
         process = context.Process(target=_work, args=(replace(self._config, device=device), theirs), daemon=True)
-        with _ignoring_interrupts():
+        with ignoring_interrupts():
             process.start()
         theirs.close()
         self.workers.append(_Process(device=device, process=process, pipe=ours))
@@ -129,8 +127,7 @@ class LocalExecutor(Executor[_Process]):
 
 def _work(config: WorkerConfig, pipe: Connection) -> None:
     """A worker's process: answer requests until the driver hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
-    _die_with_parent()
+    serve_parent()
     try:
         worker = Worker(config)
     except NasbenchError as error:
@@ -145,33 +142,7 @@ def _work(config: WorkerConfig, pipe: Connection) -> None:
         pipe.send(worker.answer(request))
 
 
-def _die_with_parent() -> None:
-    """A driver that was killed cannot tell its workers."""
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _exit(code: int | None) -> str:
     if code is not None and code < 0:
         return f"signal {signal.Signals(-code).name}" + (", out of memory?" if code == -signal.SIGKILL else "")
     return f"exit code {code}"
-
-
-@contextlib.contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """What is started here never hears Ctrl-C: the driver decides what an interrupt means."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

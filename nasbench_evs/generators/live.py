@@ -20,7 +20,7 @@ from nasbench_evs.benchmark import TableBenchmark
 from nasbench_evs.benchmark.load import find_table
 from nasbench_evs.datasets.store import home, open_dataset
 from nasbench_evs.errors import InvalidQuery, RecipeError, UnknownBenchmark
-from nasbench_evs.files import replacing
+from nasbench_evs.files import write_text
 from nasbench_evs.generators.driver import Progress
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.plan import Planner, Scored
@@ -144,8 +144,7 @@ def search_live(
     )
     table = read(target)
     result = result_of(recipe, table, workers)
-    with replacing(folder / _TRAJECTORY, force=True) as scratch:
-        result.trajectory.to_csv(scratch, index=False)
+    write_text(folder / _TRAJECTORY, result.trajectory.to_csv(index=False), force=True)
     return LiveSearch(result, table, folder, clock.seconds)
 
 
@@ -250,6 +249,5 @@ class _Clock:
     def show(self, done: int) -> None:
         if self._done is not None and done > self._done:
             self.seconds = self._before + time.monotonic() - self._began
-            with replacing(self._path, force=True) as scratch:
-                scratch.write_text(json.dumps(self.seconds), encoding="utf-8")
+            write_text(self._path, json.dumps(self.seconds), force=True)
         self._done = done

@@ -18,7 +18,7 @@ from nasbench_evs.datasets.boosting import FORMS, boosting
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.store import open_dataset
 from nasbench_evs.errors import OutputError, RecipeError, one_line
-from nasbench_evs.files import replacing
+from nasbench_evs.files import write_text
 from nasbench_evs.generators.baselines import tune
 from nasbench_evs.generators.driver import Progress
 from nasbench_evs.generators.generate import generate
@@ -83,8 +83,7 @@ def pilot(
         "order matters": {rival["name"]: against(table, rival) for rival in rivals},
         "machine": {name: values[0].decode() for name, values in table.hardware.items() if values.dtype.kind == "S"},
     }
-    with replacing(out / "pilot.json", force=True) as scratch:
-        scratch.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_text(out / "pilot.json", json.dumps(figures, indent=1) + "\n", force=True)
     return figures
 
 
@@ -104,8 +103,7 @@ def _baselines(
 
     def keep(each: dict[str, Any]) -> None:
         found.append(each)
-        with replacing(path, force=True) as scratch:
-            scratch.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(found, indent=1) + "\n", force=True)
 
     known = {each["name"] for each in found}
     for form in FORMS:

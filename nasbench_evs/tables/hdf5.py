@@ -54,13 +54,22 @@ def write(table: Table, path: str | Path, *, force: bool = False) -> None:
         "results_sha256": table.results_sha256,
         "content_sha256": table.content_sha256,
     }
-    with replacing(Path(path), force=force) as scratch, h5py.File(scratch, "w", libver=("v110", "v110")) as file:
+    with replacing(Path(path), force=force) as scratch:
+        scratch.write_bytes(_image(table, attributes))
+
+
+def _image(table: Table, attributes: dict[str, str]) -> bytes:
+    """What the file is to hold, put together in memory: HDF5 prints what went wrong when a disk that is full refuses it."""
+    with h5py.File("table.h5", "w", driver="core", backing_store=False, libver=("v110", "v110")) as file:
         _write_attributes(file, attributes)
         file.attrs.create("format_version", FORMAT_VERSION, dtype=np.int64)
         for columns, arrays in ((COLUMNS, table.columns), (HARDWARE, table.hardware)):
             for name, column in columns.items():
                 if name in arrays:
                     _write_column(file, column, arrays[name], table.hashes[column.path])
+        file.flush()
+        image: bytes = file.id.get_file_image()
+        return image
 
 
 def _write_attributes(target: h5py.File | h5py.Dataset, attributes: dict[str, str]) -> None:

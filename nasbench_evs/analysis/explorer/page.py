@@ -14,7 +14,7 @@ from typing import Any
 from nasbench_evs.analysis.explorer.data import find_tables, table_data
 from nasbench_evs.analysis.explorer.leaderboard import leaderboard
 from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.files import replacing
+from nasbench_evs.files import check_target, write_text
 from nasbench_evs.version import __version__
 
 MOST_BYTES = 5_000_000
@@ -37,17 +37,17 @@ def write_page(
     """
     found = find_tables(names)
     steps = len(found) + (results is not None)
-    with replacing(out, force=force) as scratch:
-        tables = []
-        for i, (name, path) in enumerate(found.items()):
-            progress(i, steps, name)
-            tables.append(table_data(name, path))
-        if results is not None:
-            progress(len(found), steps, str(results))
-        board = None if results is None else leaderboard(results)
-        text, left_out = fitted(tables, board)
-        scratch.write_text(text, encoding="utf-8")
-        progress(steps, steps)
+    check_target(out, force=force)
+    tables = []
+    for i, (name, path) in enumerate(found.items()):
+        progress(i, steps, name)
+        tables.append(table_data(name, path))
+    if results is not None:
+        progress(len(found), steps, str(results))
+    board = None if results is None else leaderboard(results)
+    text, left_out = fitted(tables, board)
+    write_text(out, text, force=force)
+    progress(steps, steps)
     return left_out
 
 

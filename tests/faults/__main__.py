@@ -1,0 +1,37 @@
+"""Let every call of every writer go wrong, and print what came of it: python -m tests.faults"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.faults.harness import MODES, compiled, sweep, why_not
+from tests.faults.writers import WRITERS
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("writers", nargs="*", metavar="WRITER", help="Only these.")
+    chosen = [WRITERS[name] for name in parser.parse_args().writers] or list(WRITERS.values())
+    if reason := why_not():
+        sys.exit(f"error: {reason}")
+    began, calls, failures, wrong = time.monotonic(), 0, 0, []
+    print(
+        f"| writer | calls | failures: {', '.join(MODES)} at each | lost, wrong or unreadable |\n| --- | --- | --- | --- |"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        library = compiled(Path(folder))
+        for i, writer in enumerate(chosen):
+            found = sweep(writer, library, Path(folder) / str(i))
+            print(f"| {writer.name} | {found.calls} | {found.failures} | {len(found.wrong)} |", flush=True)
+            calls, failures = calls + found.calls, failures + found.failures
+            wrong += found.wrong
+    print(f"| **all** | {calls} | {failures} | {len(wrong)} |\n\n{time.monotonic() - began:.0f} s")
+    for each in wrong:
+        print(each, file=sys.stderr)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
