@@ -14,7 +14,7 @@ PACKAGE = Path(nasbench_evs.__file__).parent
 
 # Lowest first; a module imports only from its own or a lower layer.
 LAYERS = [
-    ("errors", "metrics", "files", "locations", "database", "progress", "version"),
+    ("errors", "arguments", "metrics", "files", "locations", "database", "progress", "version"),
     ("spaces",),
     ("tables",),
     ("datasets",),

@@ -22,7 +22,7 @@ from nasbench_evs.benchmark.base import check_regime
 from nasbench_evs.benchmark.landscapes import PREFIX
 from nasbench_evs.errors import InvalidQuery, NasbenchError
 from nasbench_evs.progress import with_progress
-from nasbench_evs.search.checks import check_int
+from nasbench_evs.arguments import check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import check_name, label
 

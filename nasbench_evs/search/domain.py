@@ -17,7 +17,7 @@ import numpy as np
 
 from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.search.checks import check_float
+from nasbench_evs.arguments import check_float
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
 
 ENUMERATED = 20_000  # a space of at most so many architectures is treated as a pool of all of them

@@ -16,7 +16,7 @@ from nasbench_evs.benchmark import Benchmark, Best, Observation
 from nasbench_evs.benchmark.base import check_regime
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.metrics import Metric
-from nasbench_evs.search.checks import check_float, check_int
+from nasbench_evs.arguments import check_float, check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.own import call
 from nasbench_evs.search.registry import AskTell, Foreign, label, make

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.search.checks import check_int
+from nasbench_evs.arguments import check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.spaces import Architecture, SearchSpace
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from nasbench_evs.arguments import is_int, shown
 from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.choices import Choice, thermometer
@@ -79,8 +80,8 @@ class FFNSpace(SearchSpace):
 
     def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
         if not isinstance(shape, VectorShape):
-            raise InvalidArchitecture(f"ffn reads vectors: expected a VectorShape, got {shape}")
-        sizes = np.array(self.sizes, np.int64)[np.asarray(choices)]
+            raise InvalidArchitecture(f"ffn reads vectors: expected a VectorShape, got {shown(shape)}")
+        sizes = np.array(self.sizes, np.int64)[self.check(choices)]
         ends = np.ones((len(sizes), 1), np.int64)
         widths = np.concatenate([ends * shape.inputs, sizes, ends * shape.outputs], axis=1)
         weights = (widths[:, :-1] * widths[:, 1:]).sum(axis=1)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_evs.arguments import shown
 from nasbench_evs.errors import InvalidArchitecture
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.choices import Choice, Option, thermometer
@@ -147,13 +148,13 @@ class SeqNASSpace(SearchSpace):
         convolution with more, on zeros.
         """
         if not isinstance(shape, SequenceShape):
-            raise InvalidArchitecture(f"seqnas reads event sequences: expected a SequenceShape, got {shape}")
+            raise InvalidArchitecture(f"seqnas reads event sequences: expected a SequenceShape, got {shown(shape)}")
         if (shape.numerical > 0) != self.numerical:
             raise InvalidArchitecture(
                 f"the shape has {shape.numerical} real-valued fields: expected {'some' if self.numerical else 'none'} "
                 f"for this variant of seqnas (numerical={self.numerical})"
             )
-        choices = np.asarray(choices)
+        choices = self.check(choices)
         d, queries, length = shape.width, shape.outputs, shape.length
         params = np.full(
             len(choices), sum(rows * width for rows, width in shape.categorical) + _linear(d, shape.outputs)

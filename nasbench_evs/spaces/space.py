@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_evs.arguments import as_list, check_int, check_mapping, is_int, one_of, shown
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, did_you_mean
 from nasbench_evs.spaces import families
 from nasbench_evs.spaces.architecture import Architecture
@@ -161,9 +162,9 @@ class SearchSpace:
     def column(self, name: str) -> int:
         """The column of a choice in the batch form."""
         columns = self._tree.columns
-        if name not in columns:
+        if not isinstance(name, str) or name not in columns:
             raise InvalidArchitecture(
-                f"{self.name} has no choice {name!r}: expected one of {', '.join(columns)}{did_you_mean(name, columns)}"
+                f"{self.name} has no choice {shown(name)}: expected one of {', '.join(columns)}{did_you_mean(name, columns)}"
             )
         return columns[name]
 
@@ -176,6 +177,7 @@ class SearchSpace:
 
     def from_options(self, options: Mapping[str, Option]) -> Architecture:
         """The architecture with these options: every active choice given, no inactive one."""
+        check_mapping("options", options, "{choice: option}", InvalidArchitecture)
         for name in options:
             self.column(name)
         indices = [-1] * len(self.choices)
@@ -201,10 +203,12 @@ class SearchSpace:
     def stack(self, architectures: Iterable[Architecture]) -> np.ndarray:
         """The batch form, int8 of shape (N, C), of Architecture objects of this space."""
         keys = []
+        if not isinstance(architectures, Iterable) or isinstance(architectures, Architecture):
+            raise InvalidArchitecture(f"architectures = {shown(architectures)}: expected a list of Architectures")
         for architecture in architectures:
             if not isinstance(architecture, Architecture):
                 raise InvalidArchitecture(
-                    f"{architecture!r} is a {type(architecture).__name__}: expected an Architecture; "
+                    f"{shown(architecture)} is a {type(architecture).__name__}: expected an Architecture; "
                     "make one with space.parse(text), space.unrank(rank) or space.from_options({...})"
                 )
             if architecture.space is not self and architecture.space != self:
@@ -221,6 +225,10 @@ class SearchSpace:
 
     def is_active(self, column: int, choices: np.ndarray) -> np.ndarray:
         """In which rows the choice of this column is active, given the columns before it: bool (N,)."""
+        check_int("column", column, 0, len(self.choices) - 1)
+        choices = np.asarray(choices)
+        if choices.ndim != 2 or choices.shape[1] != len(self.choices) or choices.dtype.kind not in "iu":
+            self.check(choices)
         return self._tree.active(column, choices)
 
     # Sampling
@@ -235,12 +243,9 @@ class SearchSpace:
         `hierarchical` draws choice by choice with each choice's probabilities, as the authors of seqnas sample (paper 000);
         `uniform` draws ranks. Same seed, same architectures; a Generator is used as it is.
         """
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 0 <= n <= MAX_SAMPLE:
-            raise InvalidQuery(f"cannot sample {n!r} architectures: expected 0 to {MAX_SAMPLE:,}")
-        if method not in SAMPLING:
-            raise InvalidQuery(
-                f"unknown sampling method {method!r}: expected one of {', '.join(SAMPLING)}{did_you_mean(method, SAMPLING)}"
-            )
+        if not is_int(n) or not 0 <= n <= MAX_SAMPLE:
+            raise InvalidQuery(f"cannot sample {shown(n)} architectures: expected 0 to {MAX_SAMPLE:,}")
+        one_of("sampling method", method, SAMPLING)
         generator = _generator(seed)
         if method == "uniform":
             return self._ranks.unrank(generator.integers(self.size, size=n, dtype=np.uint64))
@@ -253,7 +258,7 @@ class SearchSpace:
 
         Active choices that are -1 are drawn by their probabilities, what is not active is cleared.
         """
-        completed = np.array(choices, np.int8, order="F")
+        completed = np.array(self._tree.check(choices, self.name, partial=True), order="F")
         self._tree.complete(completed, _generator(seed))
         return completed
 
@@ -291,16 +296,33 @@ class SearchSpace:
 
     def encode_row(self, row: np.ndarray) -> list[int]:
         """The AVec of one row of choice indices as a plain list: for one architecture, ten times as fast."""
-        return self._avecs.row(row.tolist())
+        fast = isinstance(row, np.ndarray) and row.dtype == np.int8 and row.ndim == 1
+        indices = row.tolist() if fast else self.check([row])[0].tolist()  # type: ignore[arg-type]
+        self._tree.check_row(indices, self.name)
+        return self._avecs.row(indices)
 
     def encode_many(self, choices: np.ndarray) -> np.ndarray:
-        """AVecs, uint8 of shape (N, avec_bits), of valid choice indices."""
+        """AVecs, uint8 of shape (N, avec_bits)."""
+        choices = self.check(choices)
         avec = np.empty((len(choices), self.avec_bits), np.uint8)
-        self.encode_into(choices, avec)
+        self._avecs.into(choices, avec)
         return avec
 
     def encode_into(self, choices: np.ndarray, out: np.ndarray) -> None:
         """Write the AVecs into the first avec_bits columns of `out`, whatever its dtype and memory order."""
+        choices = self.check(choices)
+        if (
+            not isinstance(out, np.ndarray)
+            or out.ndim != 2
+            or len(out) != len(choices)
+            or out.shape[1] < self.avec_bits
+            or out.dtype.kind not in "iuf"
+            or not out.flags.writeable
+        ):
+            raise InvalidQuery(
+                f"out = {shown(out)}: expected a writeable array of numbers of {len(choices)} rows and {self.avec_bits} columns "
+                "or more"
+            )
         self._avecs.into(choices, out)
 
     # Ranks
@@ -310,8 +332,8 @@ class SearchSpace:
         return int(self._ranks.rank(self.stack([architecture]))[0])
 
     def rank_many(self, choices: np.ndarray) -> np.ndarray:
-        """Ranks, uint64 of shape (N,), of valid choice indices."""
-        return self._ranks.rank(choices)
+        """Ranks, uint64 of shape (N,)."""
+        return self._ranks.rank(self.check(choices))
 
     def unrank(self, rank: int) -> Architecture:
         """The architecture of a rank."""
@@ -320,14 +342,14 @@ class SearchSpace:
     def unrank_many(self, ranks: Sequence[int] | np.ndarray) -> np.ndarray:
         """Choice indices of shape (N, C) of ranks, or InvalidArchitecture for one out of range."""
         if not isinstance(ranks, np.ndarray):
-            ranks = list(ranks)
+            ranks = as_list("ranks", ranks, f"integers from 0 to {self.size - 1}", InvalidArchitecture)
             for rank in ranks:
-                if isinstance(rank, bool) or not isinstance(rank, int | np.integer):
-                    raise InvalidArchitecture(f"rank {rank!r} is no integer")
+                if not is_int(rank):
+                    raise InvalidArchitecture(f"rank {shown(rank)} is no integer: expected one from 0 to {self.size - 1}")
                 if not 0 <= rank < self.size:
                     raise self._outside(int(rank))
             ranks = np.array(ranks, np.uint64)
-        if ranks.ndim != 1 or not np.issubdtype(ranks.dtype, np.integer):
+        if ranks.ndim != 1 or ranks.dtype.kind not in "iu":
             raise InvalidArchitecture(f"expected ranks as integers of shape (N,), got {ranks.dtype} of {ranks.shape}")
         wrong = (ranks < 0) | (ranks > np.uint64(self.size - 1))
         if wrong.any():
@@ -335,7 +357,7 @@ class SearchSpace:
         return self._ranks.unrank(ranks.astype(np.uint64, copy=False))
 
     def _outside(self, rank: int) -> InvalidArchitecture:
-        return InvalidArchitecture(f"rank {rank} is out of range for {self.name}: expected 0 to {self.size - 1}")
+        return InvalidArchitecture(f"rank {shown(rank)} is out of range for {self.name}: expected 0 to {self.size - 1}")
 
     # Canonical strings
 
@@ -362,7 +384,8 @@ class SearchSpace:
 
     def parse_many(self, texts: Iterable[str]) -> np.ndarray:
         """Choice indices of shape (N, C) of canonical strings."""
-        return self.stack([self.parse(text) for text in texts])
+        expected = "a list of canonical strings"
+        return self.stack([self.parse(text) for text in as_list("texts", texts, expected, InvalidArchitecture)])
 
     def _from_indices(self, indices: Sequence[int]) -> Architecture:
         return Architecture(self, np.array(indices, np.int8).tobytes())
@@ -411,7 +434,7 @@ class SearchSpace:
 def check_space(value: object) -> None:
     """InvalidSpace if it is no search space."""
     if not isinstance(value, SearchSpace):
-        raise InvalidSpace(f"{value!r} is no search space: make one with spaces.SearchSpace.from_choices(...)")
+        raise InvalidSpace(f"{shown(value)} is no search space: make one with spaces.SearchSpace.from_choices(...)")
 
 
 def _rebuild(cls: type[SearchSpace], name: str, parameters: Mapping[str, Any]) -> SearchSpace:
@@ -420,6 +443,6 @@ def _rebuild(cls: type[SearchSpace], name: str, parameters: Mapping[str, Any]) -
 
 def _generator(seed: Seed) -> np.random.Generator:
     try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more, or a numpy Generator") from None
+        return np.random.default_rng(NotImplemented if isinstance(seed, bool) else seed)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidQuery(f"seed {shown(seed)}: expected an integer of 0 or more, or a numpy Generator") from None

@@ -1,0 +1,100 @@
+"""Arguments of public functions checked: one line for a wrong one, which says what was expected."""
+
+from __future__ import annotations
+
+import math
+import re
+import reprlib
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from nasbench_evs.errors import InvalidQuery, NasbenchError, did_you_mean
+
+_ADDRESS = re.compile(r"(?: object)? at 0x[0-9a-fA-F]+")
+_SHOWN = 100  # characters of a value in a message
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: one line, not long, and no address in memory."""
+    shape = getattr(value, "shape", ())
+    if isinstance(shape, tuple) and shape and math.prod(shape) > 8:
+        return f"{type(value).__name__} of shape {shape}"
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = _SHOWN
+    try:
+        text = short.repr(value)
+    except Exception:  # of somebody's class, or of an integer of too many digits
+        text = f"<{type(value).__name__}>"
+    text = " ".join(_ADDRESS.sub("", text).split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def is_int(value: object) -> bool:
+    """Whether it counts as an integer: Python's or numpy's, but no truth value."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_int(name: str, value: int, low: int, high: int = sys.maxsize) -> int:
+    """An integer of [low, high]; without `high`, one that can count things."""
+    if not is_int(value) or not low <= value <= high:
+        enough = high == sys.maxsize and not (is_int(value) and value > high)
+        expected = f"an integer of {low} or more" if enough else f"an integer from {low} to {high}"
+        raise InvalidQuery(f"{name} = {shown(value)}: expected {expected}")
+    return int(value)
+
+
+def check_float(name: str, value: float, low: float = -math.inf, high: float = math.inf) -> float:
+    """A finite number of [low, high]."""
+    right = isinstance(value, int | float | np.number) and not isinstance(value, bool | complex | np.complexfloating)
+    try:
+        right = right and math.isfinite(value)
+    except OverflowError:  # of an integer that no float can hold
+        right = False
+    if not right or not low <= value <= high:
+        bounds = [f"of at least {low:g}"] * (low > -math.inf) + [f"of at most {high:g}"] * (high < math.inf)
+        raise InvalidQuery(f"{name} = {shown(value)}: expected a finite number {' and '.join(bounds)}".rstrip())
+    return float(value)
+
+
+def one_of(name: str, value: str, options: Iterable[str], error: type[NasbenchError] = InvalidQuery) -> str:
+    """One of a few words; a hint goes with a word that is nearly one of them."""
+    options = tuple(options)
+    if not isinstance(value, str) or value not in options:
+        raise error(f"{name} = {shown(value)}: expected one of {', '.join(options)}{did_you_mean(value, options)}")
+    return value
+
+
+def check_bool(name: str, value: bool) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidQuery(f"{name} = {shown(value)}: expected True or False")
+    return bool(value)
+
+
+def check_mapping(
+    name: str, value: Mapping[Any, Any], expected: str, error: type[NasbenchError] = InvalidQuery
+) -> Mapping[Any, Any]:
+    """A mapping, which `expected` describes."""
+    if not isinstance(value, Mapping):
+        raise error(f"{name} = {shown(value)}: expected {expected}")
+    return value
+
+
+def as_list(name: str, value: Iterable[Any], expected: str, error: type[NasbenchError] = InvalidQuery) -> list[Any]:
+    """What an iterable gives, unless it is text: `expected` describes what should have come."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "shape", None) == ():
+        raise error(f"{name} = {shown(value)}: expected {expected}")
+    return list(value)
+
+
+def as_array(value: Any) -> np.ndarray | None:
+    """The array that numpy makes of it; None if it makes none."""
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):  # ragged, or what holds itself
+        return None
