@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 import nasbench_evs as nb
-from nasbench_evs.spaces import SequenceShape, VectorShape
 from nasbench_evs.metrics import metric
+from nasbench_evs.spaces import SequenceShape, VectorShape
 from nasbench_evs.tables import Header
 
 SPLITS, REGIMES = ("valid", "test"), ("clean", "noisy", "transfer")
@@ -87,18 +87,39 @@ def almost(value: Any, rng: random.Random) -> Any:
         return rng.choice(kinds)(value)
     if isinstance(value, str):
         at = rng.randrange(len(value) + 1)
-        return rng.choice([value[:at] + rng.choice("x- \n.9\ud800é") + value[at:], value.upper(), value[:at], value + " ", value.encode()])
+        return rng.choice(
+            [
+                value[:at] + rng.choice("x- \n.9\ud800é") + value[at:],
+                value.upper(),
+                value[:at],
+                value + " ",
+                value.encode(),
+            ]
+        )
     if isinstance(value, bool):
         return rng.choice([int(value), str(value), np.bool_(value), None])
     if isinstance(value, int):
-        return rng.choice([float(value), str(value), -value - 1, np.float32(value), np.array(value), [value], value + 10**6])
+        return rng.choice(
+            [float(value), str(value), -value - 1, np.float32(value), np.array(value), [value], value + 10**6]
+        )
     if isinstance(value, list | tuple) and value:
         changed = list(value)
-        changed[rng.randrange(len(changed))] = rng.choice([None, changed[0], [changed[0]], str(changed[0]), hostile(rng)])
-        return rng.choice([changed, value[0], iter(value), tuple(value), [*value, *value], {each_key(each): each for each in value}])
+        changed[rng.randrange(len(changed))] = rng.choice(
+            [None, changed[0], [changed[0]], str(changed[0]), hostile(rng)]
+        )
+        return rng.choice(
+            [changed, value[0], iter(value), tuple(value), [*value, *value], {each_key(each): each for each in value}]
+        )
     if isinstance(value, dict) and value:
         key = rng.choice(list(value))
-        return rng.choice([{**value, key: hostile(rng)}, {**value, "no such": 1}, {k: v for k, v in value.items() if k != key}, list(value.items())])
+        return rng.choice(
+            [
+                {**value, key: hostile(rng)},
+                {**value, "no such": 1},
+                {k: v for k, v in value.items() if k != key},
+                list(value.items()),
+            ]
+        )
     return hostile(rng)
 
 

@@ -34,7 +34,7 @@ import pandas as pd
 from call_arguments import OTHER, Subject, almost, hostile, right
 
 import nasbench_evs as nb
-from nasbench_evs import search, spaces
+from nasbench_evs import search
 from nasbench_evs.errors import NasbenchError
 from nasbench_evs.training.machine import cpu_name
 
@@ -137,11 +137,17 @@ def public() -> dict[str, Any]:
     for module in pkgutil.iter_modules(importlib.import_module("nasbench_evs").__path__):
         if module.name in ("metrics", "arguments"):
             found = importlib.import_module(f"nasbench_evs.{module.name}")
-            own = {key: each for key, each in vars(found).items() if getattr(each, "__module__", None) == found.__name__}
+            own = {
+                key: each for key, each in vars(found).items() if getattr(each, "__module__", None) == found.__name__
+            }
             named |= {f"{found.__name__}.{key}": each for key, each in own.items() if not key.startswith("_")}
     once: dict[int, tuple[str, Any]] = {}
     for name, each in named.items():
-        if callable(each) and not LEFT_OUT.search(name) and not (isinstance(each, type) and issubclass(each, Exception)):
+        if (
+            callable(each)
+            and not LEFT_OUT.search(name)
+            and not (isinstance(each, type) and issubclass(each, Exception))
+        ):
             once.setdefault(id(each), (name, each))
     return dict(once.values())
 
@@ -258,7 +264,9 @@ def make(number: int, everything: list[Called], seed: int) -> tuple[Called, str,
     return called, what, finding
 
 
-def run(calls: int, seed: int = 0, first: int = 0, progress: bool = False) -> tuple[Counter[tuple[str, str]], list[Finding]]:
+def run(
+    calls: int, seed: int = 0, first: int = 0, progress: bool = False
+) -> tuple[Counter[tuple[str, str]], list[Finding]]:
     """So many calls: how many answered and refused by what was called, and what is wrong. In a folder of its own."""
     counts: Counter[tuple[str, str]] = Counter()
     findings: list[Finding] = []
@@ -275,7 +283,9 @@ def run(calls: int, seed: int = 0, first: int = 0, progress: bool = False) -> tu
                     findings.append(finding)
                 if progress and number % 250 == 249:
                     left = (time.monotonic() - start) / (number + 1 - first) * (first + calls - number - 1)
-                    print(f"{number + 1 - first} of {calls}, {len(findings)} findings, {left:.0f} s left", file=sys.stderr)
+                    print(
+                        f"{number + 1 - first} of {calls}, {len(findings)} findings, {left:.0f} s left", file=sys.stderr
+                    )
         finally:
             os.chdir(home)
     return counts, findings
@@ -297,11 +307,13 @@ def main() -> None:
     print(f"{cpu_name()}, {os.cpu_count()} cores, Python {sys.version.split()[0]}, numpy {np.__version__}\n")
     print("| of | functions | calls | answers | refusals | findings |\n| --- | --- | --- | --- | --- | --- |")
     kinds = sorted({kind for kind, _ in counts})
-    total = Counter({name: 0 for name in kinds})
+    total = Counter(dict.fromkeys(kinds, 0))
     for kind in kinds:
         answers, refusals = counts[kind, "answer"], counts[kind, "refusal"]
         total[kind] = answers + refusals
-        mine = sum((each.name.partition(":")[0] if ":" in each.name else "functions and classes") == kind for each in findings)
+        mine = sum(
+            (each.name.partition(":")[0] if ":" in each.name else "functions and classes") == kind for each in findings
+        )
         print(f"| {kind} | | {answers + refusals:,} | {answers:,} | {refusals:,} | {mine} |")
     for finding in findings:
         print(f"{finding.call} {finding.name}({finding.arguments}): {finding.what}", file=sys.stderr)

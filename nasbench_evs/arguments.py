@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
-import reprlib
+import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery, NasbenchError, did_you_mean
-
-_ADDRESS = re.compile(r"(?: object)? at 0x[0-9a-fA-F]+")
-_SHOWN = 100  # characters of a value in a message
-
-
-def shown(value: object) -> str:
-    """A value as a message shows it: one line, not long, and no address in memory."""
-    shape = getattr(value, "shape", ())
-    if isinstance(shape, tuple) and shape and math.prod(shape) > 8:
-        return f"{type(value).__name__} of shape {shape}"
-    short = reprlib.Repr()
-    short.maxstring = short.maxother = _SHOWN
-    try:
-        text = short.repr(value)
-    except Exception:  # of somebody's class, or of an integer of too many digits
-        text = f"<{type(value).__name__}>"
-    text = " ".join(_ADDRESS.sub("", text).split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+from nasbench_evs.errors import InvalidQuery, NasbenchError, did_you_mean, shown
 
 
 def is_int(value: object) -> bool:
@@ -37,12 +19,34 @@ def is_int(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def check_int(name: str, value: int, low: int, high: int = sys.maxsize) -> int:
+def of_kind(
+    name: str, value: Any, kind: type | tuple[type, ...], expected: str, error: type[NasbenchError] = InvalidQuery
+) -> Any:
+    """An object of a class, or of one of several; `expected` says how one gets it."""
+    if not isinstance(value, kind):
+        raise error(f"{name} = {shown(value)}: expected {expected}")
+    return value
+
+
+def as_path(name: str, value: str | os.PathLike[str], error: type[NasbenchError] = InvalidQuery) -> Path:
+    """A path that a file can have."""
+    try:
+        path = os.fsencode(value if isinstance(value, str) else os.fspath(value))
+    except (TypeError, ValueError):
+        path = b"\0"
+    if isinstance(value, bytes) or not path or b"\0" in path:
+        raise error(f"{name} = {shown(value)}: expected a path")
+    return Path(value)
+
+
+def check_int(
+    name: str, value: int, low: int, high: int = sys.maxsize, error: type[NasbenchError] = InvalidQuery
+) -> int:
     """An integer of [low, high]; without `high`, one that can count things."""
     if not is_int(value) or not low <= value <= high:
         enough = high == sys.maxsize and not (is_int(value) and value > high)
         expected = f"an integer of {low} or more" if enough else f"an integer from {low} to {high}"
-        raise InvalidQuery(f"{name} = {shown(value)}: expected {expected}")
+        raise error(f"{name} = {shown(value)}: expected {expected}")
     return int(value)
 
 
@@ -74,20 +78,19 @@ def check_bool(name: str, value: bool) -> bool:
     return bool(value)
 
 
-def check_mapping(
-    name: str, value: Mapping[Any, Any], expected: str, error: type[NasbenchError] = InvalidQuery
-) -> Mapping[Any, Any]:
-    """A mapping, which `expected` describes."""
-    if not isinstance(value, Mapping):
-        raise error(f"{name} = {shown(value)}: expected {expected}")
-    return value
-
-
 def as_list(name: str, value: Iterable[Any], expected: str, error: type[NasbenchError] = InvalidQuery) -> list[Any]:
     """What an iterable gives, unless it is text: `expected` describes what should have come."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "shape", None) == ():
-        raise error(f"{name} = {shown(value)}: expected {expected}")
+        raise error(f"{name}: expected {expected}, got {shown(value)}")
     return list(value)
+
+
+def as_integers(name: str, value: Any, low: int, high: int, error: type[NasbenchError] = InvalidQuery) -> np.ndarray:
+    """An array of integers of [low, high], of any shape."""
+    found = as_array(value)
+    if found is None or (found.dtype.kind not in "iu" and found.size) or ((found < low) | (found > high)).any():
+        raise error(f"{name} = {shown(value)}: expected integers from {low} to {high}")
+    return found.astype(np.int64)
 
 
 def as_array(value: Any) -> np.ndarray | None:

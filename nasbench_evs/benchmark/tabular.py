@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasbench_evs.arguments import check_bool, of_kind
 from nasbench_evs.benchmark.answers import Answers
 from nasbench_evs.benchmark.base import Architectures, Benchmark, judging_split
 from nasbench_evs.benchmark.judge import Judge
@@ -34,6 +35,7 @@ class TableBenchmark(Benchmark):
     lookup = True
 
     def __init__(self, table: Table, judge: Judge | None = None) -> None:
+        of_kind("table", table, Table, "a Table, as tables.read gives it")
         self.table, self.judge = table, judge
         self.space = table.header.space
         self.dataset = table.header.dataset
@@ -231,13 +233,14 @@ class TableBenchmark(Benchmark):
 
     def holds(self, choices: np.ndarray, distilled: bool) -> np.ndarray:
         """Which of these architectures have a training with (or without) teachers: bool (N,)."""
+        distilled = check_bool("distilled", distilled)
         position, recorded = self.locate(choices)
         return recorded & (self._answers.matching[int(distilled)][position] > 0)
 
     def holds_one(self, architecture: Architecture, distilled: bool) -> bool:
         """`holds` of one architecture, fast."""
         position = self._position.get(architecture.key) if isinstance(architecture, Architecture) else None
-        return position is not None and bool(self._answers.matching[distilled][position])
+        return position is not None and bool(self._answers.matching[check_bool("distilled", distilled)][position])
 
     def records(self, architecture: Architecture) -> pd.DataFrame:
         """Every recorded training of the architecture, curves included, as `Table.to_frame` gives it."""

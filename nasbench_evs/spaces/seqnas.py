@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.arguments import shown
-from nasbench_evs.errors import InvalidArchitecture
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, shown
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.choices import Choice, Option, thermometer
 from nasbench_evs.spaces.drawing import Block, Part
@@ -54,6 +53,8 @@ class SeqNASSpace(SearchSpace):
     """3,425,438,016 architectures (AVec of 122 bits); 428,179,752 (117 bits) if no field is real-valued."""
 
     def __init__(self, numerical: bool = True) -> None:
+        if not isinstance(numerical, bool | np.bool_):
+            raise InvalidSpace(f"numerical = {shown(numerical)}: expected True or False")
         self.numerical = bool(numerical)
         off_on = (False, True)
         stem = [Choice("stem.kernel", KERNELS), Choice("stem.dropout", off_on)] if self.numerical else []
@@ -83,7 +84,7 @@ class SeqNASSpace(SearchSpace):
         super().__init__(choices, name="seqnas", parameters={"numerical": self.numerical})
 
     def format(self, architecture: Architecture) -> str:
-        indices = list(architecture.indices)
+        indices = list(self._own(architecture).indices)
         fields = []
         if self.numerical:
             kernel, dropout, *indices = indices

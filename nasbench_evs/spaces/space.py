@@ -6,6 +6,7 @@ the choice is inactive. Every operation on one architecture has a `_many` form o
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -13,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.arguments import as_list, check_int, check_mapping, is_int, one_of, shown
-from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, did_you_mean
+from nasbench_evs.arguments import as_list, check_int, is_int, of_kind, one_of
+from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, did_you_mean, shown
 from nasbench_evs.spaces import families
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.avec import AVecCode
@@ -44,11 +45,14 @@ class SearchSpace:
         self, choices: Sequence[Choice], *, name: str, version: int = 1, parameters: Mapping[str, Any] | None = None
     ) -> None:
         if not isinstance(name, str) or not name or families.taken(name, type(self)):
-            raise InvalidSpace(f"{name!r} cannot name a space of {type(self).__name__}: expected another text")
-        self.choices = tuple(choices)
+            raise InvalidSpace(f"{shown(name)} cannot name a space of {type(self).__name__}: expected another text")
+        self.choices = tuple(as_list("choices", choices, "a list of spaces.Choice", InvalidSpace))
+        for choice in self.choices:
+            of_kind("a choice", choice, Choice, "a spaces.Choice", InvalidSpace)
         self.name = name
-        self.version = version
-        self.parameters = dict(parameters or {})
+        self.version = check_int("version", version, 0, error=InvalidSpace)
+        parameters = {} if parameters is None else parameters
+        self.parameters = dict(of_kind("parameters", parameters, Mapping, "what JSON holds, by name", InvalidSpace))
         self._tree = ChoiceTree(self.choices, self._never)
         self._ranks = RankCode(self._tree.options.tolist(), self._tree.parents, self._tree.allowed)
         self._avecs = AVecCode(self.choices)
@@ -72,22 +76,24 @@ class SearchSpace:
         >>> space.size, str(space.unrank(3))
         (4, 'op=attention,heads=4')
         """
-        if not isinstance(options, Mapping) or not isinstance(conditions or {}, Mapping):
-            raise InvalidSpace(f"expected choices as {{name: [options, ...]}}, got {type(options).__name__}")
-        conditions = conditions or {}
+        of_kind("options", options, Mapping, "choices as {name: [options, ...]}", InvalidSpace)
+        conditions = {} if conditions is None else conditions
+        of_kind("conditions", conditions, Mapping, "{choice: {earlier choice: [options]}}", InvalidSpace)
         for child, condition in conditions.items():
             if child not in options:
-                raise InvalidSpace(f"a condition names the choice {child!r}, which is not among {', '.join(options)}")
+                raise InvalidSpace(
+                    f"a condition names the choice {shown(child)}: expected one of {', '.join(map(str, options))}"
+                )
             if not isinstance(condition, Mapping) or len(condition) != 1:
                 raise InvalidSpace(
-                    f"the condition of {child!r} is {condition!r}: expected {{earlier choice: [options]}}"
+                    f"the condition of {shown(child)} is {shown(condition)}: expected {{earlier choice: [options]}}"
                 )
         choices = []
         for choice, values in options.items():
-            if isinstance(values, str) or not isinstance(values, Iterable):
-                raise InvalidSpace(f"choice {choice!r}: expected a list of options, got {values!r}")
+            listed = as_list(f"the options of {shown(choice)}", values, "a list of options", InvalidSpace)
             parent, when = next(iter(conditions.get(choice, {}).items()), (None, ()))
-            choices.append(Choice(choice, tuple(values), parent, tuple(when)))
+            needed = as_list(f"the condition of {shown(choice)}", when, "{earlier choice: [options]}", InvalidSpace)
+            choices.append(Choice(choice, tuple(listed), parent, tuple(needed)))
         # A list, because the order of the choices decides what ranks mean.
         parameters: dict[str, Any] = {"choices": [[each.name, list(each.options)] for each in choices]}
         if conditions:
@@ -134,12 +140,26 @@ class SearchSpace:
     @classmethod
     def from_parameters(cls, name: str, parameters: Mapping[str, Any]) -> SearchSpace:
         """The space of this class with a spec's name and parameters, which are the keywords of the class."""
-        if cls is not SearchSpace:
-            return cls(**parameters)
-        given = dict(parameters)
-        if "choices" not in given:
-            raise InvalidSpace(f"space {name!r} was not made by from_choices: expected its choices, got {given!r}")
-        return cls.from_choices(dict(given.pop("choices")), **given, name=name)
+        given = dict(of_kind("parameters", parameters, Mapping, "those of a space's spec", InvalidSpace))
+        make: Any = cls
+        if cls is SearchSpace:
+            if "choices" not in given:
+                raise InvalidSpace(
+                    f"space {shown(name)} was not made by from_choices: expected its choices, got {shown(given)}"
+                )
+            try:
+                given = {"options": dict(given.pop("choices")), **given, "name": name}
+            except (TypeError, ValueError):
+                raise InvalidSpace(f"space {shown(name)}: expected its choices as [[name, [options]], ...]") from None
+            make = cls.from_choices
+        try:
+            inspect.signature(make).bind(**given)
+        except TypeError as error:
+            raise InvalidSpace(
+                f"space {shown(name)} does not have the parameters {shown(given)}: {error}, expected those of its spec"
+            ) from None
+        made: SearchSpace = make(**given)
+        return made
 
     @property
     def label(self) -> str:
@@ -177,7 +197,7 @@ class SearchSpace:
 
     def from_options(self, options: Mapping[str, Option]) -> Architecture:
         """The architecture with these options: every active choice given, no inactive one."""
-        check_mapping("options", options, "{choice: option}", InvalidArchitecture)
+        of_kind("options", options, Mapping, "{choice: option}", InvalidArchitecture)
         for name in options:
             self.column(name)
         indices = [-1] * len(self.choices)
@@ -246,7 +266,7 @@ class SearchSpace:
         if not is_int(n) or not 0 <= n <= MAX_SAMPLE:
             raise InvalidQuery(f"cannot sample {shown(n)} architectures: expected 0 to {MAX_SAMPLE:,}")
         one_of("sampling method", method, SAMPLING)
-        generator = _generator(seed)
+        generator = generator_of(seed)
         if method == "uniform":
             return self._ranks.unrank(generator.integers(self.size, size=n, dtype=np.uint64))
         choices = self._tree.empty(n)
@@ -259,7 +279,7 @@ class SearchSpace:
         Active choices that are -1 are drawn by their probabilities, what is not active is cleared.
         """
         completed = np.array(self._tree.check(choices, self.name, partial=True), order="F")
-        self._tree.complete(completed, _generator(seed))
+        self._tree.complete(completed, generator_of(seed))
         return completed
 
     # Mutation and neighbours
@@ -274,7 +294,7 @@ class SearchSpace:
         What becomes active is drawn by its probabilities, what becomes inactive is dropped. A row in which no choice has
         another option comes back unchanged.
         """
-        return self._tree.mutate(self.check(choices), _generator(seed))
+        return self._tree.mutate(self.check(choices), generator_of(seed))
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
         """All architectures that differ in exactly one choice: `neighbors_many` of one."""
@@ -345,7 +365,9 @@ class SearchSpace:
             ranks = as_list("ranks", ranks, f"integers from 0 to {self.size - 1}", InvalidArchitecture)
             for rank in ranks:
                 if not is_int(rank):
-                    raise InvalidArchitecture(f"rank {shown(rank)} is no integer: expected one from 0 to {self.size - 1}")
+                    raise InvalidArchitecture(
+                        f"rank {shown(rank)} is no integer: expected one from 0 to {self.size - 1}"
+                    )
                 if not 0 <= rank < self.size:
                     raise self._outside(int(rank))
             ranks = np.array(ranks, np.uint64)
@@ -363,7 +385,7 @@ class SearchSpace:
 
     def format(self, architecture: Architecture) -> str:
         """The canonical string; for a space from plain choices `choice=option` of the active ones, by commas."""
-        return ",".join(f"{name}={option}" for name, option in architecture.options.items())
+        return ",".join(f"{name}={option}" for name, option in self._own(architecture).options.items())
 
     def format_many(self, choices: np.ndarray) -> list[str]:
         """Canonical strings of a batch."""
@@ -414,7 +436,8 @@ class SearchSpace:
 
     def _own(self, architecture: Architecture) -> Architecture:
         """The same, or InvalidArchitecture if it is none of this space."""
-        self.stack([architecture])
+        if not isinstance(architecture, Architecture) or architecture.space is not self:
+            self.stack([architecture])
         return architecture
 
     # Costs
@@ -441,7 +464,8 @@ def _rebuild(cls: type[SearchSpace], name: str, parameters: Mapping[str, Any]) -
     return cls.from_parameters(name, parameters)
 
 
-def _generator(seed: Seed) -> np.random.Generator:
+def generator_of(seed: Seed) -> np.random.Generator:
+    """A new generator of this seed, or the one given; InvalidQuery for what is neither."""
     try:
         return np.random.default_rng(NotImplemented if isinstance(seed, bool) else seed)
     except (TypeError, ValueError, OverflowError):

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from nasbench_evs.arguments import as_array, shown
-from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
+from nasbench_evs.arguments import as_array
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, shown
 from nasbench_evs.spaces.choices import Choice
 
 _BLOCK = 1 << 13  # architectures at a time, which stay in the cache
@@ -50,7 +50,7 @@ class ChoiceTree:
         parent = self.columns.get(choice.parent, column)
         if parent >= column:
             raise InvalidSpace(
-                f"choice {choice.name!r} depends on {choice.parent!r}: expected the name of an earlier choice"
+                f"choice {shown(choice.name)} depends on {shown(choice.parent)}: expected the name of an earlier choice"
             )
         return parent
 
@@ -61,7 +61,7 @@ class ChoiceTree:
         for option in choice.when:
             if option not in options:
                 raise InvalidSpace(
-                    f"choice {choice.name!r} is active when {choice.parent} = {option!r}, "
+                    f"choice {shown(choice.name)} is active when {choice.parent} = {shown(option)}, "
                     f"which is no option: expected one of {', '.join(map(str, options))}"
                 )
         return {options.index(option) for option in choice.when}
@@ -143,7 +143,7 @@ class ChoiceTree:
         return runs
 
     def _first_wrong(self, choices: np.ndarray, partial: bool) -> InvalidArchitecture:
-        for column, choice in enumerate(self.choices):
+        for column, _ in enumerate(self.choices):
             index = choices[:, column]
             wrong = (index >= self.options[column]) | (index < -1)
             if not wrong.any() and not partial:  # only then may the parent's indices select from a table
@@ -154,9 +154,11 @@ class ChoiceTree:
         expected = f"0 to {self.options[column] - 1}"
         if partial:
             expected += ", or -1 for what is to be drawn"
-        elif choice.parent is not None:
+        elif (choice := self.choices[column]).parent is not None:
             expected += f" where {choice.parent} = {' or '.join(map(str, choice.when))}, -1 elsewhere"
-        return InvalidArchitecture(f"row {row}: {choice.name} has index {index[row]}: expected {expected}")
+        return InvalidArchitecture(
+            f"row {row}: {self.choices[column].name} has index {index[row]}: expected {expected}"
+        )
 
     def empty(self, n: int) -> np.ndarray:
         """n rows of which nothing is chosen, int8 (n, C), column by column in memory, as they are filled."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_evs.arguments import of_kind
 from nasbench_evs.errors import NasbenchError, TableFormatError
 from nasbench_evs.tables.canonical import same_key_as_previous
 from nasbench_evs.tables.format import COLUMNS, CURVE_OF, MISSING, STATUSES
@@ -15,6 +16,7 @@ def verify(table: Table) -> list[str]:
 
     `tables.read` has already checked the layout and the hashes.
     """
+    of_kind("table", table, Table, "a Table, as tables.read gives it", TableFormatError)
     space, header = table.header.space, table.header
     passed = ["layout and hashes"]
 
