@@ -100,7 +100,7 @@ def almost(value: Any, rng: random.Random) -> Any:
         return rng.choice([int(value), str(value), np.bool_(value), None])
     if isinstance(value, int):
         return rng.choice(
-            [float(value), str(value), -value - 1, np.float32(value), np.array(value), [value], value + 10**6]
+            [float(value), str(value), -value - 1, np.float32(value), np.array(value), [value], value + 100]
         )
     if isinstance(value, list | tuple) and value:
         changed = list(value)

@@ -153,7 +153,9 @@ class FunctionBenchmark(Benchmark):
 
     def _query(self, architecture: Architecture, question: Question) -> Score:
         if question.split != "valid" or question.epoch is not None or question.distilled:
-            raise NotRecorded(f"{self.dataset} is a function: it has validation scores only, no epochs and no teachers")
+            raise NotRecorded(
+                f"{self.dataset} is a function: it has validation scores only; use split='valid' without epoch and distilled"
+            )
         if question.seed is not None and not self._takes_seed:
             raise NotRecorded(
                 f"the function of {self.dataset} takes no seed: leave seed out, or give it an argument 'seed'"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbench_evs import locations
+from nasbench_evs.arguments import of_kind, one_of
 from nasbench_evs.benchmark.base import Benchmark
 from nasbench_evs.benchmark.judge import FittedJudge
 from nasbench_evs.benchmark.landscapes import PREFIX, LandscapeBenchmark
@@ -39,10 +40,10 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     out, the CPU), by the table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset. "landscape:NAME" is
     a made landscape (`benchmark.landscapes`), without `space` and `source`.
     """
-    if source not in SOURCES:
-        raise InvalidQuery(
-            f"unknown source {shown(source)}: expected one of {', '.join(SOURCES)}{did_you_mean(source, SOURCES)}"
-        )
+    one_of("source", source, SOURCES)
+    for argument, value in (("space", space), ("device", device)):
+        if value is not None:
+            of_kind(argument, value, str, "text, or None")
     if device is not None and source != "train":
         raise InvalidQuery(
             f"device {shown(device)} with source {shown(source)}: nothing is trained there, expected source 'train'"

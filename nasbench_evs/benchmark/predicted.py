@@ -248,7 +248,9 @@ class AutoBenchmark(Benchmark):
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         self.space.stack([architecture])  # says what is wrong with it
         if not self.recorded.holds_one(architecture, distilled):
-            raise NotRecorded(f"{architecture} was not trained so on {self.dataset}: a surrogate answers for it")
+            raise NotRecorded(
+                f"{architecture} was not trained so on {self.dataset}, a surrogate answers for it: use query"
+            )
         return self.recorded.seeds(architecture, distilled=distilled)
 
     def cost_many(self, architectures: Architectures) -> Cost:

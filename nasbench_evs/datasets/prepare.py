@@ -67,9 +67,7 @@ class Rules:
     shares: tuple[float, float, float] = SHARES
 
     def __post_init__(self) -> None:
-        shares = [
-            each for each in as_list("shares", self.shares, "three positive numbers with the sum 1", DatasetError)
-        ]
+        shares = as_list("shares", self.shares, "three positive numbers with the sum 1", DatasetError)
         right = len(shares) == len(SPLITS) and all(isinstance(each, int | float) and each > 0 for each in shares)
         if not right or abs(sum(shares) - 1) > 1e-9:
             raise DatasetError(

@@ -31,11 +31,11 @@ class RestrictedSpace(SearchSpace):
         self, parent: SearchSpace, options: Mapping[str, Sequence[Option]], *, name: str | None = None
     ) -> None:
         """`options` maps names of choices to the options they keep, in any order; InvalidSpace if one is unknown."""
+        check_space(parent)
         if name is None:
             name = f"restricted {parent.name}"
         if not isinstance(options, Mapping):
             raise InvalidSpace(f"options = {shown(options)}: expected those to keep as {{choice: [options]}}")
-        check_space(parent)
         self.parent = parent
         names = [choice.name for choice in parent.choices]
         unknown = [each for each in options if each not in names]

@@ -223,8 +223,10 @@ class SearchSpace:
     def stack(self, architectures: Iterable[Architecture]) -> np.ndarray:
         """The batch form, int8 of shape (N, C), of Architecture objects of this space."""
         keys = []
-        if not isinstance(architectures, Iterable) or isinstance(architectures, Architecture):
-            raise InvalidArchitecture(f"architectures = {shown(architectures)}: expected a list of Architectures")
+        if isinstance(architectures, Architecture):
+            raise InvalidArchitecture(f"architectures = {shown(architectures)}: expected a list, [architecture]")
+        if not isinstance(architectures, list):
+            architectures = as_list("architectures", architectures, "a list of Architectures", InvalidArchitecture)
         for architecture in architectures:
             if not isinstance(architecture, Architecture):
                 raise InvalidArchitecture(
@@ -237,7 +239,10 @@ class SearchSpace:
         return np.frombuffer(b"".join(keys), np.int8).reshape(len(keys), len(self.choices))
 
     def _other_space(self, architecture: Architecture) -> InvalidArchitecture:
-        return InvalidArchitecture(f"{architecture} is of the space {architecture.space.spec}: expected {self.spec}")
+        theirs, ours = repr(architecture.space), repr(self)
+        if theirs == ours:
+            theirs, ours = str(architecture.space.spec), str(self.spec)
+        return InvalidArchitecture(f"{architecture} is of the space {theirs}: expected one of {ours}")
 
     def check(self, choices: np.ndarray) -> np.ndarray:
         """The same choice indices as int8 of shape (N, C), or InvalidArchitecture naming the first wrong entry."""
@@ -316,7 +321,7 @@ class SearchSpace:
 
     def encode_row(self, row: np.ndarray) -> list[int]:
         """The AVec of one row of choice indices as a plain list: for one architecture, ten times as fast."""
-        fast = isinstance(row, np.ndarray) and row.dtype == np.int8 and row.ndim == 1
+        fast = type(row) is np.ndarray and row.dtype == np.int8 and row.ndim == 1
         indices = row.tolist() if fast else self.check([row])[0].tolist()  # type: ignore[arg-type]
         self._tree.check_row(indices, self.name)
         return self._avecs.row(indices)
@@ -466,7 +471,9 @@ def _rebuild(cls: type[SearchSpace], name: str, parameters: Mapping[str, Any]) -
 
 def generator_of(seed: Seed) -> np.random.Generator:
     """A new generator of this seed, or the one given; InvalidQuery for what is neither."""
-    try:
-        return np.random.default_rng(NotImplemented if isinstance(seed, bool) else seed)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidQuery(f"seed {shown(seed)}: expected an integer of 0 or more, or a numpy Generator") from None
+    if isinstance(seed, np.random.Generator):
+        return seed
+    # Nothing else goes to numpy: of a list that holds itself, it ends the process.
+    if seed is not None and (not is_int(seed) or seed < 0):
+        raise InvalidQuery(f"seed {shown(seed)}: expected an integer of 0 or more, or a numpy Generator")
+    return np.random.default_rng(seed)
