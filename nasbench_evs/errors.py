@@ -4,7 +4,35 @@ A message says what was wrong, which value, what was expected and what to do nex
 """
 
 import difflib
+import math
+import re
+import reprlib
 from collections.abc import Iterable
+
+_ADDRESS = re.compile(r"(?: object)? at 0x[0-9a-fA-F]+")
+_LONGEST = 2000  # characters of a message
+_SHOWN = 80  # characters of a value in one
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: on one line, not long, without its address in memory."""
+    shape = getattr(value, "shape", ())
+    if isinstance(shape, tuple) and shape and math.prod(shape) > 8:
+        return f"{type(value).__name__} of shape {shape}"
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = _SHOWN
+    short.maxlist = short.maxtuple = short.maxdict = short.maxset = 8
+    try:
+        text = _tidy(short.repr(value))
+    except Exception:  # of somebody's class, or of an integer of too many digits
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _tidy(text: str) -> str:
+    """On one line that can be printed, without addresses."""
+    text = _ADDRESS.sub("", text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isprintable() else " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def one_line(error: BaseException) -> str:
@@ -20,7 +48,16 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
 
 
 class NasbenchError(Exception):
-    """Root of all errors of nasbench-evs; the command line prints its message and exits with 1."""
+    """Root of all errors of nasbench-evs; the command line prints its message and exits with 1.
+
+    Whatever values, paths and other libraries' words a message quotes, it is one line that any terminal can print.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        message = _tidy(str(message))
+        if len(message) > _LONGEST:
+            message = f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
+        super().__init__(message)
 
 
 class InvalidSpace(NasbenchError):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery, did_you_mean
+from nasbench_evs.errors import InvalidQuery, did_you_mean, shown
 
 DIRECTIONS = ("max", "min")
 BLOCKS = 10  # of sequences, of which scores leave out one each
@@ -52,7 +52,7 @@ def metric(name: str) -> Metric:
     """The metric of that name, or InvalidQuery."""
     if name not in METRICS:
         raise InvalidQuery(
-            f"unknown metric {name!r}: expected one of {', '.join(METRICS)}{did_you_mean(name, METRICS)}"
+            f"unknown metric {shown(name)}: expected one of {', '.join(METRICS)}{did_you_mean(name, METRICS)}"
         )
     return METRICS[name]
 
@@ -63,12 +63,14 @@ def own_metric(name: str, direction: str = "max", low: float = -math.inf, high: 
     InvalidQuery for a name that is no printable text, another direction, or a range that is none.
     """
     if not isinstance(name, str) or not name or not name.isprintable():
-        raise InvalidQuery(f"a metric called {name!r}: expected printable text, such as 'f1'")
+        raise InvalidQuery(f"a metric called {shown(name)}: expected printable text, such as 'f1'")
     if direction not in DIRECTIONS:
-        raise InvalidQuery(f"direction = {direction!r}: expected one of {', '.join(DIRECTIONS)}")
+        raise InvalidQuery(f"direction = {shown(direction)}: expected one of {', '.join(DIRECTIONS)}")
     ends = (low, high)
     if any(isinstance(end, bool) or not isinstance(end, int | float | np.number) for end in ends) or not low < high:
-        raise InvalidQuery(f"{name} in the range {low!r} to {high!r}: expected two numbers, the smaller first")
+        raise InvalidQuery(
+            f"{name} in the range {shown(low)} to {shown(high)}: expected two numbers, the smaller first"
+        )
     return Metric(name, direction, float(low), float(high))
 
 
@@ -77,11 +79,11 @@ def metric_from_dict(values: Mapping[str, Any]) -> Metric:
     if RANGE not in values:
         known = metric(values["metric"])
         if values.get("direction", known.direction) != known.direction:
-            raise InvalidQuery(f"direction {values['direction']!r}: {known.name} has {known.direction!r}")
+            raise InvalidQuery(f"direction {shown(values['direction'])}: {known.name} has {shown(known.direction)}")
         return known
     ends = values[RANGE]
     if not isinstance(ends, list) or len(ends) != 2:
-        raise InvalidQuery(f"{RANGE} {ends!r}: expected [low, high]")
+        raise InvalidQuery(f"{RANGE} {shown(ends)}: expected [low, high]")
     low, high = (open_end if end is None else end for end, open_end in zip(ends, (-math.inf, math.inf), strict=True))
     return own_metric(values["metric"], values["direction"], low, high)
 

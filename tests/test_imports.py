@@ -14,7 +14,7 @@ PACKAGE = Path(nasbench_evs.__file__).parent
 
 # Lowest first; a module imports only from its own or a lower layer.
 LAYERS = [
-    ("errors", "metrics", "files", "reader", "locations", "database", "processes", "progress", "version"),
+    ("errors", "arguments", "metrics", "files", "reader", "locations", "database", "processes", "progress", "version"),
     ("spaces",),
     ("tables",),
     ("datasets",),

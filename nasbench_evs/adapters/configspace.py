@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nasbench_evs.adapters.values import architecture_of, missing
-from nasbench_evs.errors import InvalidQuery
+from nasbench_evs.arguments import check_int, of_kind, one_of
+from nasbench_evs.errors import InvalidArchitecture, shown
 from nasbench_evs.spaces import Architecture, SearchSpace
-from nasbench_evs.spaces.space import SAMPLING
+from nasbench_evs.spaces.space import SAMPLING, check_space
 
 try:
     from ConfigSpace import CategoricalHyperparameter, Configuration, ConfigurationSpace, InCondition
@@ -36,8 +37,9 @@ def to_configspace(
     `sample_configuration` then draws architectures as `space.sample` does with this method: "hierarchical" draws each choice
     by its own probabilities, "uniform" weighs an option by the number of architectures below it.
     """
-    if sampling not in SAMPLING:
-        raise InvalidQuery(f"unknown sampling {sampling!r}: expected one of {', '.join(SAMPLING)}")
+    check_space(space)
+    one_of("sampling", sampling, SAMPLING)
+    seed = None if seed is None else check_int("seed", seed, 0, 2**32 - 1)
     weights = _counts(space) if sampling == "uniform" else {each.name: list(each.weights) for each in space.choices}
     made = ConfigurationSpace(name=space.name, seed=seed)
     parts: dict[str, CategoricalHyperparameter] = {}
@@ -59,12 +61,19 @@ def from_configuration(space: SearchSpace, configuration: Configuration | Mappin
 
     InvalidArchitecture for a name or value that the space does not have.
     """
-    return architecture_of(space, dict(configuration))
+    return architecture_of(space, of_kind("configuration", configuration, Mapping, "a Configuration, or {name: value}"))
 
 
 def to_configuration(configurations: ConfigurationSpace, architecture: Architecture) -> Configuration:
     """The configuration of an architecture in what `to_configspace` made of its space."""
-    return Configuration(configurations, values=dict(architecture.options))
+    of_kind("configurations", configurations, ConfigurationSpace, "what to_configspace makes")
+    of_kind("architecture", architecture, Architecture, "an Architecture", InvalidArchitecture)
+    try:
+        return Configuration(configurations, values=dict(architecture.options))
+    except (ValueError, KeyError):  # as it says what is of another space
+        raise InvalidArchitecture(
+            f"{architecture} does not fit {shown(configurations.name)}: expected one of the space that it was made of"
+        ) from None
 
 
 def _counts(space: SearchSpace) -> dict[str, list[float]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_evs.adapters.values import architecture_of, missing
+from nasbench_evs.arguments import check_int
 from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.search.domain import Domain
@@ -47,7 +48,7 @@ def objective(bench: Benchmark, *, seed: int = 0, prune: bool = False) -> Callab
     >>> study.best_value > 0.8
     True
     """
-    domain, rng = Domain.on(bench), np.random.default_rng(seed)
+    domain, rng = Domain.on(bench), np.random.default_rng(check_int("seed", seed, 0))
     if prune and not bench.epochs:
         raise InvalidQuery("this benchmark has no scores by epoch: use prune=False")
 
@@ -78,7 +79,7 @@ class Problem(BaseProblem):
     def __init__(self, bench: Benchmark, *, seed: int = 0) -> None:
         """`seed` says which training is read, as for `objective`."""
         self.bench, self.seed = bench, seed
-        self._domain, self._rng = Domain.on(bench), np.random.default_rng(seed)
+        self._domain, self._rng = Domain.on(bench), np.random.default_rng(check_int("seed", seed, 0))
 
     @property
     def search_space(self) -> dict[str, optuna.distributions.BaseDistribution]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nasbench_evs.errors import InvalidArchitecture, NasbenchError
+from nasbench_evs.arguments import of_kind
+from nasbench_evs.errors import InvalidArchitecture, NasbenchError, shown
 from nasbench_evs.spaces import Architecture, SearchSpace
 from nasbench_evs.spaces.choices import Choice, Option
+from nasbench_evs.spaces.space import check_space
 
 
 def architecture_of(space: SearchSpace, values: Mapping[str, Any]) -> Architecture:
@@ -15,11 +17,13 @@ def architecture_of(space: SearchSpace, values: Mapping[str, Any]) -> Architectu
 
     InvalidArchitecture for a name that is no choice, a value that is no option, or an active choice without one.
     """
+    check_space(space)
+    of_kind("values", values, Mapping, "{choice: option}", InvalidArchitecture)
     known = {choice.name for choice in space.choices}
     for name in values:
         if name not in known:
             raise InvalidArchitecture(
-                f"{name!r} is no choice of {space.name}: expected some of {', '.join(sorted(known))}"
+                f"{shown(name)} is no choice of {space.name}: expected some of {', '.join(sorted(known))}"
             )
     taken: dict[str, Option] = {}
     for choice in space.choices:

@@ -17,12 +17,12 @@ from nasbench_evs.analysis.one_search import search_once
 from nasbench_evs.analysis.outcome import Outcome
 from nasbench_evs.analysis.regrets import Regrets
 from nasbench_evs.analysis.runs import SHARE, Key, Point, Run, Task, tasks
+from nasbench_evs.arguments import check_int
 from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.benchmark.base import check_regime
 from nasbench_evs.benchmark.landscapes import PREFIX
-from nasbench_evs.errors import InvalidQuery, NasbenchError
+from nasbench_evs.errors import InvalidQuery, NasbenchError, shown
 from nasbench_evs.progress import with_progress
-from nasbench_evs.search.checks import check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import check_name, label
 
@@ -187,7 +187,7 @@ def compare(
     budget = check_int("budget", budget, 1)
     read_off = [check_int("marks", mark, 1, budget) for mark in marks]
     if constraint is not None and not isinstance(constraint, Mapping):
-        raise InvalidQuery(f"constraint = {constraint!r}: expected a dict such as {{'params': 20000}}")
+        raise InvalidQuery(f"constraint = {shown(constraint)}: expected a dict such as {{'params': 20000}}")
     searched = "noisy" if regime == "transfer" else regime
     experiment = Experiment(
         "",
@@ -226,13 +226,13 @@ def _searcher(named: str | None, given: Any) -> SearcherConfig:
     searcher, settings = given if isinstance(given, tuple) and len(given) == 2 else (given, {})
     if not isinstance(searcher, str | type) or not isinstance(settings, Mapping):
         raise InvalidQuery(
-            f"searcher {given!r}: expected a name, a class, or a pair of one of these and a dict of settings; each search makes "
-            "its own, so an object that is made already cannot be compared"
+            f"searcher {shown(given)}: expected a name, a class, or a pair of one of these and a dict of settings; each search "
+            "makes its own, so an object that is made already cannot be compared"
         )
     if isinstance(searcher, str):
         check_name(searcher)
-    shown = [label(searcher), *(f"{name}={value}" for name, value in settings.items())]
-    return SearcherConfig(named or " ".join(shown), searcher, dict(settings))
+    words = [label(searcher), *(f"{name}={value}" for name, value in settings.items())]
+    return SearcherConfig(named or " ".join(words), searcher, dict(settings))
 
 
 def _benchmark(
@@ -241,7 +241,9 @@ def _benchmark(
     if isinstance(given, str):
         return BenchmarkConfig(named or given, given, None, "auto", limits, budget, marks, (regime,))
     if not isinstance(given, Benchmark):
-        raise InvalidQuery(f"benchmark {given!r}: expected a name of nasbench-evs list, or what nb.load(...) gives")
+        raise InvalidQuery(
+            f"benchmark {shown(given)}: expected a name of nasbench-evs list, or what nb.load(...) gives"
+        )
     return BenchmarkConfig(
         named or given.dataset, given.dataset, None, "auto", limits, budget, marks, (regime,), opened=given
     )

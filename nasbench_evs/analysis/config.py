@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nasbench_evs.arguments import check_float
 from nasbench_evs.benchmark.landscapes import PREFIX
 from nasbench_evs.errors import InvalidQuery, did_you_mean, one_line
 from nasbench_evs.models.networks import DEFAULT
-from nasbench_evs.search.checks import check_float
 from nasbench_evs.search.registry import check_name
 from nasbench_evs.spaces import Cost
 from nasbench_evs.training.recipe import PRESETS

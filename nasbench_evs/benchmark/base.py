@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nasbench_evs.arguments import check_int, of_kind, one_of
 from nasbench_evs.benchmark.score import (
     Best,
     Observation,
@@ -19,9 +20,10 @@ from nasbench_evs.benchmark.score import (
     check_question,
     check_seeds,
 )
-from nasbench_evs.errors import InvalidQuery, NotRecorded, did_you_mean
+from nasbench_evs.errors import InvalidQuery, NotRecorded, shown
 from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace, lift
+from nasbench_evs.spaces.space import check_space
 
 Architectures = Sequence[Architecture] | np.ndarray
 REGIMES = ("clean", "noisy", "transfer")  # what a search sees, and what it is judged by: see Benchmark.true_values
@@ -105,7 +107,9 @@ class Benchmark:
     ) -> Scores:
         """The scores of many architectures, in their order; of the training with this `seed`, or each with its own."""
         if isinstance(architectures, Architecture | str):
-            raise InvalidQuery(f"query_many takes a sequence of architectures, got one: {architectures}; use query")
+            raise InvalidQuery(
+                f"query_many takes a sequence of architectures, got one: {shown(architectures)}; use query"
+            )
         if seed is None or isinstance(seed, int | np.integer):
             question = check_question(split, epoch, seed, distilled)
             return self._query_many(self._choices(architectures), question)
@@ -119,6 +123,7 @@ class Benchmark:
         It asks for that space's architectures. InvalidSpace if it is no view of this one, NotRecorded if only recorded
         architectures are answered for and it holds none.
         """
+        check_space(space)
         raise InvalidQuery(f"{self!r} has no views: make it of the space {space.name} in the first place")
 
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
@@ -137,10 +142,7 @@ class Benchmark:
 
     def costs(self, architectures: Architectures, name: str) -> np.ndarray:
         """One of the costs, "params" or "flops", int64 (N,): the other need not be known."""
-        if name not in Cost._fields:
-            raise InvalidQuery(
-                f"unknown cost {name!r}: expected one of {', '.join(Cost._fields)}{did_you_mean(name, Cost._fields)}"
-            )
+        one_of("cost", name, Cost._fields)
         return self._costs(self._choices(architectures), name)
 
     # What a search sees
@@ -233,8 +235,7 @@ class Benchmark:
         Values as in `true_values`, but where other trainings judge means over all k seeds that every architecture has: no
         search has seen all of them. NotRecorded where nothing is recorded.
         """
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise InvalidQuery(f"k = {k!r}: expected an integer of 1 or more")
+        check_int("k", k, 1)
         check_regime(regime)
         choices, values = self._recorded_values(regime)
         order = np.argsort(-self.metric.sign * values, kind="stable")[: min(k, int((~np.isnan(values)).sum()))]
@@ -323,10 +324,17 @@ class Benchmark:
         return self.space.stack(architectures)
 
 
+def check_benchmark(bench: object) -> None:
+    """InvalidQuery if it is no benchmark."""
+    of_kind(
+        "benchmark", bench, Benchmark, "what nb.load(...), nb.from_frame or nb.from_function gives, or a class of your own that "
+        "inherits from nb.Benchmark",
+    )  # fmt: skip
+
+
 def check_regime(regime: str) -> None:
     """InvalidQuery for what is none of REGIMES."""
-    if regime not in REGIMES:
-        raise InvalidQuery(f"regime {regime!r}: expected one of {', '.join(REGIMES)}{did_you_mean(regime, REGIMES)}")
+    one_of("regime", regime, REGIMES)
 
 
 def judging_split(regime: str) -> str:
@@ -336,4 +344,5 @@ def judging_split(regime: str) -> str:
 
 def check_view(space: SearchSpace, whole: SearchSpace) -> None:
     """InvalidSpace unless `space` is `whole`, a view of it, or a view of one."""
+    check_space(space)
     lift(np.empty((0, len(space.choices)), np.int8), space, whole)

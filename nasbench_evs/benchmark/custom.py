@@ -14,7 +14,7 @@ import numpy as np
 from nasbench_evs.benchmark.base import Benchmark
 from nasbench_evs.benchmark.score import Question, Score
 from nasbench_evs.benchmark.tabular import TableBenchmark
-from nasbench_evs.errors import InvalidQuery, NotRecorded
+from nasbench_evs.errors import InvalidQuery, NotRecorded, shown
 from nasbench_evs.metrics import Metric, own_metric
 from nasbench_evs.spaces import Architecture, SearchSpace
 from nasbench_evs.spaces.space import check_space
@@ -60,14 +60,14 @@ def from_frame(
     taken = sorted({"seed", *_COSTS} & set(names))
     if taken:
         raise InvalidQuery(
-            f"a choice is called {taken[0]!r}, which names a column of its own here: give the choice another name"
+            f"a choice is called {shown(taken[0])}, which names a column of its own here: give the choice another name"
         )
     for column in [*names, score, *(each for each in (test, seconds) if each is not None)]:
         if list(frame.columns).count(column) > 1:
-            raise InvalidQuery(f"the frame has several columns {column!r}: expected one")
+            raise InvalidQuery(f"the frame has several columns {shown(column)}: expected one")
         if column not in frame.columns:
             raise InvalidQuery(
-                f"the frame has no column {column!r}: its columns are {', '.join(map(str, frame.columns))}"
+                f"the frame has no column {shown(column)}: its columns are {', '.join(map(str, frame.columns))}"
             )
     if not len(frame):
         raise InvalidQuery("the frame has no rows: expected one for each training")
@@ -76,7 +76,7 @@ def from_frame(
         key: _numbers(frame, column)[:, None] for key, column in wanted.items() if column is not None
     }
     if (columns.get("train_seconds", np.zeros(1)) < 0).any():
-        raise InvalidQuery(f"column {seconds!r} holds negative seconds: expected 0 or more, or NaN")
+        raise InvalidQuery(f"column {shown(seconds)} holds negative seconds: expected 0 or more, or NaN")
     columns |= {cost: _whole(frame, cost) for cost in _COSTS if cost in frame.columns}
     header = Header(
         space=space,
@@ -110,7 +110,7 @@ def _indices(column: pd.Series, options: tuple[Any, ...]) -> np.ndarray:
         at = places.get(value) if isinstance(value, Hashable) else None
         if at is None:
             raise InvalidQuery(
-                f"row {row}: {column.name} = {value!r} is no option: expected one of {', '.join(map(str, options))}"
+                f"row {row}: {column.name} = {shown(value)} is no option: expected one of {', '.join(map(str, options))}"
             )
         found[row] = at
     return found
@@ -120,7 +120,7 @@ def _numbers(frame: pd.DataFrame, column: str) -> np.ndarray:
     try:
         values = frame[column].to_numpy(np.float64, na_value=np.nan)
     except (TypeError, ValueError):
-        raise InvalidQuery(f"column {column!r} holds {frame[column].dtype}: expected numbers") from None
+        raise InvalidQuery(f"column {shown(column)} holds {frame[column].dtype}: expected numbers") from None
     if np.isinf(values).any():
         raise InvalidQuery(
             f"row {int(np.flatnonzero(np.isinf(values))[0])}: {column} is infinite: use NaN for a failure"
@@ -153,7 +153,9 @@ class FunctionBenchmark(Benchmark):
 
     def _query(self, architecture: Architecture, question: Question) -> Score:
         if question.split != "valid" or question.epoch is not None or question.distilled:
-            raise NotRecorded(f"{self.dataset} is a function: it has validation scores only, no epochs and no teachers")
+            raise NotRecorded(
+                f"{self.dataset} is a function: it has validation scores only; use split='valid' without epoch and distilled"
+            )
         if question.seed is not None and not self._takes_seed:
             raise NotRecorded(
                 f"the function of {self.dataset} takes no seed: leave seed out, or give it an argument 'seed'"
@@ -166,7 +168,7 @@ class FunctionBenchmark(Benchmark):
             taken = time.perf_counter() - start
             if isinstance(value, bool) or not isinstance(value, int | float | np.number):
                 raise InvalidQuery(
-                    f"the function gave {value!r} for {architecture}: expected one number (NaN: it failed)"
+                    f"the function gave {shown(value)} for {architecture}: expected one number (NaN: it failed)"
                 )
             self._known[key] = float(value) if math.isfinite(value) else math.nan, taken
         value, taken = self._known[key]
@@ -207,5 +209,5 @@ def from_function(
     """
     check_space(space)
     if not callable(function):
-        raise InvalidQuery(f"{function!r} cannot be called: expected function(architecture) -> score")
+        raise InvalidQuery(f"{shown(function)} cannot be called: expected function(architecture) -> score")
     return FunctionBenchmark(space, function, own_metric("score", direction), name)

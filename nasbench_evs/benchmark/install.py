@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nasbench_evs import locations
 from nasbench_evs.benchmark.load import find_table
-from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError
+from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError, shown
 from nasbench_evs.files import replacing
 from nasbench_evs.surrogate.file import SIDECAR
 from nasbench_evs.tables import read, verify
@@ -31,7 +31,9 @@ def install(table: str | Path, name: str | None = None, *, force: bool = False) 
     name = opened.header.dataset if name is None else name
     for what, value in (("name", name), ("space", opened.header.space.label)):
         if not re.fullmatch(_NAME, value):
-            raise InvalidQuery(f"{path}: {what} {value!r}: expected letters, digits, hyphens and underscores (--name)")
+            raise InvalidQuery(
+                f"{path}: {what} {shown(value)}: expected letters, digits, hyphens and underscores (--name)"
+            )
     place = locations.KnownTable(
         name, opened.header.space.label, _place(name, opened.header.space.label), locations.OWN
     )

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_evs.arguments import check_float, of_kind
 from nasbench_evs.benchmark.base import Architectures, Benchmark
 from nasbench_evs.benchmark.score import Best, Question, Score, Scores
-from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark, did_you_mean
+from nasbench_evs.errors import InvalidQuery, NotRecorded, UnknownBenchmark, did_you_mean, shown
 from nasbench_evs.metrics import own_metric
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
 from nasbench_evs.surrogate.ensemble import blocks
@@ -67,11 +68,15 @@ class LandscapeBenchmark(Benchmark):
     def best_within(self, limit: Mapping[str, float] | None) -> Best:
         """The best of the architectures that keep a constraint, such as `{"params": 40_000}`; InvalidQuery if none does."""
         choices, values = self._everything
-        for name, most in (limit or {}).items():
+        limit = (
+            {} if limit is None else of_kind("limit", limit, Mapping, "the largest allowed costs, {'params': 40_000}")
+        )
+        for name, most in limit.items():
+            check_float(f"limit {name}", most)
             values = np.where(self.costs(choices, name) <= most, values, -np.inf)
         at = int(values.argmax())
         if values[at] == -np.inf:
-            raise InvalidQuery(f"no architecture of {self.dataset} keeps {dict(limit or {})}: allow more")
+            raise InvalidQuery(f"no architecture of {self.dataset} keeps {shown(limit)}: allow more")
         return Best(self.space.unrank(at), float(values[at]))
 
     @cached_property
@@ -145,7 +150,7 @@ def load(name: str) -> LandscapeBenchmark:
 def _make(name: str) -> Landscape:
     if name not in LANDSCAPES:
         raise UnknownBenchmark(
-            f"no landscape {name!r}: expected one of {', '.join(LANDSCAPES)}{did_you_mean(name, LANDSCAPES)}"
+            f"no landscape {shown(name)}: expected one of {', '.join(LANDSCAPES)}{did_you_mean(name, LANDSCAPES)}"
         )
     return LANDSCAPES[name]()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasbench_evs.arguments import of_kind
 from nasbench_evs.benchmark.base import Architectures, Benchmark, check_view
 from nasbench_evs.benchmark.score import Question, Score
 from nasbench_evs.benchmark.tabular import TableBenchmark
@@ -34,7 +35,7 @@ class TrainingBenchmark(Benchmark):
                 f"source='train' needs {error.name}, which is not installed: pip install 'nasbench-evs[train]'"
             ) from None
 
-        self.header = header
+        self.header = of_kind("header", header, Header, "the header of a table")
         self.space = header.space if space is None else space
         self.dataset = header.dataset
         self.metric = header.metric

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbench_evs import locations
+from nasbench_evs.arguments import of_kind, one_of
 from nasbench_evs.benchmark.base import Benchmark
 from nasbench_evs.benchmark.judge import FittedJudge
 from nasbench_evs.benchmark.landscapes import PREFIX, LandscapeBenchmark
 from nasbench_evs.benchmark.live import TrainingBenchmark
 from nasbench_evs.benchmark.predicted import AutoBenchmark, SurrogateBenchmark
 from nasbench_evs.benchmark.tabular import TableBenchmark
-from nasbench_evs.errors import InvalidQuery, NasbenchError, UnknownBenchmark, did_you_mean
+from nasbench_evs.errors import InvalidQuery, NasbenchError, UnknownBenchmark, did_you_mean, shown
 from nasbench_evs.models import networks
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace
 from nasbench_evs.tables.hdf5 import read, read_reference_sha256
@@ -39,13 +40,13 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     out, the CPU), by the table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset. "landscape:NAME" is
     a made landscape (`benchmark.landscapes`), without `space` and `source`.
     """
-    if source not in SOURCES:
-        raise InvalidQuery(
-            f"unknown source {source!r}: expected one of {', '.join(SOURCES)}{did_you_mean(source, SOURCES)}"
-        )
+    one_of("source", source, SOURCES)
+    for argument, value in (("space", space), ("device", device)):
+        if value is not None:
+            of_kind(argument, value, str, "text, or None")
     if device is not None and source != "train":
         raise InvalidQuery(
-            f"device {device!r} with source {source!r}: nothing is trained there, expected source 'train'"
+            f"device {shown(device)} with source {shown(source)}: nothing is trained there, expected source 'train'"
         )
     if isinstance(name, str) and name.startswith(PREFIX):
         if space is not None or source != "auto":
@@ -82,13 +83,15 @@ def _open(path: Path, source: str, device: str | None) -> Benchmark:
 def find_table(name: str | Path, space: str | None = None) -> Path:
     """The file that `load` opens for this name or path, and this space: of a part of a space, the file of the whole."""
     if not isinstance(name, str | Path):
-        raise UnknownBenchmark(f"{name!r} is a {type(name).__name__}: expected a name of nasbench-evs list, or a path")
+        raise UnknownBenchmark(
+            f"{shown(name)} is a {type(name).__name__}: expected a name of nasbench-evs list, or a path"
+        )
     path = Path(name)
     if path.suffix in (".h5", ".hdf5") or len(path.parts) > 1:
         if space is not None and space not in SUBSPACES:
             raise InvalidQuery(
-                f"space {space!r} goes with the name of a dataset: the table at {path} is of one space, of which a part can be "
-                f"named ({', '.join(SUBSPACES)})"
+                f"space {shown(space)} goes with the name of a dataset: the table at {path} is of one space, of which a part can "
+                f"be named ({', '.join(SUBSPACES)})"
             )
         if not os.path.isfile(path):
             raise UnknownBenchmark(
@@ -110,10 +113,12 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
         space = networks.DEFAULT if networks.DEFAULT in spaces else spaces[0]
     found = networks.of_label(SUBSPACES[space].space if space in SUBSPACES else space, spaces)
     if len(found) > 1:
-        raise UnknownBenchmark(f"{name} has several spaces {space!r}: name one of {', '.join(found)}")
+        raise UnknownBenchmark(f"{name} has several spaces {shown(space)}: name one of {', '.join(found)}")
     if not found:
         near = did_you_mean(space, [*spaces, *SUBSPACES])
-        raise UnknownBenchmark(f"{name} has no table of the space {space!r}: expected one of {', '.join(spaces)}{near}")
+        raise UnknownBenchmark(
+            f"{name} has no table of the space {shown(space)}: expected one of {', '.join(spaces)}{near}"
+        )
     meant = [each for each in known if (each.dataset, each.space) == (str(name), found[0])]
     if len(meant) > 1:
         raise UnknownBenchmark(

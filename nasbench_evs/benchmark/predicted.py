@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from nasbench_evs.arguments import of_kind
 from nasbench_evs.benchmark.base import Architectures, Benchmark, check_view, judging_split
 from nasbench_evs.benchmark.score import Optimum, Question, Score, Scores
 from nasbench_evs.benchmark.tabular import TableBenchmark
@@ -37,7 +38,11 @@ class SurrogateBenchmark(Benchmark):
     lookup = True
 
     def __init__(self, surrogate: Surrogate, space: SearchSpace | None = None) -> None:
-        self.surrogate = surrogate
+        from nasbench_evs.surrogate import Surrogate
+
+        self.surrogate = of_kind("surrogate", surrogate, Surrogate, "a Surrogate, as Surrogate.load gives it")
+        if space is not None:
+            check_view(space, surrogate.space)
         self.space = surrogate.space if space is None else space
         self.dataset = surrogate.dataset
         self.metric = surrogate.metric
@@ -130,8 +135,8 @@ class AutoBenchmark(Benchmark):
     lookup = True
 
     def __init__(self, table: TableBenchmark, surrogate: SurrogateBenchmark) -> None:
-        self.recorded = table
-        self.predicted = surrogate
+        self.recorded = of_kind("table", table, TableBenchmark, "a TableBenchmark")
+        self.predicted = of_kind("surrogate", surrogate, SurrogateBenchmark, "a SurrogateBenchmark")
         self.table = table.table
         self.surrogate = surrogate.surrogate
         self.space = table.space
@@ -243,7 +248,9 @@ class AutoBenchmark(Benchmark):
     def seeds(self, architecture: Architecture, *, distilled: bool = False) -> tuple[int, ...]:
         self.space.stack([architecture])  # says what is wrong with it
         if not self.recorded.holds_one(architecture, distilled):
-            raise NotRecorded(f"{architecture} was not trained so on {self.dataset}: a surrogate answers for it")
+            raise NotRecorded(
+                f"{architecture} was not trained so on {self.dataset}, a surrogate answers for it: use query"
+            )
         return self.recorded.seeds(architecture, distilled=distilled)
 
     def cost_many(self, architectures: Architectures) -> Cost:

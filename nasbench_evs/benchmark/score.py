@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery, did_you_mean
+from nasbench_evs.arguments import as_array, one_of
+from nasbench_evs.errors import InvalidQuery, shown
 from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import Architecture
 from nasbench_evs.tables.table import SPLITS
@@ -149,25 +150,24 @@ class Question(NamedTuple):
 
 def check_question(split: str, epoch: int | None, seed: int | None, distilled: bool) -> Question:
     """The arguments of a query; InvalidQuery names the one that has no meaning."""
-    if split not in SPLITS:
-        raise InvalidQuery(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}")
+    if not isinstance(split, str) or split not in SPLITS:  # a query of one architecture takes a few microseconds
+        one_of("split", split, SPLITS)
     if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, int | np.integer)):
-        raise InvalidQuery(f"epoch {epoch!r}: expected an integer of 1 or more")
+        raise InvalidQuery(f"epoch {shown(epoch)}: expected an integer of 1 or more")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
-        raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more")
+        raise InvalidQuery(f"seed {shown(seed)}: expected an integer of 0 or more")
     if not isinstance(distilled, bool | np.bool_):
-        raise InvalidQuery(f"distilled {distilled!r}: expected True or False")
-    return Question(split, epoch, seed, bool(distilled))
+        raise InvalidQuery(f"distilled {shown(distilled)}: expected True or False")
+    return Question(str(split), epoch, seed, bool(distilled))
 
 
 def check_seeds(seeds: Any, n: int) -> np.ndarray:
     """A seed for each of n architectures, (n,); InvalidQuery if they are none."""
-    try:
-        found = np.asarray(seeds) if len(seeds) else np.empty(0, np.int64)
-    except (TypeError, ValueError):
-        found = np.empty((0, 0))
-    if found.shape != (n,) or not np.issubdtype(found.dtype, np.integer) or (found < 0).any():
+    found = as_array(seeds)
+    if found is not None and found.shape == (0,):
+        found = found.astype(np.int64)
+    if found is None or found.shape != (n,) or found.dtype.kind not in "iu" or (found < 0).any():
         raise InvalidQuery(
-            f"seed {seeds!r}: expected an integer of 0 or more, or {n} of them, one for each architecture"
+            f"seed {shown(seeds)}: expected an integer of 0 or more, or {n} of them, one for each architecture"
         )
     return found

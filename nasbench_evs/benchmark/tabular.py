@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasbench_evs.arguments import check_bool, of_kind
 from nasbench_evs.benchmark.answers import Answers
 from nasbench_evs.benchmark.base import Architectures, Benchmark, judging_split
 from nasbench_evs.benchmark.judge import Judge
@@ -59,6 +60,7 @@ class TableBenchmark(Benchmark):
     lookup = True
 
     def __init__(self, table: Table, judge: Judge | None = None) -> None:
+        of_kind("table", table, Table, "a Table, as tables.read gives it")
         self.table, self.judge = table, judge
         self.space = table.header.space
         self.dataset = table.header.dataset
@@ -254,11 +256,13 @@ class TableBenchmark(Benchmark):
 
     def holds(self, choices: np.ndarray, distilled: bool) -> np.ndarray:
         """Which of these architectures have a training with (or without) teachers: bool (N,)."""
+        distilled = check_bool("distilled", distilled)
         position, recorded = self.locate(choices)
         return recorded & (self._answers.matching[int(distilled)][position] > 0)
 
     def holds_one(self, architecture: Architecture, distilled: bool) -> bool:
         """`holds` of one architecture, fast."""
+        check_bool("distilled", distilled)
         try:
             return bool(self._answers.matching[distilled][self._position[architecture.key]])
         except (KeyError, AttributeError):

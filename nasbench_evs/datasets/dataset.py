@@ -16,7 +16,7 @@ import numpy as np
 
 from nasbench_evs.datasets.schema import Schema
 from nasbench_evs.datasets.split import SPLITS, subset
-from nasbench_evs.errors import DatasetError, NasbenchError, did_you_mean, one_line
+from nasbench_evs.errors import DatasetError, NasbenchError, did_you_mean, one_line, shown
 from nasbench_evs.files import replacing
 
 FORMAT_VERSION = 1
@@ -110,7 +110,7 @@ class Dataset:
         """Positions of the sequences of a split ("train", "valid", "test")."""
         if split not in SPLITS:
             raise DatasetError(
-                f"unknown split {split!r}: expected one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}"
+                f"unknown split {shown(split)}: expected one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}"
             )
         return np.flatnonzero(self.split == SPLITS.index(split))
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from nasbench_evs.arguments import as_list
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.schema import FIRST_CODE, UNKNOWN, Categorical, Numerical, Schema
 from nasbench_evs.datasets.split import SHARES, SPLITS, split
-from nasbench_evs.errors import DatasetError
+from nasbench_evs.errors import DatasetError, shown
 from nasbench_evs.metrics import metric
 
 CLIP = (0.001, 0.999)  # quantiles of the training split beyond which real-valued fields are cut off
@@ -66,9 +67,11 @@ class Rules:
     shares: tuple[float, float, float] = SHARES
 
     def __post_init__(self) -> None:
-        if len(self.shares) != len(SPLITS) or min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-9:
+        shares = as_list("shares", self.shares, "three positive numbers with the sum 1", DatasetError)
+        right = len(shares) == len(SPLITS) and all(isinstance(each, int | float) and each > 0 for each in shares)
+        if not right or abs(sum(shares) - 1) > 1e-9:
             raise DatasetError(
-                f"{self.name}: shares {self.shares} of {', '.join(SPLITS)}: expected three positive numbers with the sum 1"
+                f"{self.name}: shares {shown(self.shares)} of {', '.join(SPLITS)}: expected three positive numbers with the sum 1"
             )
 
 
@@ -190,10 +193,10 @@ def _check(ids: np.ndarray, labels: np.ndarray, raw: Raw, rules: Rules) -> None:
         raise DatasetError(f"{name}: the label {strange} is none of the {len(rules.classes)} classes")
     for reserved in (GAP.name, LEFT.name):
         if reserved in raw.numerical:
-            raise DatasetError(f"{name}: every dataset gets a field {reserved!r} of its own: rename yours")
+            raise DatasetError(f"{name}: every dataset gets a field {shown(reserved)} of its own: rename yours")
     if len(present) < 2:
         only = rules.classes[int(present[0])]
-        raise DatasetError(f"{name}: all labels are {only!r}; a classification needs at least two classes")
+        raise DatasetError(f"{name}: all labels are {shown(only)}; a classification needs at least two classes")
     time = np.asarray(raw.time, np.float64)
     if not np.isfinite(time).all():
         row = int(np.flatnonzero(~np.isfinite(time))[0])

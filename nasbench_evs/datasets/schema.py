@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from nasbench_evs.arguments import as_list, check_int, of_kind
 from nasbench_evs.errors import DatasetError
 from nasbench_evs.metrics import METRICS, Metric, metric
 
@@ -47,6 +48,15 @@ class Categorical:
         return FIRST_CODE + len(self.vocabulary)
 
 
+_FIELDS = {
+    "categorical": Categorical,
+    "numerical": Numerical,
+    "profile_categorical": Categorical,
+    "profile_numerical": Numerical,
+    "classes": str,
+}
+
+
 @dataclass(frozen=True)
 class Schema:
     """What a dataset's columns are. `max_length` is in events; longer sequences keep their last ones."""
@@ -63,10 +73,17 @@ class Schema:
     synthetic: bool = False
 
     def __post_init__(self) -> None:
+        for field, kind in _FIELDS.items():
+            given = as_list(field, getattr(self, field), f"a tuple of {kind.__name__}", DatasetError)
+            for each in given:
+                of_kind(f"one of {field}", each, kind, f"a {kind.__name__}", DatasetError)
+            object.__setattr__(self, field, tuple(given))
+        of_kind("metric", self.metric, Metric, "a Metric, as metrics.metric(name) gives it", DatasetError)
         names = [*(c.name for c in self.categorical), *(n.name for n in self.numerical)]
         for fields in (names, self.profile):
             if len(set(fields)) < len(fields):
                 raise DatasetError(f"{self.name}: field names must be distinct, got {', '.join(fields)}")
+        check_int(f"{self.name}: max_length", self.max_length, 1, error=DatasetError)
         if self.time_unit not in TIME_UNITS:
             raise DatasetError(f"{self.name}: time unit {self.time_unit!r}, expected one of {', '.join(TIME_UNITS)}")
         if self.max_length < 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbench_evs.search.checks import check_float, check_int, one_of
+from nasbench_evs.arguments import check_float, check_int, one_of
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher, share_of
 from nasbench_evs.spaces import SearchSpace

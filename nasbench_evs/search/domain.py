@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_evs.arguments import check_float, check_int, of_kind, one_of
 from nasbench_evs.benchmark import Benchmark
-from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.search.checks import check_float
+from nasbench_evs.benchmark.base import check_benchmark
+from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, shown
 from nasbench_evs.spaces import Architecture, Cost, SearchSpace
+from nasbench_evs.spaces.space import MAX_SAMPLE, check_space, generator_of
 
 ENUMERATED = 20_000  # a space of at most so many architectures is treated as a pool of all of them
 _ATTEMPTS = 200  # batches of random architectures, none of which fits, before a constraint counts as impossible
@@ -46,8 +48,9 @@ class Domain:
         limits: Mapping[str, float] | None = None,
         costs: Costs | None = None,
     ) -> None:
+        check_space(space)
         self.space = space
-        self.limits = dict(limits or {})
+        self.limits = _limits(limits)
         self._costs = costs
         self._rejects = bool(self.limits)
         if pool is None and space.size <= ENUMERATED:
@@ -64,11 +67,13 @@ class Domain:
     @classmethod
     def of(cls, space: SearchSpace | Domain) -> Domain:
         """The domain itself, or the whole of a space."""
+        of_kind("space", space, (Domain, SearchSpace), "a search space, such as bench.space, or a Domain", InvalidSpace)
         return space if isinstance(space, Domain) else cls(space)
 
     @classmethod
     def on(cls, bench: Benchmark, constraint: Mapping[str, float] | None = None) -> Domain:
         """What of a benchmark may be asked for under a constraint: the largest allowed `params` or `flops`, or both."""
+        check_benchmark(bench)
         return cls(bench.space, pool=bench.pool, limits=_limits(constraint), costs=bench.costs)
 
     @property
@@ -94,6 +99,7 @@ class Domain:
 
     def feasible(self, choices: np.ndarray) -> np.ndarray:
         """Which rows keep every limit: bool (N,)."""
+        choices = self.space.check(choices)
         fits = np.ones(len(choices), bool)
         for name, limit in self.limits.items():
             fits &= self.cost(choices, name) <= limit
@@ -102,7 +108,7 @@ class Domain:
     def cost(self, choices: np.ndarray, name: str) -> np.ndarray:
         """The cost of that name of every row, (N,); InvalidQuery if it is unknown here."""
         if self._costs is None:
-            raise InvalidQuery(f"the cost {name!r} is unknown here: costs come with a benchmark and a constraint")
+            raise InvalidQuery(f"the cost {shown(name)} is unknown here: use Domain.on(bench), which knows its costs")
         return np.asarray(self._costs(choices, name))
 
     def sample(self, seed: Seed = None) -> Architecture:
@@ -111,7 +117,8 @@ class Domain:
 
     def sample_many(self, n: int, seed: Seed = None) -> np.ndarray:
         """n random architectures, with repeats, choice indices (n, C)."""
-        rng = np.random.default_rng(seed)
+        n = check_int("n", n, 0, MAX_SAMPLE)
+        rng = generator_of(seed)
         if self.pool is not None:
             return self.pool[rng.integers(len(self.pool), size=n)]
         if not self._rejects:
@@ -134,7 +141,8 @@ class Domain:
 
     def mutate_many(self, choices: np.ndarray, seed: Seed = None) -> np.ndarray:
         """For each row a random neighbour that is allowed (with a pool: the allowed one nearest to it)."""
-        rng = np.random.default_rng(seed)
+        rng = generator_of(seed)
+        choices = self.space.check(choices)
         mutated = self.space.mutate_many(choices, rng)
         if self.pool is not None:
             pairs = zip(mutated, choices, strict=True)
@@ -156,20 +164,21 @@ class Domain:
 
     def neighbors_many(self, choices: np.ndarray, seed: Seed = None) -> tuple[np.ndarray, np.ndarray]:
         """`neighbors` of every row: choice indices (M, C), and the row each belongs to, (M,)."""
+        choices = self.space.check(choices)
         found, owner = self.space.neighbors_many(choices)
         if self.pool is None:
             kept = self.feasible(found) if self._rejects else np.ones(len(found), bool)
             return found[kept], owner[kept]
-        rng = np.random.default_rng(seed)
+        rng = generator_of(seed)
         places = [self.nearest(row, rng, without=choices[i]) for row, i in zip(found, owner, strict=True)]
         pairs = np.unique(np.stack([owner, np.array(places, np.intp)], axis=1), axis=0)
         return self.pool[pairs[:, 1]], pairs[:, 0]
 
     def nearest_to(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """The architecture, or the nearest one of the pool, ties at random."""
+        (row,) = self.space.stack([architecture])
         if self.pool is None:
             return architecture
-        (row,) = self.space.stack([architecture])
         return self.space.architectures(self.pool[[self.nearest(row, rng)]])[0]
 
     def nearest(
@@ -185,6 +194,7 @@ class Domain:
         Neither the row `without` nor those that the mask `skip` (M,) names, unless there are no others.
         """
         pool = self._pool
+        self._check_nearest(row, rng, without, skip)
         at = self._positions.get(row.astype(np.int8).tobytes())
         if at is not None and (skip is None or not skip[at]) and (without is None or (row != without).any()):
             return at
@@ -195,10 +205,22 @@ class Domain:
             distance[skip] += len(row) + 1
         return int(rng.choice(np.flatnonzero(distance == distance.min())))
 
+    def _check_nearest(self, row: Any, rng: Any, without: Any, skip: Any) -> None:
+        """The arguments of `nearest`, which searchers call often: their kinds and shapes."""
+        width, size = (len(self.space.choices),), (len(self._pool),)
+        for name, given in (("row", row), ("without", row if without is None else without)):
+            if not isinstance(given, np.ndarray) or given.dtype.kind not in "iu" or given.shape != width:
+                raise InvalidArchitecture(
+                    f"{name} = {shown(given)}: expected choice indices, an array of shape {width}"
+                )
+        if skip is not None and (not isinstance(skip, np.ndarray) or skip.dtype != bool or skip.shape != size):
+            raise InvalidQuery(f"skip = {shown(skip)}: expected a mask of the pool, bool of shape {size}")
+        of_kind("rng", rng, np.random.Generator, "numpy.random.default_rng(seed)")
+
     @property
     def _pool(self) -> np.ndarray:
         if self.pool is None:
-            raise InvalidQuery("this domain has no pool: every architecture of the space can be asked for")
+            raise InvalidQuery("this domain has no pool to look in: use what the space has, all of it can be asked for")
         return self.pool
 
     @cached_property
@@ -208,7 +230,7 @@ class Domain:
 
     def position(self, key: bytes) -> int | None:
         """The position in `pool` of the architecture with this key, None if it is not there."""
-        return self._positions.get(key)
+        return self._positions.get(of_kind("key", key, bytes, "the key of an architecture"))
 
     def _impossible(self) -> InvalidQuery:
         limits = ", ".join(f"{name} <= {limit:,g}" for name, limit in self.limits.items())
@@ -216,11 +238,9 @@ class Domain:
 
 
 def _limits(constraint: Mapping[str, float] | None) -> dict[str, float]:
-    if not isinstance(constraint or {}, Mapping):
-        raise InvalidQuery(
-            f"constraint {constraint!r}: expected the largest allowed costs, such as {{'params': 40000}}"
-        )
-    for name in constraint or {}:
-        if name not in Cost._fields:
-            raise InvalidQuery(f"constraint on {name!r}: expected some of {', '.join(Cost._fields)}")
-    return {name: check_float(f"constraint {name}", limit, 0, math.inf) for name, limit in (constraint or {}).items()}
+    if constraint is None:
+        return {}
+    of_kind("constraint", constraint, Mapping, "the largest allowed costs, such as {'params': 40000}")
+    for name in constraint:
+        one_of("a constraint's cost", name, Cost._fields)
+    return {name: check_float(f"constraint {name}", limit, 0, math.inf) for name, limit in constraint.items()}

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from nasbench_evs.search.checks import check_int
+from nasbench_evs.arguments import check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher, share_of
 from nasbench_evs.spaces import SearchSpace

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nasbench_evs.search.checks import check_float, check_int
+from nasbench_evs.arguments import check_float, check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import MultiFidelitySearcher, Step
 from nasbench_evs.spaces import SearchSpace

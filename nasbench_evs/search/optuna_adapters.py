@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery, PredictorError
+from nasbench_evs.errors import InvalidQuery, PredictorError, shown
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import MultiFidelitySearcher, Searcher, Step
 from nasbench_evs.spaces import Architecture, SearchSpace
@@ -186,7 +186,9 @@ def _named(module: Any, kind: str, value: Any, **arguments: Any) -> Any:
     if not isinstance(value, str):
         return value
     if not hasattr(module, value):
-        raise InvalidQuery(f"{kind} = {value!r}: expected a class of {module.__name__}, such as {module.__all__[-1]}")
+        raise InvalidQuery(
+            f"{kind} = {shown(value)}: expected a class of {module.__name__}, such as {module.__all__[-1]}"
+        )
     try:
         return getattr(module, value)(**arguments)
     except (TypeError, ImportError) as error:

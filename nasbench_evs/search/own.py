@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nasbench_evs.errors import InvalidQuery, NasbenchError, did_you_mean, one_line
+from nasbench_evs.errors import InvalidQuery, NasbenchError, did_you_mean, one_line, shown
 
 _PACKAGE = "nasbench_evs."
 
@@ -32,7 +32,7 @@ def class_at(place: str) -> type:
         near = did_you_mean(attribute, classes)
         kind = "file" if where.endswith(".py") else "module"
         expected = f"; expected one of {', '.join(classes)}" if classes and not near else ""
-        raise InvalidQuery(f"searcher {place!r}: {kind} {where} has no class {attribute!r}{near}{expected}")
+        raise InvalidQuery(f"searcher {shown(place)}: {kind} {where} has no class {shown(attribute)}{near}{expected}")
     return found
 
 
@@ -85,7 +85,9 @@ def _of_name(name: str, place: str) -> ModuleType:
         hint = ""
         if isinstance(error, ModuleNotFoundError) and name and error.name == name.partition(".")[0]:
             hint = f"; expected {name.replace('.', '/')}.py in the current folder, or an installed package"
-        raise InvalidQuery(f"searcher {place!r}: {name!r} cannot be imported: {one_line(error)}{hint}") from None
+        raise InvalidQuery(
+            f"searcher {shown(place)}: {shown(name)} cannot be imported: {one_line(error)}{hint}"
+        ) from None
     except Exception as error:
         raise _while_imported(name, error) from error
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbench_evs.search.checks import check_bool, check_int, one_of
+from nasbench_evs.arguments import check_bool, check_int, one_of
 from nasbench_evs.search.controller import normal_scores
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.reinforce import Reinforce

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from nasbench_evs.search.checks import check_bool
+from nasbench_evs.arguments import check_bool
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import SearchSpace

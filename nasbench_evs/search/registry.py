@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from nasbench_evs.errors import InvalidQuery, did_you_mean
+from nasbench_evs.arguments import of_kind
+from nasbench_evs.errors import InvalidQuery, did_you_mean, shown
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.own import call, class_at, guarded
 from nasbench_evs.search.searcher import Searcher
@@ -138,9 +139,9 @@ class Foreign:
 
 def check_name(name: str) -> None:
     """InvalidQuery unless it is a name of the registry or looks like the place of a class; nothing is imported."""
-    if name not in SEARCHERS and ":" not in name:
+    if not isinstance(name, str) or (name not in SEARCHERS and ":" not in name):
         raise InvalidQuery(
-            f"unknown searcher {name!r}: expected one of {', '.join(SEARCHERS)}, or where a class is (package.module:Class, "
+            f"unknown searcher {shown(name)}: expected one of {', '.join(SEARCHERS)}, or where a class is (package.module:Class, "
             f"path/to/file.py:Class){did_you_mean(name, SEARCHERS)}"
         )
 
@@ -181,7 +182,7 @@ def make(
     elif isinstance(searcher, AskTell):
         made = searcher
     else:
-        raise InvalidQuery(f"{searcher!r} is no searcher: expected a name, or a class or object with ask and tell")
+        raise InvalidQuery(f"{shown(searcher)} is no searcher: expected a name, or a class or object with ask and tell")
     return made if isinstance(made, Searcher) else Foreign(made)
 
 
@@ -198,7 +199,7 @@ def _made(
     defaults: Mapping[str, Any] = {}
     if isinstance(searcher, str):
         cls, defaults = searcher_class(searcher)
-    parameters = {**defaults, **parameters}
+    parameters = {**defaults, **of_kind("parameters", parameters, Mapping, "hyper-parameters by name")}
     if not issubclass(cls, AskTell) or inspect.isabstract(cls):
         raise InvalidQuery(f"{label(searcher)} is no searcher: expected a class with ask and tell{_missing(cls)}")
     accepted = inspect.signature(cls).parameters
@@ -212,13 +213,13 @@ def _made(
             raise InvalidQuery(f"{label(searcher)} needs scores by epoch, which this benchmark does not have")
         parameters["epochs"] = epochs
     if isinstance(searcher, str) and parameters.get("epochs", 0) != (epochs if "epochs" in accepted else 0):
-        raise InvalidQuery(f"epochs = {parameters['epochs']!r}: a whole training of this benchmark has {epochs}")
+        raise InvalidQuery(f"epochs = {shown(parameters['epochs'])}: a whole training of this benchmark has {epochs}")
     anything = any(each.kind is each.VAR_KEYWORD for each in accepted.values())
     unknown = [] if anything else [name for name in parameters if name not in accepted]
     if unknown:
         known = [name for name in accepted if name not in ("space", "seed", "epochs", "budget")]
         raise InvalidQuery(
-            f"{label(searcher)} has no parameter {unknown[0]!r}: expected some of {', '.join(known) or 'none'}"
+            f"{label(searcher)} has no parameter {shown(unknown[0])}: expected some of {', '.join(known) or 'none'}"
             f"{did_you_mean(unknown[0], known)}"
         )
     try:

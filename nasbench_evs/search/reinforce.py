@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nasbench_evs.search.checks import check_float, check_int
+from nasbench_evs.arguments import check_float, check_int
 from nasbench_evs.search.controller import Controller, Draws, normal_scores
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.masks import PrefixTree

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nasbench_evs.arguments import check_float, check_int
 from nasbench_evs.benchmark import Benchmark, Best, Observation
-from nasbench_evs.benchmark.base import check_regime
+from nasbench_evs.benchmark.base import check_benchmark, check_regime
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.metrics import Metric
-from nasbench_evs.search.checks import check_float, check_int
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.own import call
 from nasbench_evs.search.registry import AskTell, Foreign, label, make
@@ -183,11 +183,7 @@ def run_with(
     regime: str = "noisy",
 ) -> Result:
     """As `run`, with the searcher's hyper-parameters in a mapping of their own."""
-    if not isinstance(bench, Benchmark):
-        raise InvalidQuery(
-            f"{bench!r} is no benchmark: expected what nb.load(...), nb.from_frame or nb.from_function gives, or a class of "
-            "your own that inherits from nb.Benchmark"
-        )
+    check_benchmark(bench)
     if budget is None and seconds is None:
         raise InvalidQuery("a search needs a budget: budget=150 evaluations, or seconds=3600 simulated seconds")
     most = math.inf if budget is None else check_int("budget", budget, 1)

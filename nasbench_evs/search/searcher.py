@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.search.checks import check_int
+from nasbench_evs.arguments import check_int
+from nasbench_evs.errors import InvalidQuery, shown
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.spaces import Architecture, SearchSpace
 
@@ -26,10 +26,10 @@ def check_asked(asked: Any, n: int, kinds: tuple[type, ...], what: str = "archit
     many = isinstance(asked, list | tuple) and not isinstance(asked, Step)
     if many and len(asked) <= n and all(isinstance(each, kinds) for each in asked):
         return list(asked)
-    shown = " ".join(f"{asked!r:.200}".split())
+    answer = " ".join(f"{asked!r:.200}".split())
     hint = ""
     if many and len(asked) > n:
-        shown = f"{len(asked)} items, {shown}"
+        answer = f"{len(asked)} items, {answer}"
     elif isinstance(asked, np.ndarray) or (many and any(isinstance(each, np.ndarray) for each in asked)):
         hint = "; space.architectures(choices) makes them of choice indices (n, C)"
     elif isinstance(asked, str) or (many and any(isinstance(each, str) for each in asked)):
@@ -38,7 +38,7 @@ def check_asked(asked: Any, n: int, kinds: tuple[type, ...], what: str = "archit
         hint = "; one alone is a list too: [architecture]"
     elif isinstance(asked, Iterable) and not many:
         hint = f"; list(...) makes one of a {type(asked).__name__}"
-    raise InvalidQuery(f"the searcher answered ask({n}) with {shown}: expected a list of at most {n} {what}{hint}")
+    raise InvalidQuery(f"the searcher answered ask({n}) with {answer}: expected a list of at most {n} {what}{hint}")
 
 
 def share_of(budget: int | None, divisor: int, *, low: int, high: int) -> int:
@@ -91,12 +91,12 @@ class Searcher(ABC):
     def tell(self, architectures: Sequence[Architecture], scores: Sequence[float] | np.ndarray) -> None:
         """The scores of these architectures, one each."""
         if isinstance(architectures, Architecture):
-            raise InvalidQuery("tell takes sequences: tell([architecture], [score])")
+            raise InvalidQuery("tell was given one architecture: expected sequences, tell([architecture], [score])")
         choices = np.array(self.space.stack(architectures))
         try:
             values = np.array(scores, np.float64)
         except (TypeError, ValueError):
-            raise InvalidQuery(f"scores {scores!r}: expected one number for each architecture") from None
+            raise InvalidQuery(f"scores {shown(scores)}: expected one number for each architecture") from None
         if values.shape != (len(choices),):
             raise InvalidQuery(
                 f"{len(choices)} architectures with scores of shape {values.shape}: expected one score each"
@@ -110,6 +110,7 @@ class Searcher(ABC):
 
     def recommend(self, n: int = 1) -> list[Architecture]:
         """The searcher's answer: up to n architectures, best first; by default the best that it was told."""
+        check_int("n", n, 0)
         choices, scores = self.told
         order = np.argsort(-scores, kind="stable")
         found: dict[bytes, np.ndarray] = {}
@@ -150,10 +151,14 @@ class Searcher(ABC):
         On a pool a proposal is replaced by the nearest architecture that was not asked for. Where `patience` proposals in a
         row give nothing new, random architectures take their place; fewer than n only if nothing is left.
         """
+        check_int("n", n, 0)
+        check_int("patience", patience, 1)
+        if not callable(draw):
+            raise InvalidQuery(f"draw = {shown(draw)}: expected a function that gives m architectures, draw(m)")
         found: list[np.ndarray] = []
         if self._skip is not None and self.domain.pool is not None:
             n = min(n, int((~self._skip).sum()))
-            drawn = draw(n)[:n] if n else self._stack([])
+            drawn = self.space.check(draw(n))[:n] if n else self._stack([])
             if len(drawn) < n:
                 drawn = np.concatenate([drawn, self.random(n - len(drawn))])
             for row in drawn:
@@ -164,7 +169,7 @@ class Searcher(ABC):
         attempts = 0
         while len(found) < n and attempts < patience:
             before = len(found)
-            drawn = draw(n - len(found))[: n - len(found)]
+            drawn = self.space.check(draw(n - len(found)))[: n - len(found)]
             drawn = drawn[self.domain.feasible(drawn)] if self.domain.limits else drawn
             found += self._unseen(drawn)
             attempts = 0 if len(found) > before else attempts + 1
@@ -177,6 +182,7 @@ class Searcher(ABC):
 
     def random(self, n: int) -> np.ndarray:
         """n random architectures of the domain, repeats and all."""
+        check_int("n", n, 0)
         if self._skip is not None and self.domain.pool is not None:
             fresh = np.flatnonzero(~self._skip)
             if len(fresh) >= n:  # the same as drawing until they are new, without the waiting
@@ -235,8 +241,10 @@ class MultiFidelitySearcher(Searcher):
 
     def tell(self, steps: Sequence[Step], scores: Sequence[float] | np.ndarray) -> None:  # type: ignore[override]
         """The scores at the ends of these steps."""
-        if isinstance(steps, Step) or not all(isinstance(step, Step) for step in steps):
-            raise InvalidQuery("a multi-fidelity searcher is told Steps: tell([step], [score])")
+        many = isinstance(steps, Iterable) and not isinstance(steps, Step)
+        steps = list(steps) if many else [steps]
+        if not many or not all(isinstance(step, Step) for step in steps):
+            raise InvalidQuery("a multi-fidelity searcher is told of Steps: expected tell([step], [score])")
         for step in steps:
             check_int("epoch", step.epoch, 1, self.epochs)
         super().tell([step.architecture for step in steps], scores)

@@ -7,8 +7,8 @@ from abc import abstractmethod
 
 import numpy as np
 
+from nasbench_evs.arguments import check_float, check_int, one_of
 from nasbench_evs.errors import InvalidQuery
-from nasbench_evs.search.checks import check_float, check_int, one_of
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.factorised import FactorisedController, Support
 from nasbench_evs.search.searcher import Searcher

@@ -6,6 +6,8 @@ import numpy as np
 
 from nasbench_evs.spaces.choices import Choice
 
+_BLOCK = 1 << 13  # architectures at a time, which stay in the cache
+
 
 class AVecCode:
     """Turns choice indices into AVecs; built once per space. `bits` is their length."""
@@ -27,10 +29,14 @@ class AVecCode:
 
     def into(self, choices: np.ndarray, out: np.ndarray) -> None:
         """Write the AVecs of valid choice indices (N, C) into the first `bits` columns of `out`."""
-        for column, (table, place) in enumerate(zip(self._tables, self._places, strict=True)):
-            index = choices[:, column].astype(np.intp)
-            if out.flags.f_contiguous:
+        if out.flags.f_contiguous and not out.flags.c_contiguous:
+            for column, (table, place) in enumerate(zip(self._tables, self._places, strict=True)):
+                index = choices[:, column].astype(np.intp)
                 for bit, values in zip(range(place.start, place.stop), table.T, strict=True):
                     out[:, bit] = values.astype(out.dtype)[index]
-            else:
-                out[:, place] = table[index]
+            return
+        for start in range(0, len(choices), _BLOCK):
+            columns = np.ascontiguousarray(choices[start : start + _BLOCK].T)
+            # "wrap" finds -1 at the end, and need not look before it writes whether an index is inside.
+            parts = [table.take(index, 0, mode="wrap") for table, index in zip(self._tables, columns, strict=True)]
+            np.concatenate(parts, axis=1, out=out[start : start + _BLOCK, : self.bits])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, did_you_mean
+import numpy as np
+
+from nasbench_evs.arguments import as_list
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, did_you_mean, shown
 
 Option = str | int | float | bool
 
@@ -38,45 +41,65 @@ class Choice:
             or reserved & set(self.name)
         ):
             raise InvalidSpace(
-                f"choice name {self.name!r}: expected text without ',', '=', '#', line breaks or outer spaces"
+                f"choice name {shown(self.name)}: expected text without ',', '=', '#', line breaks or outer spaces"
             )
+        for field in ("options", "when", "weights", "bits"):
+            values = as_list(f"choice {shown(self.name)}, {field}", getattr(self, field), "a tuple", InvalidSpace)
+            object.__setattr__(self, field, tuple(values))
         if not 1 <= len(self.options) <= MAX_OPTIONS:
-            raise InvalidSpace(f"choice {self.name!r} has {len(self.options)} options: expected 1 to {MAX_OPTIONS}")
+            raise InvalidSpace(
+                f"choice {shown(self.name)} has {len(self.options)} options: expected 1 to {MAX_OPTIONS}"
+            )
         for option in self.options:
             if not isinstance(option, str | int | float) or (isinstance(option, float) and not math.isfinite(option)):
                 raise InvalidSpace(
-                    f"choice {self.name!r}: option {option!r} is a {type(option).__name__}; "
+                    f"choice {shown(self.name)}: option {shown(option)} is a {type(option).__name__}; "
                     "expected text, a finite number or a truth value"
                 )
             if isinstance(option, str) and (not option or option != option.strip() or reserved & set(option)):
                 raise InvalidSpace(
-                    f"choice {self.name!r}, option {option!r}: "
+                    f"choice {shown(self.name)}, option {shown(option)}: "
                     "expected text without ',', '=', '#', line breaks or outer spaces"
                 )
         written = [str(option) for option in self.options]
         if len(set(self.options)) < len(self.options) or len(set(written)) < len(written):
-            raise InvalidSpace(f"choice {self.name!r}: options {written} are not all distinct")
+            raise InvalidSpace(f"choice {shown(self.name)}: expected distinct options, got {shown(written)}")
         if (self.parent is None) != (not self.when):
-            raise InvalidSpace(f"choice {self.name!r}: a parent and the parent's options (when) go together")
-        if self.weights and (len(self.weights) != len(self.options) or min(self.weights) <= 0):
             raise InvalidSpace(
-                f"choice {self.name!r}: expected {len(self.options)} positive weights, got {self.weights}"
+                f"choice {shown(self.name)}: expected a parent with its options (when), or neither: they go together"
+            )
+        if self.weights and (len(self.weights) != len(self.options) or not all(map(_is_weight, self.weights))):
+            raise InvalidSpace(
+                f"choice {shown(self.name)}: expected {len(self.options)} positive weights, got {shown(self.weights)}"
             )
         if not self.bits:
             default = ((0,), (1,)) if self.options == (False, True) else one_hot(len(self.options))
             object.__setattr__(self, "bits", default)
-        elif len(self.bits) != len(self.options) or len({len(row) for row in self.bits}) != 1:
-            raise InvalidSpace(f"choice {self.name!r}: expected one row of AVec bits per option, all of one length")
+        elif len(self.bits) != len(self.options) or not _are_bits(self.bits):
+            raise InvalidSpace(
+                f"choice {shown(self.name)}: expected one row of AVec bits per option, all of one length"
+            )
 
     def index(self, option: Option) -> int:
         """The position of `option` among the options, or InvalidArchitecture."""
-        try:
-            return self.options.index(option)
-        except ValueError:
-            raise InvalidArchitecture(
-                f"{self.name} = {option!r} is no option: expected one of {', '.join(map(str, self.options))}"
-                f"{did_you_mean(option, self.options) if isinstance(option, str) else ''}"
-            ) from None
+        if isinstance(option, str | int | float | np.generic) and option in self.options:
+            return self.options.index(option)  # type: ignore[arg-type]
+        raise InvalidArchitecture(
+            f"{self.name} = {shown(option)} is no option: expected one of {', '.join(map(str, self.options))}"
+            f"{did_you_mean(option, self.options) if isinstance(option, str) else ''}"
+        )
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf
+
+
+def _are_bits(rows: tuple[object, ...]) -> bool:
+    """Rows of 0 and 1, all of one length."""
+    listed = [row for row in rows if isinstance(row, tuple | list)]
+    bits = {bit for row in listed for bit in row if isinstance(bit, int)}
+    same = len(listed) == len(rows) and len({len(row) for row in listed}) == 1
+    return same and bits <= {0, 1} and all(isinstance(bit, int) for row in listed for bit in row)
 
 
 def one_hot(n: int) -> tuple[tuple[int, ...], ...]:

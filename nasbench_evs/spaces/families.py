@@ -17,7 +17,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
-from nasbench_evs.errors import InvalidSpace, one_line
+from nasbench_evs.errors import InvalidSpace, one_line, shown
 
 ENTRY_POINTS = "nasbench_evs.spaces"
 
@@ -40,7 +40,7 @@ def register(name: str, space: type[Any], version: int = 1) -> None:
     """
     if taken(name, space):
         raise InvalidSpace(
-            f"{name!r} cannot name the spaces of {space.__name__}: it names those of {_FAMILIES[name].space.__name__}"
+            f"{shown(name)} cannot name the spaces of {space.__name__}: it names those of {_FAMILIES[name].space.__name__}"
         )
     _FAMILIES[name] = Family(space, version)
 
@@ -96,6 +96,6 @@ def _import(name: str) -> None:
         import_module(_entry_points()[name])
     except Exception as error:  # whatever somebody's module does
         raise InvalidSpace(
-            f"the space {name!r} is to be found in {_entry_points()[name]}, which cannot be imported: "
+            f"the space {shown(name)} is to be found in {_entry_points()[name]}, which cannot be imported: "
             f"{type(error).__name__}: {one_line(error)}"
         ) from error

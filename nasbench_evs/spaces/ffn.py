@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
+from nasbench_evs.arguments import as_list, is_int
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, shown
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.choices import Choice, thermometer
 from nasbench_evs.spaces.drawing import Block, Part
@@ -16,6 +17,7 @@ from nasbench_evs.spaces.strings import Reader
 # Paper 003, appendix B.2; with nine layers the paper uses the first twelve.
 SIZES = (8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 384, 512)
 
+MAX_LAYERS = 64  # of two sizes, there are as many architectures as ranks
 MAX_SIZE = 1_000_000  # beyond it, the number of weights would not fit the integers they are counted in
 
 
@@ -23,17 +25,18 @@ class FFNSpace(SearchSpace):
     """Hidden layers `layer.0` ... `layer.L-1`, each with one of the sizes."""
 
     def __init__(self, layers: int = 3, sizes: Sequence[int] | None = None) -> None:
-        if isinstance(layers, bool) or not isinstance(layers, int | np.integer) or layers < 1:
-            raise InvalidSpace(f"ffn with {layers!r} layers: expected an integer, at least one")
+        if not is_int(layers) or not 1 <= layers <= MAX_LAYERS:
+            raise InvalidSpace(f"ffn with {shown(layers)} layers: expected an integer, at least one")
         layers = int(layers)
-        given = sizes if sizes is not None else (SIZES if layers < 9 else SIZES[:12])
-        if len(given) == 0 or any(isinstance(s, bool) or not isinstance(s, int | np.integer) for s in given):
-            raise InvalidSpace(f"ffn sizes {given}: expected positive integers")
+        usual = SIZES if layers < 9 else SIZES[:12]
+        given = usual if sizes is None else as_list("ffn sizes", sizes, "positive integers", InvalidSpace)
+        if len(given) == 0 or not all(is_int(size) for size in given):
+            raise InvalidSpace(f"ffn sizes {shown(given)}: expected positive integers")
         sizes = tuple(int(size) for size in given)
         if sizes[0] < 1 or sizes[-1] > MAX_SIZE:
-            raise InvalidSpace(f"ffn sizes {sizes}: expected positive integers of at most {MAX_SIZE:,}")
+            raise InvalidSpace(f"ffn sizes {shown(sizes)}: expected positive integers of at most {MAX_SIZE:,}")
         if any(a >= b for a, b in pairwise(sizes)):
-            raise InvalidSpace(f"ffn sizes {sizes}: expected them in increasing order")
+            raise InvalidSpace(f"ffn sizes {shown(sizes)}: expected them in increasing order")
         self.sizes = sizes
         # Sizes are ordered, so their bits are a thermometer: one threshold separates small layers from large ones.
         bits = thermometer(tuple(range(1, len(sizes) + 1)), len(sizes))
@@ -45,7 +48,7 @@ class FFNSpace(SearchSpace):
         return f"ffn-{len(self.choices)}"
 
     def format(self, architecture: Architecture) -> str:
-        return "-".join(str(self.sizes[index]) for index in architecture.indices)
+        return "-".join(str(self.sizes[index]) for index in self._own(architecture).indices)
 
     def parse(self, text: str) -> Architecture:
         layers = len(self.choices)
@@ -79,8 +82,8 @@ class FFNSpace(SearchSpace):
 
     def cost_many(self, choices: np.ndarray, shape: Shape) -> Cost:
         if not isinstance(shape, VectorShape):
-            raise InvalidArchitecture(f"ffn reads vectors: expected a VectorShape, got {shape}")
-        sizes = np.array(self.sizes, np.int64)[np.asarray(choices)]
+            raise InvalidArchitecture(f"ffn reads vectors: expected a VectorShape, got {shown(shape)}")
+        sizes = np.array(self.sizes, np.int64)[self.check(choices)]
         ends = np.ones((len(sizes), 1), np.int64)
         widths = np.concatenate([ends * shape.inputs, sizes, ends * shape.outputs], axis=1)
         weights = (widths[:, :-1] * widths[:, 1:]).sum(axis=1)

@@ -13,6 +13,7 @@ import numpy as np
 from nasbench_evs.errors import InvalidSpace
 
 MAX_SIZE = 2**64 - 1
+_BLOCK = 1 << 13  # architectures at a time, which stay in the cache
 
 
 class RankCode:
@@ -58,6 +59,12 @@ class RankCode:
 
     def rank(self, choices: np.ndarray) -> np.ndarray:
         """Ranks, uint64 of shape (N,), of valid choice indices of shape (N, C)."""
+        total = np.zeros(len(choices), np.uint64)
+        for start in range(0, len(choices), _BLOCK):
+            self._rank(choices[start : start + _BLOCK], total[start : start + _BLOCK])
+        return total
+
+    def _rank(self, choices: np.ndarray, total: np.ndarray) -> None:
         ranks: dict[int, np.ndarray] = {}
         for c in reversed(range(choices.shape[1])):
             index = choices[:, c].astype(np.intp)
@@ -65,10 +72,8 @@ class RankCode:
             for child in self.children[c]:
                 rank += self._weight[c][child][index] * ranks.pop(child)
             ranks[c] = rank
-        total = np.zeros(len(choices), np.uint64)
         for c in self.roots:
             total += np.uint64(self._root_weight[c]) * ranks[c]
-        return total
 
     def unrank(self, ranks: np.ndarray) -> np.ndarray:
         """Choice indices, int8 of shape (N, C), of uint64 ranks below `size`."""

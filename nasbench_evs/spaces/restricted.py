@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
+from nasbench_evs.arguments import as_list
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, shown
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.choices import Choice, Option
 from nasbench_evs.spaces.drawing import Part
 from nasbench_evs.spaces.shapes import Cost, Shape
-from nasbench_evs.spaces.space import SearchSpace
+from nasbench_evs.spaces.space import SearchSpace, check_space
 
 _OUTSIDE = -2  # stands for an option of the parent that is not kept
 
@@ -30,15 +31,16 @@ class RestrictedSpace(SearchSpace):
         self, parent: SearchSpace, options: Mapping[str, Sequence[Option]], *, name: str | None = None
     ) -> None:
         """`options` maps names of choices to the options they keep, in any order; InvalidSpace if one is unknown."""
+        check_space(parent)
         if name is None:
             name = f"restricted {parent.name}"
         if not isinstance(options, Mapping):
-            raise InvalidSpace(f"expected the options to keep as {{choice: [options]}}, got {options!r}")
+            raise InvalidSpace(f"options = {shown(options)}: expected those to keep as {{choice: [options]}}")
         self.parent = parent
         names = [choice.name for choice in parent.choices]
         unknown = [each for each in options if each not in names]
         if unknown:
-            raise InvalidSpace(f"{parent.name} has no choice {unknown[0]!r}: expected some of {', '.join(names)}")
+            raise InvalidSpace(f"{parent.name} has no choice {shown(unknown[0])}: expected some of {', '.join(names)}")
         kept = [_kept(choice, options.get(choice.name, choice.options)) for choice in parent.choices]
         remaining = {
             choice.name: {choice.options[i] for i in rows} for choice, rows in zip(parent.choices, kept, strict=True)
@@ -124,7 +126,7 @@ class RestrictedSpace(SearchSpace):
                 option = architecture.options.get(choice.name, choice.options[0])
                 if option not in choice.options:
                     raise InvalidArchitecture(
-                        f"{text!r} is outside {self.name}: {choice.name} = {option}, "
+                        f"{shown(text)} is outside {self.name}: {choice.name} = {option}, "
                         f"expected {' or '.join(map(str, choice.options))}"
                     )
         return self._one(choices)
@@ -143,19 +145,18 @@ def _restricted(parent: SearchSpace, options: Mapping[str, Sequence[Option]], na
 
 def _kept(choice: Choice, options: Iterable[Option]) -> list[int]:
     """Positions of the options that a choice keeps, in its own order."""
-    if isinstance(options, str) or not isinstance(options, Iterable):
-        raise InvalidSpace(f"choice {choice.name!r}: expected a list of options to keep, got {options!r}")
     rows = set()
-    for option in options:
+    for option in as_list(f"choice {shown(choice.name)}", options, "a list of options to keep", InvalidSpace):
         try:
-            rows.add(choice.options.index(option))
-        except ValueError:
+            rows.add(choice.index(option))
+        except InvalidArchitecture:
+            known = ", ".join(map(str, choice.options))
             raise InvalidSpace(
-                f"choice {choice.name!r}: {option!r} is no option, expected some of {', '.join(map(str, choice.options))}"
+                f"choice {shown(choice.name)}: {shown(option)} is no option, expected some of {known}"
             ) from None
     if not rows:
         raise InvalidSpace(
-            f"choice {choice.name!r} keeps no option: expected some of {', '.join(map(str, choice.options))}"
+            f"choice {shown(choice.name)} keeps no option: expected some of {', '.join(map(str, choice.options))}"
         )
     return sorted(rows)
 
@@ -165,8 +166,14 @@ def lift(choices: np.ndarray, space: SearchSpace, whole: SearchSpace) -> np.ndar
 
     InvalidSpace if it is none.
     """
-    if space is whole or space == whole:
+    if space is whole:
+        return choices
+    for each in (space, whole):
+        check_space(each)
+    if space == whole:
         return choices
     if not isinstance(space, RestrictedSpace):
-        raise InvalidSpace(f"{space!r} is no view of {whole!r}: make one with its restrict({{choice: options}})")
+        raise InvalidSpace(
+            f"{shown(space)} is no view of {shown(whole)}: make one with its restrict({{choice: options}})"
+        )
     return lift(space.to_parent(choices), space.parent, whole)

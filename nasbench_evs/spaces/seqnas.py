@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidArchitecture
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, shown
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.choices import Choice, Option, thermometer
 from nasbench_evs.spaces.drawing import Block, Part
@@ -53,6 +53,8 @@ class SeqNASSpace(SearchSpace):
     """3,425,438,016 architectures (AVec of 122 bits); 428,179,752 (117 bits) if no field is real-valued."""
 
     def __init__(self, numerical: bool = True) -> None:
+        if not isinstance(numerical, bool | np.bool_):
+            raise InvalidSpace(f"numerical = {shown(numerical)}: expected True or False")
         self.numerical = bool(numerical)
         off_on = (False, True)
         stem = [Choice("stem.kernel", KERNELS), Choice("stem.dropout", off_on)] if self.numerical else []
@@ -82,7 +84,7 @@ class SeqNASSpace(SearchSpace):
         super().__init__(choices, name="seqnas", parameters={"numerical": self.numerical})
 
     def format(self, architecture: Architecture) -> str:
-        indices = list(architecture.indices)
+        indices = list(self._own(architecture).indices)
         fields = []
         if self.numerical:
             kernel, dropout, *indices = indices
@@ -147,13 +149,13 @@ class SeqNASSpace(SearchSpace):
         convolution with more, on zeros.
         """
         if not isinstance(shape, SequenceShape):
-            raise InvalidArchitecture(f"seqnas reads event sequences: expected a SequenceShape, got {shape}")
+            raise InvalidArchitecture(f"seqnas reads event sequences: expected a SequenceShape, got {shown(shape)}")
         if (shape.numerical > 0) != self.numerical:
             raise InvalidArchitecture(
                 f"the shape has {shape.numerical} real-valued fields: expected {'some' if self.numerical else 'none'} "
                 f"for this variant of seqnas (numerical={self.numerical})"
             )
-        choices = np.asarray(choices)
+        choices = self.check(choices)
         d, queries, length = shape.width, shape.outputs, shape.length
         params = np.full(
             len(choices), sum(rows * width for rows, width in shape.categorical) + _linear(d, shape.outputs)

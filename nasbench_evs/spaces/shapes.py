@@ -1,11 +1,14 @@
 """What a cost formula must know of a dataset and a protocol: the shape of the inputs and the widths."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidSpace
+from nasbench_evs.arguments import check_int, of_kind, one_of
+from nasbench_evs.errors import InvalidSpace, shown
 
 
 class Cost(NamedTuple):
@@ -20,6 +23,7 @@ class Cost(NamedTuple):
 
 
 NORMS = ("none", "layer")
+_MOST, _MOST_ROWS = 10**6, 10**9  # beyond them, costs would not fit the integers they are counted in
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,7 @@ class VectorShape:
 
     def __post_init__(self) -> None:
         _positive(self, "inputs", "outputs")
-        if self.norm not in NORMS:
-            raise InvalidSpace(f"norm = {self.norm!r}: expected one of {', '.join(map(repr, NORMS))}")
+        one_of("norm", self.norm, NORMS, InvalidSpace)
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,19 @@ class SequenceShape:
     length: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "categorical", tuple((int(rows), int(width)) for rows, width in self.categorical))
+        try:
+            fields = [(rows, width) for rows, width in self.categorical]
+        except (TypeError, ValueError):
+            raise InvalidSpace(
+                f"categorical = {shown(self.categorical)}: expected (rows, width) of each field's embedding"
+            ) from None
+        for rows, width in fields:
+            check_int("rows of an embedding", rows, 1, _MOST_ROWS, InvalidSpace)
+            check_int("the width of an embedding", width, 1, _MOST, InvalidSpace)
+        object.__setattr__(self, "categorical", tuple((int(rows), int(width)) for rows, width in fields))
         _positive(self, "hidden", "outputs", "length")
-        if self.numerical < 0 or (self.numerical and self.channels < 1):
-            raise InvalidSpace(f"{self.numerical} real-valued fields with {self.channels} channels each: expected >= 1")
+        check_int("numerical", self.numerical, 0, _MOST, InvalidSpace)
+        check_int("channels", self.channels, 1 if self.numerical else 0, _MOST, InvalidSpace)
         if self.width < 3:
             raise InvalidSpace(
                 f"the embedded event has width {self.width}: expected at least 3, one for each operation of a layer"
@@ -76,7 +88,7 @@ Shape = VectorShape | SequenceShape
 
 def shape_to_dict(shape: Shape) -> dict[str, Any]:
     """A plain dict that `shape_from_dict` reads back (for a protocol's JSON)."""
-    values = asdict(shape)
+    values = asdict(of_kind("shape", shape, (VectorShape, SequenceShape), "a VectorShape or a SequenceShape"))
     if values.get("norm") == "none":
         del values["norm"]  # as headers were written before there was one
     return values
@@ -84,14 +96,15 @@ def shape_to_dict(shape: Shape) -> dict[str, Any]:
 
 def shape_from_dict(values: dict[str, Any]) -> Shape:
     """The shape that `shape_to_dict` wrote."""
+    of_kind("a shape", values, Mapping, "what shape_to_dict gives", InvalidSpace)
     cls = VectorShape if "inputs" in values else SequenceShape
     try:
         return cls(**values)
     except TypeError:
-        raise InvalidSpace(f"{values} does not describe the shape of a vector or of a sequence") from None
+        needed = ", ".join(each.name for each in fields_of(cls))
+        raise InvalidSpace(f"{shown(dict(values))} describes no shape: expected {needed}") from None
 
 
 def _positive(shape: Shape, *names: str) -> None:
     for name in names:
-        if getattr(shape, name) < 1:
-            raise InvalidSpace(f"{name} = {getattr(shape, name)}: expected a positive number")
+        object.__setattr__(shape, name, check_int(name, getattr(shape, name), 1, _MOST, InvalidSpace))

@@ -6,6 +6,7 @@ the choice is inactive. Every operation on one architecture has a `_many` form o
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -13,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, did_you_mean
+from nasbench_evs.arguments import as_list, check_int, is_int, of_kind, one_of
+from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, did_you_mean, shown
 from nasbench_evs.spaces import families
 from nasbench_evs.spaces.architecture import Architecture
 from nasbench_evs.spaces.avec import AVecCode
@@ -43,11 +45,14 @@ class SearchSpace:
         self, choices: Sequence[Choice], *, name: str, version: int = 1, parameters: Mapping[str, Any] | None = None
     ) -> None:
         if not isinstance(name, str) or not name or families.taken(name, type(self)):
-            raise InvalidSpace(f"{name!r} cannot name a space of {type(self).__name__}: expected another text")
-        self.choices = tuple(choices)
+            raise InvalidSpace(f"{shown(name)} cannot name a space of {type(self).__name__}: expected another text")
+        self.choices = tuple(as_list("choices", choices, "a list of spaces.Choice", InvalidSpace))
+        for choice in self.choices:
+            of_kind("a choice", choice, Choice, "a spaces.Choice", InvalidSpace)
         self.name = name
-        self.version = version
-        self.parameters = dict(parameters or {})
+        self.version = check_int("version", version, 0, error=InvalidSpace)
+        parameters = {} if parameters is None else parameters
+        self.parameters = dict(of_kind("parameters", parameters, Mapping, "what JSON holds, by name", InvalidSpace))
         self._tree = ChoiceTree(self.choices, self._never)
         self._ranks = RankCode(self._tree.options.tolist(), self._tree.parents, self._tree.allowed)
         self._avecs = AVecCode(self.choices)
@@ -71,22 +76,24 @@ class SearchSpace:
         >>> space.size, str(space.unrank(3))
         (4, 'op=attention,heads=4')
         """
-        if not isinstance(options, Mapping) or not isinstance(conditions or {}, Mapping):
-            raise InvalidSpace(f"expected choices as {{name: [options, ...]}}, got {type(options).__name__}")
-        conditions = conditions or {}
+        of_kind("options", options, Mapping, "choices as {name: [options, ...]}", InvalidSpace)
+        conditions = {} if conditions is None else conditions
+        of_kind("conditions", conditions, Mapping, "{choice: {earlier choice: [options]}}", InvalidSpace)
         for child, condition in conditions.items():
             if child not in options:
-                raise InvalidSpace(f"a condition names the choice {child!r}, which is not among {', '.join(options)}")
+                raise InvalidSpace(
+                    f"a condition names the choice {shown(child)}: expected one of {', '.join(map(str, options))}"
+                )
             if not isinstance(condition, Mapping) or len(condition) != 1:
                 raise InvalidSpace(
-                    f"the condition of {child!r} is {condition!r}: expected {{earlier choice: [options]}}"
+                    f"the condition of {shown(child)} is {shown(condition)}: expected {{earlier choice: [options]}}"
                 )
         choices = []
         for choice, values in options.items():
-            if isinstance(values, str) or not isinstance(values, Iterable):
-                raise InvalidSpace(f"choice {choice!r}: expected a list of options, got {values!r}")
+            listed = as_list(f"the options of {shown(choice)}", values, "a list of options", InvalidSpace)
             parent, when = next(iter(conditions.get(choice, {}).items()), (None, ()))
-            choices.append(Choice(choice, tuple(values), parent, tuple(when)))
+            needed = as_list(f"the condition of {shown(choice)}", when, "{earlier choice: [options]}", InvalidSpace)
+            choices.append(Choice(choice, tuple(listed), parent, tuple(needed)))
         # A list, because the order of the choices decides what ranks mean.
         parameters: dict[str, Any] = {"choices": [[each.name, list(each.options)] for each in choices]}
         if conditions:
@@ -133,12 +140,26 @@ class SearchSpace:
     @classmethod
     def from_parameters(cls, name: str, parameters: Mapping[str, Any]) -> SearchSpace:
         """The space of this class with a spec's name and parameters, which are the keywords of the class."""
-        if cls is not SearchSpace:
-            return cls(**parameters)
-        given = dict(parameters)
-        if "choices" not in given:
-            raise InvalidSpace(f"space {name!r} was not made by from_choices: expected its choices, got {given!r}")
-        return cls.from_choices(dict(given.pop("choices")), **given, name=name)
+        given = dict(of_kind("parameters", parameters, Mapping, "those of a space's spec", InvalidSpace))
+        make: Any = cls
+        if cls is SearchSpace:
+            if "choices" not in given:
+                raise InvalidSpace(
+                    f"space {shown(name)} was not made by from_choices: expected its choices, got {shown(given)}"
+                )
+            try:
+                given = {"options": dict(given.pop("choices")), **given, "name": name}
+            except (TypeError, ValueError):
+                raise InvalidSpace(f"space {shown(name)}: expected its choices as [[name, [options]], ...]") from None
+            make = cls.from_choices
+        try:
+            inspect.signature(make).bind(**given)
+        except TypeError as error:
+            raise InvalidSpace(
+                f"space {shown(name)} does not have the parameters {shown(given)}: {error}, expected those of its spec"
+            ) from None
+        made: SearchSpace = make(**given)
+        return made
 
     @property
     def label(self) -> str:
@@ -161,9 +182,9 @@ class SearchSpace:
     def column(self, name: str) -> int:
         """The column of a choice in the batch form."""
         columns = self._tree.columns
-        if name not in columns:
+        if not isinstance(name, str) or name not in columns:
             raise InvalidArchitecture(
-                f"{self.name} has no choice {name!r}: expected one of {', '.join(columns)}{did_you_mean(name, columns)}"
+                f"{self.name} has no choice {shown(name)}: expected one of {', '.join(columns)}{did_you_mean(name, columns)}"
             )
         return columns[name]
 
@@ -176,6 +197,7 @@ class SearchSpace:
 
     def from_options(self, options: Mapping[str, Option]) -> Architecture:
         """The architecture with these options: every active choice given, no inactive one."""
+        of_kind("options", options, Mapping, "{choice: option}", InvalidArchitecture)
         for name in options:
             self.column(name)
         indices = [-1] * len(self.choices)
@@ -201,10 +223,14 @@ class SearchSpace:
     def stack(self, architectures: Iterable[Architecture]) -> np.ndarray:
         """The batch form, int8 of shape (N, C), of Architecture objects of this space."""
         keys = []
+        if isinstance(architectures, Architecture):
+            raise InvalidArchitecture(f"architectures = {shown(architectures)}: expected a list, [architecture]")
+        if not isinstance(architectures, list):
+            architectures = as_list("architectures", architectures, "a list of Architectures", InvalidArchitecture)
         for architecture in architectures:
             if not isinstance(architecture, Architecture):
                 raise InvalidArchitecture(
-                    f"{architecture!r} is a {type(architecture).__name__}: expected an Architecture; "
+                    f"{shown(architecture)} is a {type(architecture).__name__}: expected an Architecture; "
                     "make one with space.parse(text), space.unrank(rank) or space.from_options({...})"
                 )
             if architecture.space is not self and architecture.space != self:
@@ -213,7 +239,10 @@ class SearchSpace:
         return np.frombuffer(b"".join(keys), np.int8).reshape(len(keys), len(self.choices))
 
     def _other_space(self, architecture: Architecture) -> InvalidArchitecture:
-        return InvalidArchitecture(f"{architecture} is of the space {architecture.space.spec}: expected {self.spec}")
+        theirs, ours = repr(architecture.space), repr(self)
+        if theirs == ours:
+            theirs, ours = str(architecture.space.spec), str(self.spec)
+        return InvalidArchitecture(f"{architecture} is of the space {theirs}: expected one of {ours}")
 
     def check(self, choices: np.ndarray) -> np.ndarray:
         """The same choice indices as int8 of shape (N, C), or InvalidArchitecture naming the first wrong entry."""
@@ -221,6 +250,10 @@ class SearchSpace:
 
     def is_active(self, column: int, choices: np.ndarray) -> np.ndarray:
         """In which rows the choice of this column is active, given the columns before it: bool (N,)."""
+        check_int("column", column, 0, len(self.choices) - 1)
+        choices = np.asarray(choices)
+        if choices.ndim != 2 or choices.shape[1] != len(self.choices) or choices.dtype.kind not in "iu":
+            self.check(choices)
         return self._tree.active(column, choices)
 
     # Sampling
@@ -235,13 +268,10 @@ class SearchSpace:
         `hierarchical` draws choice by choice with each choice's probabilities, as the authors of seqnas sample (paper 000);
         `uniform` draws ranks. Same seed, same architectures; a Generator is used as it is.
         """
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 0 <= n <= MAX_SAMPLE:
-            raise InvalidQuery(f"cannot sample {n!r} architectures: expected 0 to {MAX_SAMPLE:,}")
-        if method not in SAMPLING:
-            raise InvalidQuery(
-                f"unknown sampling method {method!r}: expected one of {', '.join(SAMPLING)}{did_you_mean(method, SAMPLING)}"
-            )
-        generator = _generator(seed)
+        if not is_int(n) or not 0 <= n <= MAX_SAMPLE:
+            raise InvalidQuery(f"cannot sample {shown(n)} architectures: expected 0 to {MAX_SAMPLE:,}")
+        one_of("sampling method", method, SAMPLING)
+        generator = generator_of(seed)
         if method == "uniform":
             return self._ranks.unrank(generator.integers(self.size, size=n, dtype=np.uint64))
         choices = self._tree.empty(n)
@@ -253,8 +283,8 @@ class SearchSpace:
 
         Active choices that are -1 are drawn by their probabilities, what is not active is cleared.
         """
-        completed = np.array(choices, np.int8, order="F")
-        self._tree.complete(completed, _generator(seed))
+        completed = np.array(self._tree.check(choices, self.name, partial=True), order="F")
+        self._tree.complete(completed, generator_of(seed))
         return completed
 
     # Mutation and neighbours
@@ -269,7 +299,7 @@ class SearchSpace:
         What becomes active is drawn by its probabilities, what becomes inactive is dropped. A row in which no choice has
         another option comes back unchanged.
         """
-        return self._tree.mutate(self.check(choices), _generator(seed))
+        return self._tree.mutate(self.check(choices), generator_of(seed))
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
         """All architectures that differ in exactly one choice: `neighbors_many` of one."""
@@ -291,16 +321,33 @@ class SearchSpace:
 
     def encode_row(self, row: np.ndarray) -> list[int]:
         """The AVec of one row of choice indices as a plain list: for one architecture, ten times as fast."""
-        return self._avecs.row(row.tolist())
+        fast = type(row) is np.ndarray and row.dtype == np.int8 and row.ndim == 1
+        indices = row.tolist() if fast else self.check([row])[0].tolist()  # type: ignore[arg-type]
+        self._tree.check_row(indices, self.name)
+        return self._avecs.row(indices)
 
     def encode_many(self, choices: np.ndarray) -> np.ndarray:
-        """AVecs, uint8 of shape (N, avec_bits), of valid choice indices."""
+        """AVecs, uint8 of shape (N, avec_bits)."""
+        choices = self.check(choices)
         avec = np.empty((len(choices), self.avec_bits), np.uint8)
-        self.encode_into(choices, avec)
+        self._avecs.into(choices, avec)
         return avec
 
     def encode_into(self, choices: np.ndarray, out: np.ndarray) -> None:
         """Write the AVecs into the first avec_bits columns of `out`, whatever its dtype and memory order."""
+        choices = self.check(choices)
+        if (
+            not isinstance(out, np.ndarray)
+            or out.ndim != 2
+            or len(out) != len(choices)
+            or out.shape[1] < self.avec_bits
+            or out.dtype.kind not in "iuf"
+            or not out.flags.writeable
+        ):
+            raise InvalidQuery(
+                f"out = {shown(out)}: expected a writeable array of numbers of {len(choices)} rows and {self.avec_bits} columns "
+                "or more"
+            )
         self._avecs.into(choices, out)
 
     # Ranks
@@ -310,8 +357,8 @@ class SearchSpace:
         return int(self._ranks.rank(self.stack([architecture]))[0])
 
     def rank_many(self, choices: np.ndarray) -> np.ndarray:
-        """Ranks, uint64 of shape (N,), of valid choice indices."""
-        return self._ranks.rank(choices)
+        """Ranks, uint64 of shape (N,)."""
+        return self._ranks.rank(self.check(choices))
 
     def unrank(self, rank: int) -> Architecture:
         """The architecture of a rank."""
@@ -320,14 +367,16 @@ class SearchSpace:
     def unrank_many(self, ranks: Sequence[int] | np.ndarray) -> np.ndarray:
         """Choice indices of shape (N, C) of ranks, or InvalidArchitecture for one out of range."""
         if not isinstance(ranks, np.ndarray):
-            ranks = list(ranks)
+            ranks = as_list("ranks", ranks, f"integers from 0 to {self.size - 1}", InvalidArchitecture)
             for rank in ranks:
-                if isinstance(rank, bool) or not isinstance(rank, int | np.integer):
-                    raise InvalidArchitecture(f"rank {rank!r} is no integer")
+                if not is_int(rank):
+                    raise InvalidArchitecture(
+                        f"rank {shown(rank)} is no integer: expected one from 0 to {self.size - 1}"
+                    )
                 if not 0 <= rank < self.size:
                     raise self._outside(int(rank))
             ranks = np.array(ranks, np.uint64)
-        if ranks.ndim != 1 or not np.issubdtype(ranks.dtype, np.integer):
+        if ranks.ndim != 1 or ranks.dtype.kind not in "iu":
             raise InvalidArchitecture(f"expected ranks as integers of shape (N,), got {ranks.dtype} of {ranks.shape}")
         wrong = (ranks < 0) | (ranks > np.uint64(self.size - 1))
         if wrong.any():
@@ -335,13 +384,13 @@ class SearchSpace:
         return self._ranks.unrank(ranks.astype(np.uint64, copy=False))
 
     def _outside(self, rank: int) -> InvalidArchitecture:
-        return InvalidArchitecture(f"rank {rank} is out of range for {self.name}: expected 0 to {self.size - 1}")
+        return InvalidArchitecture(f"rank {shown(rank)} is out of range for {self.name}: expected 0 to {self.size - 1}")
 
     # Canonical strings
 
     def format(self, architecture: Architecture) -> str:
         """The canonical string; for a space from plain choices `choice=option` of the active ones, by commas."""
-        return ",".join(f"{name}={option}" for name, option in architecture.options.items())
+        return ",".join(f"{name}={option}" for name, option in self._own(architecture).options.items())
 
     def format_many(self, choices: np.ndarray) -> list[str]:
         """Canonical strings of a batch."""
@@ -362,7 +411,8 @@ class SearchSpace:
 
     def parse_many(self, texts: Iterable[str]) -> np.ndarray:
         """Choice indices of shape (N, C) of canonical strings."""
-        return self.stack([self.parse(text) for text in texts])
+        expected = "a list of canonical strings"
+        return self.stack([self.parse(text) for text in as_list("texts", texts, expected, InvalidArchitecture)])
 
     def _from_indices(self, indices: Sequence[int]) -> Architecture:
         return Architecture(self, np.array(indices, np.int8).tobytes())
@@ -391,7 +441,8 @@ class SearchSpace:
 
     def _own(self, architecture: Architecture) -> Architecture:
         """The same, or InvalidArchitecture if it is none of this space."""
-        self.stack([architecture])
+        if not isinstance(architecture, Architecture) or architecture.space is not self:
+            self.stack([architecture])
         return architecture
 
     # Costs
@@ -411,15 +462,18 @@ class SearchSpace:
 def check_space(value: object) -> None:
     """InvalidSpace if it is no search space."""
     if not isinstance(value, SearchSpace):
-        raise InvalidSpace(f"{value!r} is no search space: make one with spaces.SearchSpace.from_choices(...)")
+        raise InvalidSpace(f"{shown(value)} is no search space: make one with spaces.SearchSpace.from_choices(...)")
 
 
 def _rebuild(cls: type[SearchSpace], name: str, parameters: Mapping[str, Any]) -> SearchSpace:
     return cls.from_parameters(name, parameters)
 
 
-def _generator(seed: Seed) -> np.random.Generator:
-    try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more, or a numpy Generator") from None
+def generator_of(seed: Seed) -> np.random.Generator:
+    """A new generator of this seed, or the one given; InvalidQuery for what is neither."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    # Nothing else goes to numpy: of a list that holds itself, it ends the process.
+    if seed is not None and (not is_int(seed) or seed < 0):
+        raise InvalidQuery(f"seed {shown(seed)}: expected an integer of 0 or more, or a numpy Generator")
+    return np.random.default_rng(seed)

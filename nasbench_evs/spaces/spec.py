@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nasbench_evs.errors import InvalidSpace
+from nasbench_evs.errors import InvalidSpace, shown
 from nasbench_evs.spaces import families
 from nasbench_evs.spaces.restricted import RestrictedSpace
 from nasbench_evs.spaces.space import SearchSpace
@@ -13,12 +13,16 @@ def from_spec(spec: Mapping[str, Any]) -> SearchSpace:
     """The space that a file names: `spec` has name, version and parameters, as `SearchSpace.spec` gives them."""
     try:
         name, version, parameters = spec["name"], spec["version"], dict(spec["parameters"])
-    except (KeyError, TypeError, ValueError):
-        raise InvalidSpace(f"{spec!r} does not name a search space: expected name, version and parameters") from None
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise InvalidSpace(
+            f"{shown(spec)} does not name a search space: expected name, version and parameters"
+        ) from None
     family = families.find(name) if isinstance(name, str) else None
     known = family.version if family else 1
     if version != known:
-        raise InvalidSpace(f"space {name!r} has version {version}; this nasbench-evs knows version {known}: upgrade it")
+        raise InvalidSpace(
+            f"space {shown(name)} has version {version}; this nasbench-evs knows version {known}: upgrade it"
+        )
     try:
         if family:
             return family.space.from_parameters(name, parameters)
@@ -27,8 +31,8 @@ def from_spec(spec: Mapping[str, Any]) -> SearchSpace:
         if "choices" in parameters:
             return SearchSpace.from_parameters(name, parameters)
     except (TypeError, ValueError, KeyError):
-        raise InvalidSpace(f"space {name!r} does not have the parameters {parameters!r}") from None
+        raise InvalidSpace(f"space {shown(name)} does not have the parameters {shown(parameters)}") from None
     raise InvalidSpace(
-        f"no space {name!r} is known here: expected {', '.join(families.names())}, or one that is registered by a module which "
-        f"was imported, or by an installed package (entry points {families.ENTRY_POINTS!r})"
+        f"no space {shown(name)} is known here: expected {', '.join(families.names())}, or one that is registered by a module "
+        f"which was imported, or by an installed package (entry points {shown(families.ENTRY_POINTS)})"
     )

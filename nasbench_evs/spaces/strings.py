@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from nasbench_evs.errors import InvalidArchitecture
+from nasbench_evs.errors import InvalidArchitecture, shown
 
 T = TypeVar("T")
 
@@ -13,7 +13,9 @@ class Reader:
 
     def __init__(self, text: str, what: str) -> None:
         if not isinstance(text, str):
-            raise InvalidArchitecture(f"{text!r} is a {type(text).__name__}: expected the canonical string of {what}")
+            raise InvalidArchitecture(
+                f"{shown(text)} is a {type(text).__name__}: expected the canonical string of {what}"
+            )
         self.text = text
         self.what = what  # "a seqnas architecture", for messages
         self.position = 0
@@ -22,9 +24,9 @@ class Reader:
         """The error for the current position; by default what was found is the character there."""
         if not found:
             found = repr(self.text[self.position]) if self.position < len(self.text) else "the end"
-        shown = self.text if len(self.text) <= 200 else self.text[:200] + "..."
+        text = self.text if len(self.text) <= 200 else self.text[:200] + "..."
         return InvalidArchitecture(
-            f"{shown!r} is not {self.what}: at character {self.position + 1} expected {expected}, found {found}"
+            f"{text!r} is not {self.what}: at character {self.position + 1} expected {expected}, found {found}"
         )
 
     def take(self, literal: str) -> bool:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from nasbench_evs.errors import InvalidSpace, did_you_mean
+from nasbench_evs.errors import InvalidSpace, did_you_mean, shown
 from nasbench_evs.spaces.choices import Option
 from nasbench_evs.spaces.space import SearchSpace
 
@@ -58,7 +58,7 @@ def subspace_ranks(name: str, space: SearchSpace) -> list[int]:
 def _check(name: str, space: SearchSpace) -> None:
     if name not in SUBSPACES:
         raise InvalidSpace(
-            f"no sub-space {name!r}: expected one of {', '.join(SUBSPACES)}{did_you_mean(name, SUBSPACES)}"
+            f"no sub-space {shown(name)}: expected one of {', '.join(SUBSPACES)}{did_you_mean(name, SUBSPACES)}"
         )
     whole = SUBSPACES[name].space
     if space.name != whole:

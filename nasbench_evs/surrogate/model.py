@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from nasbench_evs import spaces
-from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError
+from nasbench_evs.arguments import as_path, check_bool, is_int, one_of
+from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError, shown
 from nasbench_evs.metrics import Metric, metric_from_dict
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.card import read_card
@@ -125,12 +126,15 @@ class Surrogate:
 
     def predict_mean(self, choices: np.ndarray, split: str = "valid") -> np.ndarray:
         """The mean alone of `predict`, of trainings without teachers: float64 (N,)."""
+        choices = self.space.check(choices)
         ensemble = self._target(split, None).ensemble
         parts = [ensemble.predict(features).mean for features in self._blocks(choices, False)]
         return np.concatenate(parts) if parts else np.empty(0)
 
     def predict_seconds(self, choices: np.ndarray, *, epoch: int | None = None, distilled: bool = False) -> np.ndarray:
         """Predicted training seconds up to `epoch`, or of the whole training, shape (N,); NaN if the table had none."""
+        choices, distilled = self.space.check(choices), check_bool("distilled", distilled)
+        self._target("valid", epoch)
         parts = [self._predict_seconds(as_pool(features), epoch) for features in self._blocks(choices, distilled)]
         return np.concatenate(parts) if parts else np.empty(0)
 
@@ -138,7 +142,8 @@ class Surrogate:
         self, choices: np.ndarray, split: str = "valid", *, epoch: int | None = None, distilled: bool = False
     ) -> tuple[Prediction, np.ndarray]:
         """`predict` and `predict_seconds` of the same architectures in one pass."""
-        if distilled not in self._sidecar["distilled"]:
+        choices = self.space.check(choices)
+        if check_bool("distilled", distilled) not in self._sidecar["distilled"]:
             raise NotRecorded(
                 f"the surrogate of {self.dataset} saw no training {'with' if distilled else 'without'} teachers: "
                 f"use distilled={not distilled}"
@@ -187,8 +192,10 @@ class Surrogate:
 
     def noise(self, choices: np.ndarray, split: str, seed: int, *, distilled: bool = False) -> np.ndarray:
         """Standard normal numbers, shape (N,), that seed `seed` draws for these architectures; the same at every epoch."""
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise InvalidQuery(f"seed {seed!r}: expected an integer of 0 or more")
+        if not is_int(seed) or seed < 0:
+            raise InvalidQuery(f"seed {shown(seed)}: expected an integer of 0 or more")
+        one_of("split", split, SPLITS)
+        check_bool("distilled", distilled)
         stream = f"{self._sidecar['table_sha256']}/{split}/{int(distilled)}"
         return standard_normal(stream, self.space.rank_many(choices), int(seed))
 
@@ -201,17 +208,19 @@ class Surrogate:
             yield self.features.many(choices[block], distilled)
 
     def _target(self, split: str, epoch: int | None) -> ScoreTarget:
-        if split not in self._targets:
+        if not isinstance(split, str) or split not in self._targets:
             known = ", ".join(s for s in SPLITS if s in self._targets)
-            raise NotRecorded(f"the surrogate of {self.dataset} predicts no {split} scores: expected split {known}")
+            raise NotRecorded(
+                f"the surrogate of {self.dataset} predicts no {shown(split)} scores: expected split {known}"
+            )
         target = self._targets[split]
         if epoch is not None:
             if target.epochs is None:
                 raise NotRecorded(
                     f"the surrogate of {self.dataset} predicts no {split} scores of single epochs: leave epoch out"
                 )
-            if not 1 <= epoch <= len(target.epochs.factors):
-                raise NotRecorded(f"epoch {epoch} is not predicted: expected 1 to {len(target.epochs.factors)}")
+            if not is_int(epoch) or not 1 <= epoch <= len(target.epochs.factors):
+                raise NotRecorded(f"epoch {shown(epoch)} is not predicted: expected 1 to {len(target.epochs.factors)}")
         return target
 
     def _predict_seconds(self, features: Any, epoch: int | None) -> np.ndarray:
@@ -234,12 +243,12 @@ class Surrogate:
         choices = self.space.sample_many(_REFERENCES, seed=0, method="uniform")
         reference = {"ranks": self.space.rank_many(choices).tolist(), **self._reference(choices)}
         parts = Parts(self._sidecar, self._targets, self._seconds, self._read_out_of_fold())
-        write_parts(Path(folder), parts, reference, force=force)
+        write_parts(as_path("folder", folder), parts, reference, force=force)
 
     @classmethod
     def load(cls, folder: str | Path) -> Surrogate:
         """Open a saved surrogate; SurrogateError if a file is missing, damaged, or not what the sidecar says."""
-        folder = Path(folder)
+        folder = as_path("folder", folder)
         surrogate = cls(*read_parts(folder))
         surrogate._check_reference(folder)
         surrogate._folder = folder

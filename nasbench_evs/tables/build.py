@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.errors import TableFormatError
+from nasbench_evs.arguments import as_list, of_kind
+from nasbench_evs.errors import TableFormatError, shown
 from nasbench_evs.metrics import BLOCKS
 from nasbench_evs.tables.canonical import canonical, same_key_as_previous
 from nasbench_evs.tables.format import COLUMNS, CURVE_OF, FINAL, HARDWARE, Column, storage_dtype
@@ -31,6 +32,10 @@ def build(
     `machines` lists what the hardware column refers to (cpu, gpu, threads, versions, family, model,
     instruction_set). The table is what `verify` accepts, or a TableFormatError.
     """
+    of_kind("header", header, Header, "a tables.Header", TableFormatError)
+    machines = as_list("machines", machines, "a list of {name: value}, one for each machine", TableFormatError)
+    for machine in machines:
+        of_kind("a machine", machine, Mapping, "{name: value}", TableFormatError)
     space = header.space
     choices = np.asarray(space.check(choices))
     n = len(choices)
@@ -42,7 +47,7 @@ def build(
     final = [name for name in FINAL if name in columns]
     if final and header.score_at != "end":
         raise TableFormatError(
-            f"{final[0]} is measured at the end, but the protocol's score_at is {header.score_at!r}: give "
+            f"{final[0]} is measured at the end, but the protocol's score_at is {shown(header.score_at)}: give "
             f'{CURVE_OF.get(final[0], "curves")}, shape (N, epochs), or a protocol with score_at "end"'
         )
     columns.setdefault("status", "ok")
@@ -128,5 +133,5 @@ def _utf8(text: Any) -> bytes:
         text.decode()  # a UnicodeDecodeError is a ValueError
         return bytes(text)
     if not isinstance(text, str) or "\0" in text:
-        raise TypeError(f"expected text, got {text!r}")
+        raise TypeError(f"expected text, got {shown(text)}")
     return text.encode()

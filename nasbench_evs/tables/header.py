@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nasbench_evs import spaces
-from nasbench_evs.errors import InvalidQuery, TableFormatError
+from nasbench_evs.errors import InvalidQuery, TableFormatError, shown
 from nasbench_evs.metrics import RANGE, Metric, metric_from_dict, own_metric
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.tables.format import FORMAT_NAME, LATENCY, METRIC_RANGE, SCORE_AT, to_json
@@ -103,7 +103,7 @@ class Header:
             described[RANGE] = json.loads(attributes[METRIC_RANGE])
         protocol = json.loads(attributes["protocol_json"])
         if not isinstance(protocol, dict):
-            raise TableFormatError(f"protocol {protocol!r} is no JSON object")
+            raise TableFormatError(f"protocol {shown(protocol)} is no JSON object")
         header = cls(
             space=spaces.from_spec(json.loads(attributes["space_json"])),
             dataset=attributes["dataset"],
@@ -118,5 +118,7 @@ class Header:
             latency=tuple(map(str, json.loads(attributes.get(LATENCY, "[]")))),
         )
         if attributes.get("score_at", header.score_at) != header.score_at:
-            raise TableFormatError(f"score_at {attributes['score_at']!r}: the protocol has {header.score_at!r}")
+            raise TableFormatError(
+                f"score_at {shown(attributes['score_at'])}: the protocol has {shown(header.score_at)}"
+            )
         return header

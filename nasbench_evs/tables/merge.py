@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nasbench_evs.arguments import as_list, of_kind
 from nasbench_evs.errors import MergeConflict
 from nasbench_evs.tables.canonical import canonical, record_order, same_key_as_previous
 from nasbench_evs.tables.format import COLUMNS, HARDWARE, MISSING, to_json
@@ -20,9 +21,15 @@ def merge(tables: Sequence[Table], names: Sequence[str] | None = None) -> Table:
     (for messages, usually file names) go with the tables. MergeConflict if the tables differ in space, dataset,
     fingerprint, protocol, metric or epochs, or if one training has two results.
     """
+    tables = as_list("tables", tables, "a list of tables", MergeConflict)
+    for table in tables:
+        of_kind("one of the tables", table, Table, "a Table, as tables.read gives it", MergeConflict)
     if not tables:
         raise MergeConflict("nothing to merge: give at least one table")
-    names = names or [f"table {i + 1}" for i in range(len(tables))]
+    named = [f"table {i + 1}" for i in range(len(tables))] if names is None else names
+    names = [str(name) for name in as_list("names", named, "one for each table", MergeConflict)]
+    if len(names) != len(tables):
+        raise MergeConflict(f"{len(tables)} tables with {len(names)} names: expected one for each table")
     first = tables[0]
     for table, name in zip(tables[1:], names[1:], strict=True):
         _check_headers(first, table, names[0], name)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded, did_you_mean
+from nasbench_evs.arguments import as_array, as_integers, check_int, is_int, of_kind, one_of
+from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded, shown
 from nasbench_evs.metrics import BLOCKS
 from nasbench_evs.spaces import RestrictedSpace, SearchSpace
+from nasbench_evs.spaces.space import check_space
 from nasbench_evs.tables.canonical import canonical
 from nasbench_evs.tables.format import (
     COLUMNS,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = ("valid", "test")  # that scores are of
+_CURVES = tuple(name for name, column in COLUMNS.items() if column.width == "epochs")
 
 
 class Table:
@@ -79,6 +82,8 @@ class Table:
         return len(self.columns["rank"])
 
     def __getitem__(self, name: str) -> np.ndarray:
+        if not isinstance(name, str):
+            one_of("column", name, COLUMNS)
         array = self._arrays.get(name)
         if array is None:
             array = self.columns[name] if name in self.columns else self._read_off(name)
@@ -88,7 +93,7 @@ class Table:
 
     def _read_off(self, name: str) -> np.ndarray:
         """A column that is not stored: a score at the best epoch, or missing values."""
-        column = COLUMNS[name]
+        column = COLUMNS[one_of("column", name, COLUMNS)]
         if name in CURVE_OF and self.header.score_at != "end":
             return self.at_epoch(CURVE_OF[name], self.best_epoch)
         widths = {None: (), "epochs": (self.epochs,), "blocks": (BLOCKS,)}
@@ -119,11 +124,17 @@ class Table:
 
     def training(self, row: int) -> str:
         """Which training a record is of, for messages."""
+        row = check_int("row", row, 0, len(self) - 1)
         rank, seed = int(self["rank"][row]), int(self["seed"][row])
         return f"{self.header.space.unrank(rank)} (rank {rank}), seed {'not recorded' if seed == MISSING else seed}"
 
     def at_epoch(self, name: str, epoch: np.ndarray | int) -> np.ndarray:
         """The value of a curve at an epoch (from 1; 0 gives NaN) for every record: float64 (N,)."""
+        epoch = as_integers("epoch", epoch, 0, self.epochs)
+        if epoch.shape not in ((), (len(self),)):
+            raise InvalidQuery(f"epoch of shape {epoch.shape}: expected one, or {len(self)}, one for each record")
+        if COLUMNS[one_of("column", name, COLUMNS)].width != "epochs":
+            raise InvalidQuery(f"column {name!r} is no curve: expected one of {', '.join(_CURVES)}")
         epoch = np.broadcast_to(epoch, len(self))
         values = self[name][np.arange(len(self)), np.maximum(epoch, 1) - 1].astype(np.float64)
         values[epoch == 0] = np.nan
@@ -136,16 +147,12 @@ class Table:
         to have reached, and what is not finite is none. One that diverged has the best it reached where `score_at` is "best
         epoch". Trainings with teachers are not told apart. InvalidQuery for another split or epoch.
         """
-        if split not in SPLITS:
-            raise InvalidQuery(
-                f"unknown split {split!r}: expected one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}"
-            )
+        one_of("split", split, SPLITS)
+        self._check(epoch, rows)
         if epoch is None:
             found = self[f"{split}_score"][rows].astype(np.float64)
-        elif 1 <= epoch <= self.epochs:
-            found = self[f"{split}_curve"][rows, epoch - 1].astype(np.float64)
         else:
-            raise InvalidQuery(f"epoch {epoch!r}: expected 1 to {self.epochs}")
+            found = self[f"{split}_curve"][rows, epoch - 1].astype(np.float64)
         found[(self["status"][rows] == b"failed") | ~np.isfinite(found)] = np.nan
         return found
 
@@ -165,6 +172,7 @@ class Table:
 
         The whole includes the CPU seconds of the whole validation split at the end, where they are recorded.
         """
+        self._check(epoch, rows)
         spent = self.epoch_seconds[rows, :epoch]
         known = ~np.isnan(spent)
         if known.any():
@@ -174,6 +182,15 @@ class Table:
         if epoch is None and "final_valid_cpu_seconds" in self.columns:
             total += np.where(self._on_cpu[rows], np.nan_to_num(self["final_valid_cpu_seconds"][rows]), 0.0)
         return total
+
+    def _check(self, epoch: int | None, rows: slice) -> None:
+        if epoch is not None:
+            check_int("epoch", epoch, 1, self.epochs)
+        right = isinstance(rows, slice) and all(
+            each is None or is_int(each) for each in (rows.start, rows.stop, rows.step)
+        )
+        if not right:
+            raise InvalidQuery(f"rows = {shown(rows)}: expected a slice of records")
 
     @cached_property
     def _on_cpu(self) -> np.ndarray:
@@ -217,12 +234,18 @@ class Table:
 
     def stating(self, verified: str) -> Table:
         """The same records, and in the header one more line of what was verified."""
+        of_kind("verified", verified, str, "a line of text")
         header = replace(self.header, verified=tuple(sorted({*self.header.verified, verified})))
         return Table(header, self.columns, self.hardware)
 
     def select(self, rows: np.ndarray) -> Table:
         """The records at these positions or under this mask."""
-        columns = {name: np.ascontiguousarray(array[rows]) for name, array in self.columns.items()}
+        found = as_array(rows)
+        if found is None or found.ndim != 1 or found.dtype != bool:
+            found = as_integers("rows", [] if found is None and not rows else rows, -len(self), len(self) - 1)
+        if found.ndim != 1 or (found.dtype == bool and len(found) != len(self)):
+            raise InvalidQuery(f"rows = {shown(rows)}: expected positions of records, or a mask of {len(self)}")
+        columns = {name: np.ascontiguousarray(array[found]) for name, array in self.columns.items()}
         return Table(self.header, *canonical(columns, self.hardware), self.version)
 
     def view(self, space: SearchSpace) -> Table:
@@ -230,11 +253,14 @@ class Table:
 
         InvalidSpace if it is none, NotRecorded if there are no such records.
         """
+        check_space(space)
         whole = self.header.space
         if space == whole:
             return self
         if not isinstance(space, RestrictedSpace):
-            raise InvalidSpace(f"{space!r} is no view of {whole!r}: make one with its restrict({{choice: options}})")
+            raise InvalidSpace(
+                f"{shown(space)} is no view of {shown(whole)}: make one with its restrict({{choice: options}})"
+            )
         if space.parent != whole:
             return self.view(space.parent).view(space)
         choices, inside = space.from_parent(self["choices"])
@@ -253,6 +279,8 @@ class Table:
         The mean is over trainings without teachers, of those in the mask `rows` (N,) (None: of all).
         """
         scores = self.scores(split)
+        if rows is not None and (not isinstance(rows, np.ndarray) or rows.dtype != bool or rows.shape != (len(self),)):
+            raise InvalidQuery(f"rows = {shown(rows)}: expected a mask of the records, bool of shape ({len(self)},)")
         known = ~np.isnan(scores) & (self["distilled"] != 1)
         kept = np.flatnonzero(known if rows is None else known & rows)
         _, first, owner = np.unique(self["rank"][kept], return_index=True, return_inverse=True)

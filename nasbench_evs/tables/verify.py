@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_evs.arguments import of_kind
+from nasbench_evs.errors import TableFormatError
 from nasbench_evs.tables.checks import any_of, check, check_machines, check_order, refuse
 from nasbench_evs.tables.format import MISSING
 from nasbench_evs.tables.table import Table
@@ -14,6 +16,7 @@ def verify(table: Table) -> list[str]:
 
     Reads every column; `tables.read` has already checked the layout.
     """
+    of_kind("table", table, Table, "a Table, as tables.read gives it", TableFormatError)
     space, header = table.header.space, table.header
     passed = ["layout and hashes"]
     for name in table.columns:

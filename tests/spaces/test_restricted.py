@@ -240,7 +240,7 @@ def test_a_view_holds_what_its_definition_says(view):
         ({"layer.0": None}, "expected a list of options to keep, got None"),
         ({"layer.0": "8"}, "expected a list of options to keep, got '8'"),
         ({"layer.0": 8}, "expected a list of options to keep, got 8"),
-        ([8], r"expected the options to keep as \{choice: \[options\]\}, got \[8\]"),
+        ([8], r"options = \[8\]: expected those to keep as \{choice: \[options\]\}"),
     ],
 )
 def test_restrictions_that_make_no_sense(options, message):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from nasbench_evs.errors import InvalidQuery, did_you_mean
+from nasbench_evs.arguments import check_int, one_of
 from nasbench_evs.spaces import SearchSpace
+from nasbench_evs.spaces.space import check_space
 from nasbench_evs.surrogate.predictors.predictor import Prediction, Predictor
 
 __all__ = ["PREDICTORS", "Prediction", "Predictor", "predictor"]
@@ -28,10 +29,9 @@ PREDICTORS = {
 
 def predictor(name: str, space: SearchSpace, seed: int = 0) -> Predictor:
     """A new predictor by name; InvalidQuery for a name that is none, PredictorError without the library it needs."""
-    if name not in PREDICTORS:
-        raise InvalidQuery(
-            f"unknown predictor {name!r}: expected one of {', '.join(PREDICTORS)}{did_you_mean(name, PREDICTORS)}"
-        )
+    one_of("predictor", name, PREDICTORS)
+    check_space(space)
+    check_int("seed", seed, 0, 2**31 - 1)
     module, cls = PREDICTORS[name].split(".")
     made: Predictor = getattr(import_module(f"{__name__}.{module}"), cls)(space, seed)
     return made
