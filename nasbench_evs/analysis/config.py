@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class BenchmarkConfig(NamedTuple):
     `limits`: the constraint; `budget`: evaluations of each search; `marks`: the budgets to report, ascending, the last one is
     `budget` and the smaller ones are read off the same searches; `regimes`: what searches see there, "clean" or "noisy";
     `retrain`: noisy searches are judged by so many new trainings of each incumbent instead of by records or predictions;
-    `opened`: the benchmark itself, where no file names it.
+    `restrict`: only architectures whose choices take these options, a view of the benchmark's space; `opened`: the benchmark
+    itself, where no file names it.
     """
 
     label: str
@@ -56,6 +58,7 @@ class BenchmarkConfig(NamedTuple):
     marks: tuple[int, ...]
     regimes: tuple[str, ...] = RUN_REGIMES[:1]
     retrain: int = 0
+    restrict: Mapping[str, list[Any]] = {}
     opened: Benchmark | None = None
 
     @property
@@ -69,7 +72,7 @@ class BenchmarkConfig(NamedTuple):
         return _recorded_metric(self.name, self.space) if self.trains else self.load().metric
 
     def load(self) -> Benchmark:
-        return self.opened or _load(self.name, self.space, self.source)
+        return self.opened or _load(self.name, self.space, self.source, json.dumps(self.restrict))
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,11 @@ class Experiment:
 
 
 @cache
-def _load(name: str, space: str | None, source: str) -> Benchmark:
+def _load(name: str, space: str | None, source: str, restrict: str) -> Benchmark:
     from nasbench_evs.benchmark import load
 
-    return load(name, space, source=source)
+    bench, options = load(name, space, source=source), json.loads(restrict)
+    return bench.view(bench.space.restrict(options)) if options else bench
 
 
 @cache
@@ -115,7 +119,8 @@ def read_experiment(path: Path) -> Experiment:
     "module:Class" and "path/to/file.py:Class"), or tables
     `[[searcher]]` with `name`, `label`, `seeds` (fewer than the experiment's) and hyper-parameters, and tables
     `[[benchmark]]` with `name` (also "landscape:NAME"), `space`, `source`, `label`, `params` or `flops` (constraints),
-    `retrain` (noisy searches are judged by so many new trainings of their incumbents), and a `budget`, `marks` and
+    `retrain` (noisy searches are judged by so many new trainings of their incumbents), `restrict` (a table of choices and the
+    options that they keep: the search is in that part of the space), and a `budget`, `marks` and
     `regimes` of its own.
 
     A benchmark with `source = "train"` is searched by really training (`generators.live`), with as many real workers as the
@@ -140,7 +145,7 @@ def read_experiment(path: Path) -> Experiment:
 
 _SHARED_KEYS = ("budget", "marks", "regime", "regimes")  # of the experiment, or of one of its benchmarks
 _KEYS = ("title", "question", "against", "version", "seeds", "workers", "searchers", "searcher", "benchmark")
-_BENCHMARK_KEYS = ("name", "space", "source", "label", "retrain", *Cost._fields)
+_BENCHMARK_KEYS = ("name", "space", "source", "label", "retrain", "restrict", *Cost._fields)
 _RETRAIN = 2  # new trainings that judge an incumbent that was trained
 
 
@@ -218,6 +223,13 @@ def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
         )
     if retrain and "noisy" not in regimes:
         raise InvalidQuery(f'{where}: retrain = {retrain} judges noisy searches, expected regime = "noisy"')
+    restrict = entry.get("restrict", {})
+    if not isinstance(restrict, dict) or not all(isinstance(options, list) for options in restrict.values()):
+        raise InvalidQuery(
+            f"{where}: restrict = {restrict!r}, expected a table of choices, each with a list of options"
+        )
+    if restrict and source == "train":
+        raise InvalidQuery(f"{where} is trained: restrict goes with what is recorded or predicted")
     return BenchmarkConfig(
         str(entry.get("label", label)),
         entry["name"],
@@ -228,6 +240,7 @@ def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
         _marks(entry if "marks" in entry else values, budget, own="marks" in entry),
         regimes,
         retrain,
+        restrict,
     )
 
 

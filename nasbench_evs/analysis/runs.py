@@ -115,7 +115,14 @@ def run_settings(experiment: Experiment, benchmark: BenchmarkConfig, searcher: S
     named: list[Any] = [searcher.label, searcher.name, searcher.parameters]
     if isinstance(searcher.name, str) and (source := source_of(searcher.name)):
         named.append(hashlib.sha256(source.read_bytes()).hexdigest())
-    decides = [*benchmark[: benchmark._fields.index("marks")], *named, experiment.workers, experiment.version]
+    decides: list[Any] = [
+        *benchmark[: benchmark._fields.index("marks")],
+        *named,
+        experiment.workers,
+        experiment.version,
+    ]
+    if benchmark.restrict:
+        decides.append(benchmark.restrict)
     if benchmark.retrain:
         decides += [benchmark.retrain, searcher.distilled]
     return hashlib.sha256(json.dumps(decides, sort_keys=True, default=repr).encode()).hexdigest()[:12]

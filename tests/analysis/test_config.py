@@ -1,9 +1,12 @@
 """Experiment files that are wrong."""
 
+import dataclasses
+
 import pytest
 
 from nasbench_evs.analysis.config import read_experiment
 from nasbench_evs.analysis.experiment import run_experiment
+from nasbench_evs.analysis.runs import run_settings
 from nasbench_evs.errors import NasbenchError
 from nasbench_evs.tables import write
 from tests.analysis.conftest import FILE
@@ -32,6 +35,12 @@ from tests.conftest import make_table
         (('regime = "clean"', 'regime = "clean"\nregimes = ["noisy"]'), "landscape:nk-1 has both regime and regimes"),
         (("marks = [3]", "marks = [9]"), "marks = \\[9\\]: 9 is more than the budget of 8"),
         (("marks = [4, 10]", "marks = [0]"), "marks = \\[0\\]: expected integers of 1 or more"),
+        (
+            ("params = 20000", 'restrict = ["conv"]'),
+            "benchmark digits: restrict = \\['conv'\\], expected a table of choices",
+        ),
+        (("params = 20000", 'restrict = { "layer.9" = [8] }'), "layer.9"),
+        (("params = 20000", 'restrict = { "layer.0" = [9] }'), "layer.0"),
     ],
 )
 def test_wrong_files(file, tmp_path, change, message):
@@ -48,6 +57,23 @@ def test_a_regime_that_nothing_can_judge(file, tmp_path):
     )
     with pytest.raises(NasbenchError, match=r"one-seed.h5 auto, noisy regime: .* has no"):
         run_experiment(read_experiment(file), tmp_path / "out")
+
+
+def test_a_part_of_a_space(file):
+    whole = read_experiment(file)
+    file.write_text(FILE.replace("params = 20000", 'label = "narrow"\nrestrict = { "layer.0" = [8, 16] }'))
+    part = read_experiment(file)
+    [narrow] = [each for each in part.benchmarks if each.label == "narrow"]
+    assert {each["layer.0"] for each in narrow.load().space.architectures(narrow.load().pool)} == {8, 16}
+    assert narrow.load() is narrow.load()
+
+    def settings(experiment, label):
+        [found] = [each for each in experiment.benchmarks if each.label == label]
+        return run_settings(experiment, found, experiment.searchers[0])
+
+    assert settings(whole, "landscape:nk-1") == settings(part, "landscape:nk-1")
+    other = dataclasses.replace(part, benchmarks=[narrow._replace(restrict={"layer.0": [8]})])
+    assert settings(part, "narrow") != settings(other, "narrow")
 
 
 def test_budgets_and_regimes(file):
