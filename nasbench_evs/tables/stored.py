@@ -117,7 +117,8 @@ class StoredColumns(Mapping[str, np.ndarray]):
         header: Header,
     ) -> None:
         """`hashes` and `shapes` are those that the file states, by name; `content_sha256` tells it from another."""
-        self._path, self._content_sha256, self._hashes, self._header = path, content_sha256, hashes, header
+        self._path = path.absolute()  # whoever uses a column may be elsewhere by then
+        self._content_sha256, self._hashes, self._header = content_sha256, hashes, header
         self.shapes = shapes
         self._arrays: dict[str, np.ndarray] = {}
 

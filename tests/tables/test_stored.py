@@ -74,6 +74,14 @@ def test_a_file_that_was_replaced_meanwhile(file, end_table):
         table["params"]
 
 
+def test_a_relative_path_means_the_same_file_from_elsewhere(file, tmp_path, monkeypatch, end_table):
+    monkeypatch.chdir(tmp_path)
+    table = read(file.name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert np.array_equal(table["params"], end_table["params"])
+
+
 def test_it_pickles_as_a_place_and_reads_there(file, end_table):
     table = read(file)
     sent = pickle.dumps(table)
