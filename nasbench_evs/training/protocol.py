@@ -54,8 +54,9 @@ class Protocol:
     width of attention heads and feed-forward layers; the three mean nothing to `ffn`. `class_weights` of the loss:
     "balanced" weighs every class the same. `clip` is the largest gradient norm. Batches are cut from pools of `pool`
     batches sorted by length. `precision` "bfloat16" is autocast: matrix products in half precision, on a CPU too (fast
-    only where it has instructions for it); on a GPU recurrent layers stay in float32. After `teach_after` trainings the
-    `teachers` best of them teach with weight `teacher_weight`, where a recipe asks for it (paper 000, section 3.4).
+    only where it has instructions for it); on a GPU recurrent layers stay in float32. Where a recipe asks for it, the `teachers`
+    best trainings teach with weight `teacher_weight` (paper 000, section 3.4): in a search from training `teach_after` + 1 on
+    the best of all batches before, in a plan's `distilled` ones the best of its first `teach_after`.
 
     `epoch_size` sequences are an epoch, of an endless stream of permutations of the training sequences; left out, all of
     them are. Curves are evaluated on whole splits, or on the `curve_rows` validation sequences with the smallest hashes
