@@ -15,9 +15,9 @@ def replacing(target: Path, *, force: bool = False, marker: str = "") -> Iterato
     """Yield a temporary path beside `target`; on success what was written there becomes `target`.
 
     The body creates a file, or a folder that holds a file named `marker`, at the yielded path. If it fails, or the
-    process is killed while it runs, whatever stood at `target` is untouched. (A folder takes two renames to replace; it
-    is put back if the second one fails.) OutputError if `target` exists and not `force`, if it is a folder of something
-    else, or if the file system refuses (permission, disk full).
+    process is killed while it runs, whatever stood at `target` is untouched. (Where the system cannot exchange two
+    folders, it takes two renames; the first is taken back if the second one fails.) OutputError if `target` exists and
+    not `force`, if it is a folder of something else, or if the file system refuses (permission, disk full).
     """
     target = Path(target)
     _check_free(target, force, marker)
@@ -75,12 +75,41 @@ def _check_free(target: Path, force: bool, marker: str) -> None:
 
 
 def _exchange(written: Path, target: Path, old: Path) -> None:
+    if _swap(written, target):
+        return
     os.replace(target, old)
     try:
         os.replace(written, target)
     except BaseException:
         os.replace(old, target)
         raise
+
+
+def _swap(one: Path, other: Path) -> bool:
+    """Whether two names now stand for each other's folders, which Linux does at one instant: renameat2(2), RENAME_EXCHANGE."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (OSError, TypeError, AttributeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
+
+
+def remove(target: Path) -> None:
+    """Remove a file or a folder if it is there, all of it at one instant; OutputError if the file system refuses."""
+    try:
+        if not target.is_dir():
+            target.unlink(missing_ok=True)
+            return
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            os.replace(target, scratch / target.name)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove {target}: {error.strerror or error}") from error
 
 
 def flush_names(*folders: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,11 +73,11 @@ def write_parts(folder: Path, parts: Parts, reference: Mapping[str, Any], *, for
 def write_out_of_fold(folder: Path, out_of_fold: np.ndarray) -> None:
     """Write out-of-fold predictions beside the models of a saved surrogate, and say so in its sidecar."""
     sidecar = _read_sidecar(folder)
-    with replacing(folder / _OUT_OF_FOLD_FILE, force=True) as scratch:
-        np.save(scratch, out_of_fold, allow_pickle=False)
-        sidecar[OUT_OF_FOLD] = _entry(scratch)
-    with replacing(folder / SIDECAR, force=True) as scratch:
-        _write_sidecar(sidecar, scratch)
+    with replacing(folder, force=True, marker=SIDECAR) as scratch:  # the two belong together
+        shutil.copytree(folder, scratch)
+        np.save(scratch / _OUT_OF_FOLD_FILE, out_of_fold, allow_pickle=False)
+        sidecar[OUT_OF_FOLD] = _entry(scratch / _OUT_OF_FOLD_FILE)
+        _write_sidecar(sidecar, scratch / SIDECAR)
 
 
 def read_out_of_fold(folder: Path, entry: Mapping[str, str]) -> np.ndarray:
@@ -152,7 +153,12 @@ def _write_sidecar(sidecar: dict[str, Any], path: Path) -> None:
 
 
 def _write(model: CatBoost, path: Path) -> dict[str, str]:
-    model.save_model(str(path))
+    from catboost import CatBoostError
+
+    try:
+        model.save_model(str(path))
+    except CatBoostError as error:
+        raise OSError(one_line(error)) from None
     return _entry(path)
 
 
