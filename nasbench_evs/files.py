@@ -1,13 +1,20 @@
 """Writing so that nothing is ever half-written: to a temporary name first, then renamed; and so that it lasts."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from nasbench_evs.errors import OutputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @contextlib.contextmanager
@@ -49,6 +56,14 @@ def write_text(target: Path, text: str, *, force: bool = False) -> None:
     """Write a file of text, complete or not at all; the errors of `replacing`."""
     with replacing(target, force=force) as scratch:
         scratch.write_text(text, encoding="utf-8")
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """`numpy.save`, without pickles; OSError if not all of it is written, which numpy leaves unsaid of what a file buffers."""
+    import numpy as np
+
+    with path.open("wb") as out:
+        np.save(SimpleNamespace(write=out.write), array, allow_pickle=False)  # so that numpy writes through Python
 
 
 def check_target(target: Path, *, force: bool = False, marker: str = "") -> None:

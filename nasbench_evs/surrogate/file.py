@@ -14,7 +14,7 @@ import numpy as np
 
 from nasbench_evs import spaces
 from nasbench_evs.errors import NasbenchError, SurrogateError, one_line
-from nasbench_evs.files import replacing
+from nasbench_evs.files import replacing, save_array
 from nasbench_evs.surrogate import uncertainty
 from nasbench_evs.surrogate.ensemble import Ensemble, loss_of
 from nasbench_evs.surrogate.features import LAYOUT
@@ -65,7 +65,7 @@ def write_parts(folder: Path, parts: Parts, reference: Mapping[str, Any], *, for
             written = _write(model, scratch / f"{SECONDS}.cbm")
             sidecar["seconds"] = {"mean": mean, "scale": scale, "shares": shares, "model": written}
         if parts.out_of_fold is not None:
-            np.save(scratch / _OUT_OF_FOLD_FILE, parts.out_of_fold, allow_pickle=False)
+            save_array(scratch / _OUT_OF_FOLD_FILE, parts.out_of_fold)
             sidecar[OUT_OF_FOLD] = _entry(scratch / _OUT_OF_FOLD_FILE)
         _write_sidecar(sidecar, scratch / SIDECAR)
 
@@ -75,7 +75,7 @@ def write_out_of_fold(folder: Path, out_of_fold: np.ndarray) -> None:
     sidecar = _read_sidecar(folder)
     with replacing(folder, force=True, marker=SIDECAR) as scratch:  # the two belong together
         shutil.copytree(folder, scratch)
-        np.save(scratch / _OUT_OF_FOLD_FILE, out_of_fold, allow_pickle=False)
+        save_array(scratch / _OUT_OF_FOLD_FILE, out_of_fold)
         sidecar[OUT_OF_FOLD] = _entry(scratch / _OUT_OF_FOLD_FILE)
         _write_sidecar(sidecar, scratch / SIDECAR)
 
@@ -153,12 +153,9 @@ def _write_sidecar(sidecar: dict[str, Any], path: Path) -> None:
 
 
 def _write(model: CatBoost, path: Path) -> dict[str, str]:
-    from catboost import CatBoostError
-
-    try:
-        model.save_model(str(path))
-    except CatBoostError as error:
-        raise OSError(one_line(error)) from None
+    path.write_bytes(
+        model._serialize_model()
+    )  # save_model, which writes the same, does not notice every error of the disk
     return _entry(path)
 
 
