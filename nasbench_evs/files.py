@@ -1,13 +1,20 @@
 """Writing so that nothing is ever half-written: to a temporary name first, then renamed; and so that it lasts."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from nasbench_evs.errors import OutputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @contextlib.contextmanager
@@ -15,9 +22,9 @@ def replacing(target: Path, *, force: bool = False, marker: str = "") -> Iterato
     """Yield a temporary path beside `target`; on success what was written there becomes `target`.
 
     The body creates a file, or a folder that holds a file named `marker`, at the yielded path. If it fails, or the
-    process is killed while it runs, whatever stood at `target` is untouched. (A folder takes two renames to replace; it
-    is put back if the second one fails.) OutputError if `target` exists and not `force`, if it is a folder of something
-    else, or if the file system refuses (permission, disk full).
+    process is killed while it runs, whatever stood at `target` is untouched. (Where the system cannot exchange two
+    folders, it takes two renames; the first is taken back if the second one fails.) OutputError if `target` exists and
+    not `force`, if it is a folder of something else, or if the file system refuses (permission, disk full).
     """
     target = Path(target)
     _check_free(target, force, marker)
@@ -51,6 +58,14 @@ def write_text(target: Path, text: str, *, force: bool = False) -> None:
         scratch.write_text(text, encoding="utf-8")
 
 
+def save_array(path: Path, array: np.ndarray) -> None:
+    """`numpy.save`, without pickles; OSError if not all of it is written, which numpy leaves unsaid of what a file buffers."""
+    import numpy as np
+
+    with path.open("wb") as out:
+        np.save(SimpleNamespace(write=out.write), array, allow_pickle=False)  # so that numpy writes through Python
+
+
 def check_target(target: Path, *, force: bool = False, marker: str = "") -> None:
     """OutputError if `replacing` would refuse `target`: asked before the work whose result is to be written there."""
     target = Path(target)
@@ -75,12 +90,41 @@ def _check_free(target: Path, force: bool, marker: str) -> None:
 
 
 def _exchange(written: Path, target: Path, old: Path) -> None:
+    if _swap(written, target):
+        return
     os.replace(target, old)
     try:
         os.replace(written, target)
     except BaseException:
         os.replace(old, target)
         raise
+
+
+def _swap(one: Path, other: Path) -> bool:
+    """Whether two names now stand for each other's folders, which Linux does at one instant: renameat2(2), RENAME_EXCHANGE."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (OSError, TypeError, AttributeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
+
+
+def remove(target: Path) -> None:
+    """Remove a file or a folder if it is there, all of it at one instant; OutputError if the file system refuses."""
+    try:
+        if not target.is_dir():
+            target.unlink(missing_ok=True)
+            return
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            os.replace(target, scratch / target.name)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove {target}: {error.strerror or error}") from error
 
 
 def flush_names(*folders: Path) -> None:

@@ -10,12 +10,12 @@ import io
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nasbench_evs.errors import InvalidQuery, OutputError, did_you_mean
-from nasbench_evs.files import replacing
+from nasbench_evs.files import replacing, write_text
 from nasbench_evs.surrogate.predictors import PREDICTORS, predictor
 from nasbench_evs.tables.noise import RANDOM_SAMPLERS
 from nasbench_evs.tables.table import Table
@@ -78,13 +78,13 @@ def compare(
             f"tables with more than {round(min(sizes, default=1) / (1 - TESTED))} architectures"
         )
     left = [key for key in todo if key not in done]
-    with _appending(folder / RESULTS) as out:
-        for count, (name, each, size, seed) in enumerate(left):
-            progress(len(todo) - len(left) + count, len(todo))
-            result = _result(name, *samples[name], each, size, seed, dict(tables)[name])
-            out.write(_line(result))
-            out.flush()
-            known.append(result)
+    # Written anew, it is without the line that a kill may have cut short.
+    write_text(folder / RESULTS, "".join(map(_line, [Result._fields, *known])), force=True)
+    for count, (name, each, size, seed) in enumerate(left):
+        progress(len(todo) - len(left) + count, len(todo))
+        result = _result(name, *samples[name], each, size, seed, dict(tables)[name])
+        _append(_line(result), folder / RESULTS)
+        known.append(result)
     progress(len(todo), len(todo))
     return known
 
@@ -119,15 +119,12 @@ def _line(result: Sequence[object]) -> str:
     return text.getvalue()
 
 
-def _appending(path: Path) -> Any:
+def _append(line: str, path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [_line(Result._fields), *map(_line, read_results(path.parent))]
-        with replacing(path, force=True) as scratch:  # without the line that a kill may have cut short
-            scratch.write_text("".join(kept), encoding="utf-8")
-        return path.open("a", encoding="utf-8")
+        with path.open("a", encoding="utf-8") as out:
+            out.write(line)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from None
+        raise OutputError(f"cannot write {path}: {error.strerror}; what was compared is kept, run it again") from None
 
 
 def read_results(folder: Path) -> list[Result]:

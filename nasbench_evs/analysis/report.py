@@ -19,7 +19,7 @@ from nasbench_evs.analysis.regrets import Regrets, all_regrets
 from nasbench_evs.analysis.runs import RESULTS, Run, write_results
 from nasbench_evs.analysis.statistics import mean
 from nasbench_evs.analysis.trained import agreement_section, arms, section
-from nasbench_evs.files import write_text
+from nasbench_evs.files import remove, write_text
 
 SUMMARY = "summary.csv"
 PAGE = "results.md"
@@ -41,7 +41,7 @@ def write_report(experiment: Experiment, runs: Iterable[Run], folder: Path, comm
     if fidelity:
         write_fidelity(fidelity, folder / FIDELITY)
     else:
-        (folder / FIDELITY).unlink(missing_ok=True)
+        remove(folder / FIDELITY)
     figures = _figures(experiment, outcomes, folder)
     text = page(experiment, outcomes, fidelity, command, figures)
     if trainings is not None:

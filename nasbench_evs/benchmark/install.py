@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 from nasbench_evs import locations
 from nasbench_evs.benchmark.load import find_table
 from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError, shown
-from nasbench_evs.files import replacing
+from nasbench_evs.files import remove, replacing
 from nasbench_evs.surrogate.file import SIDECAR
 from nasbench_evs.tables import read, verify
 
@@ -56,12 +57,14 @@ def install(table: str | Path, name: str | None = None, *, force: bool = False) 
         from nasbench_evs.surrogate import Surrogate
 
         Surrogate.load(fitted).check_belongs_to(opened.reference_sha256, path)
-        with replacing(target, force=force, marker=SIDECAR) as scratch:
-            shutil.copytree(fitted, scratch)
-    with replacing(place.path, force=force) as scratch:
-        shutil.copyfile(path, scratch)
-    if not fitted.is_dir() and target.is_dir():  # of a table that stood here before
-        shutil.rmtree(target)
+    alone = not place.path.exists()  # a surrogate that is there is left from an installation that was killed
+    with ExitStack() as pending:  # both are complete before the first one, the surrogate, is renamed
+        shutil.copyfile(path, pending.enter_context(replacing(place.path, force=force)))
+        if fitted.is_dir():
+            copy = pending.enter_context(replacing(target, force=force or alone, marker=SIDECAR))
+            shutil.copytree(fitted, copy)
+    if not fitted.is_dir():  # of a table that stood here before
+        remove(target)
     return place
 
 

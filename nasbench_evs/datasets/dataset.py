@@ -17,7 +17,7 @@ import numpy as np
 from nasbench_evs.datasets.schema import Schema
 from nasbench_evs.datasets.split import SPLITS, subset
 from nasbench_evs.errors import DatasetError, NasbenchError, did_you_mean, one_line, shown
-from nasbench_evs.files import replacing
+from nasbench_evs.files import replacing, save_array
 
 FORMAT_VERSION = 1
 MANIFEST = "dataset.json"
@@ -188,7 +188,7 @@ class Dataset:
         with replacing(Path(folder), force=force, marker=MANIFEST) as scratch:
             scratch.mkdir()
             for name in COLUMNS:
-                np.save(scratch / f"{name}.npy", np.ascontiguousarray(getattr(self, name)), allow_pickle=False)
+                save_array(scratch / f"{name}.npy", np.ascontiguousarray(getattr(self, name)))
             (scratch / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbench_evs.errors import OutputError, TrainingError, one_line
-from nasbench_evs.files import replacing
+from nasbench_evs.files import replacing, save_array
 from nasbench_evs.generators.messages import Answer, Failed, Fatal, Trained, TrainingRequest, WorkerConfig
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class Worker:
         )
         if result.logits is not None:
             file = logits_file(self.config.logits, request.rank)
-            with replacing(file, force=True) as scratch, scratch.open("wb") as opened:
-                np.save(opened, result.logits)
+            with replacing(file, force=True) as scratch:
+                save_array(scratch, result.logits)
         return result
 
     def _mean_logits(self, teachers: tuple[int, ...], lineage: Mapping[int, tuple[int, ...]]) -> np.ndarray | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from nasbench_evs import spaces
 from nasbench_evs.errors import NasbenchError, SurrogateError, one_line
-from nasbench_evs.files import replacing
+from nasbench_evs.files import replacing, save_array
 from nasbench_evs.surrogate import uncertainty
 from nasbench_evs.surrogate.ensemble import Ensemble, loss_of
 from nasbench_evs.surrogate.features import LAYOUT
@@ -64,7 +65,7 @@ def write_parts(folder: Path, parts: Parts, reference: Mapping[str, Any], *, for
             written = _write(model, scratch / f"{SECONDS}.cbm")
             sidecar["seconds"] = {"mean": mean, "scale": scale, "shares": shares, "model": written}
         if parts.out_of_fold is not None:
-            np.save(scratch / _OUT_OF_FOLD_FILE, parts.out_of_fold, allow_pickle=False)
+            save_array(scratch / _OUT_OF_FOLD_FILE, parts.out_of_fold)
             sidecar[OUT_OF_FOLD] = _entry(scratch / _OUT_OF_FOLD_FILE)
         _write_sidecar(sidecar, scratch / SIDECAR)
 
@@ -72,11 +73,11 @@ def write_parts(folder: Path, parts: Parts, reference: Mapping[str, Any], *, for
 def write_out_of_fold(folder: Path, out_of_fold: np.ndarray) -> None:
     """Write out-of-fold predictions beside the models of a saved surrogate, and say so in its sidecar."""
     sidecar = _read_sidecar(folder)
-    with replacing(folder / _OUT_OF_FOLD_FILE, force=True) as scratch:
-        np.save(scratch, out_of_fold, allow_pickle=False)
-        sidecar[OUT_OF_FOLD] = _entry(scratch)
-    with replacing(folder / SIDECAR, force=True) as scratch:
-        _write_sidecar(sidecar, scratch)
+    with replacing(folder, force=True, marker=SIDECAR) as scratch:  # the two belong together
+        shutil.copytree(folder, scratch)
+        save_array(scratch / _OUT_OF_FOLD_FILE, out_of_fold)
+        sidecar[OUT_OF_FOLD] = _entry(scratch / _OUT_OF_FOLD_FILE)
+        _write_sidecar(sidecar, scratch / SIDECAR)
 
 
 def read_out_of_fold(folder: Path, entry: Mapping[str, str]) -> np.ndarray:
@@ -152,7 +153,9 @@ def _write_sidecar(sidecar: dict[str, Any], path: Path) -> None:
 
 
 def _write(model: CatBoost, path: Path) -> dict[str, str]:
-    model.save_model(str(path))
+    path.write_bytes(
+        model._serialize_model()
+    )  # save_model, which writes the same, does not notice every error of the disk
     return _entry(path)
 
 

@@ -13,7 +13,9 @@ from tests.faults.writers import WRITERS
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("writers", nargs="*", metavar="WRITER", help="Only these.")
-    chosen = [WRITERS[name] for name in parser.parse_args().writers] or list(WRITERS.values())
+    parser.add_argument("--every", type=int, default=1, help="Only one of so many calls.  [default: 1]")
+    arguments = parser.parse_args()
+    chosen = [WRITERS[name] for name in arguments.writers] or list(WRITERS.values())
     if reason := why_not():
         sys.exit(f"error: {reason}")
     began, calls, failures, wrong = time.monotonic(), 0, 0, []
@@ -23,13 +25,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         library = compiled(Path(folder))
         for i, writer in enumerate(chosen):
-            found = sweep(writer, library, Path(folder) / str(i))
+            found = sweep(writer, library, Path(folder) / str(i), every=arguments.every)
             print(f"| {writer.name} | {found.calls} | {found.failures} | {len(found.wrong)} |", flush=True)
             calls, failures = calls + found.calls, failures + found.failures
             wrong += found.wrong
+            for each in found.wrong:
+                print(each, file=sys.stderr, flush=True)
     print(f"| **all** | {calls} | {failures} | {len(wrong)} |\n\n{time.monotonic() - began:.0f} s")
-    for each in wrong:
-        print(each, file=sys.stderr)
     sys.exit(1 if wrong else 0)
 
 

@@ -202,6 +202,7 @@ def write_recorded(folder, version, done):
 # Journals
 
 
+UNDONE = "journal.sqlite-journal"  # SQLite's, by which the next run takes back what was not committed
 JOBS = [Job(1000 + i, i % 2, "random") for i in range(4)]
 
 
@@ -335,8 +336,8 @@ WRITERS = {
         Writer("dataset", ("datasets.dataset",), write_dataset, read_dataset),
         Writer("card of a dataset", ("datasets.card",), write_described, whole_files("README.md", "figure.png")),
         Writer("card of a table", ("analysis.table_card",), write_recorded, whole_files("ffn-2.md", "ffn-2.png")),
-        Writer("journal of a run", ("database", "training.journal"), write_journal, read_journal),
-        Writer("journal of an experiment", ("database", "analysis.runs"), write_searches, read_searches),
+        Writer("journal of a run", ("database", "training.journal"), write_journal, read_journal, leaves=UNDONE),
+        Writer("journal of an experiment", ("database", "analysis.runs"), write_searches, read_searches, leaves=UNDONE),
         Writer("results", ("analysis.runs",), write_runs, read_runs),
         Writer("trajectory", ("cli.search",), write_trajectory, read_trajectory),
         Writer("figure", ("analysis.looks",), write_figure, whole_files("figure.svg")),
