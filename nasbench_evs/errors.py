@@ -25,7 +25,7 @@ def shown(value: object) -> str:
     try:
         text = _tidy(short.repr(value))
     except Exception:  # of somebody's class, or of an integer of too many digits
-        text = f"<{type(value).__name__}>"
+        text = f"<{type(value).__name__} instance>"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
