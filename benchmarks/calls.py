@@ -41,7 +41,7 @@ LONGEST = 500  # characters of a message
 SECONDS = 20  # that a call may take
 ADVICE = re.compile(
     r"expected|\buse\b|choose|give|make|leave|ask for|did you mean|allow more|needs|rename|run |install|fit|say |name one|"
-    r"are known|are recorded|can be|is not recorded|have no|has no|holds no|record|search longer|predicts no",
+    r"are known|are recorded|can be|is not recorded|have no|has no|holds no|record|search longer|predicts no|upgrade",
     re.IGNORECASE,
 )
 # What is not called: what trains, downloads, waits or changes what the process knows; what a base class or its reader calls, and
@@ -49,7 +49,7 @@ ADVICE = re.compile(
 LEFT_OUT = re.compile(
     r"(^|\.)(testing|register\w*|add|prepare|import_release|install|TrainingBenchmark|Protocol|Benchmark)$|"
     r"^nasbench_evs\.models\.|^nasbench_evs\.tables\.(Table|read|write)$|\.datasets\.Dataset$|\.surrogate\.Surrogate$|"
-    r"Surrogate\.fit$|Header\.from_attributes$|Architecture$"
+    r"Surrogate\.fit$|Searcher\.new$|Header\.from_attributes$|Architecture$"
 )
 PACKAGES = ("nasbench_evs", "spaces", "tables", "datasets", "search", "benchmark", "surrogate", "surrogate.predictors")
 DOCUMENTED = re.compile(r"\.\. auto(function|class|module):: ([\w.]+)")
@@ -62,11 +62,17 @@ class Called(NamedTuple):
     function: Callable[..., Any]
     subject: Subject
 
+    @property
+    def kind(self) -> str:
+        """What it belongs to."""
+        return self.name.partition(":")[0] if ":" in self.name else "functions and classes"
+
 
 class Finding(NamedTuple):
     """What is wrong with a call."""
 
     call: int
+    kind: str
     name: str
     what: str
     arguments: str
@@ -137,11 +143,7 @@ def public() -> dict[str, Any]:
             named[name] = getattr(importlib.import_module(where), last)
     once: dict[int, tuple[str, Any]] = {}
     for name, each in named.items():
-        if (
-            callable(each)
-            and not LEFT_OUT.search(name)
-            and not (isinstance(each, type) and issubclass(each, Exception))
-        ):
+        if callable(each) and not LEFT_OUT.search(name) and not inspect.isabstract(each):
             once.setdefault(id(each), (name, each))
     return dict(once.values())
 
@@ -256,7 +258,7 @@ def make(number: int, everything: list[Called], seed: int) -> tuple[Called, str,
         what, wrong = "refusal", judge(error)
     finally:
         signal.alarm(0)
-    finding = Finding(number, called.name, wrong, shown(positional, named)) if wrong else None
+    finding = Finding(number, called.kind, called.name, wrong, shown(positional, named)) if wrong else None
     return called, what, finding
 
 
@@ -274,7 +276,7 @@ def run(
         try:
             for number in range(first, first + calls):
                 called, what, finding = make(number, everything, seed)
-                counts[called.name.partition(":")[0] if ":" in called.name else "functions and classes", what] += 1
+                counts[called.kind, what] += 1
                 if finding:
                     findings.append(finding)
                     print(
@@ -306,16 +308,16 @@ def main() -> None:
         return
     counts, findings = run(options.calls, options.seed, progress=True)
     print(f"{cpu_name()}, {os.cpu_count()} cores, Python {sys.version.split()[0]}, numpy {np.__version__}\n")
-    print("| of | functions | calls | answers | refusals | findings |\n| --- | --- | --- | --- | --- | --- |")
-    kinds = sorted({kind for kind, _ in counts})
-    total = Counter(dict.fromkeys(kinds, 0))
-    for kind in kinds:
+    print("| of | to call | calls | answers | refusals | findings |\n| --- | --- | --- | --- | --- | --- |")
+    offered = Counter(each.kind for each in callables())
+    wrong = Counter(each.kind for each in findings)
+    for kind, number in sorted(offered.items()):
         answers, refusals = counts[kind, "answer"], counts[kind, "refusal"]
-        total[kind] = answers + refusals
-        mine = sum(
-            (each.name.partition(":")[0] if ":" in each.name else "functions and classes") == kind for each in findings
-        )
-        print(f"| {kind} | | {answers + refusals:,} | {answers:,} | {refusals:,} | {mine} |")
+        print(f"| {kind} | {number} | {answers + refusals:,} | {answers:,} | {refusals:,} | {wrong[kind]} |")
+    answers = sum(number for (_, what), number in counts.items() if what == "answer")
+    print(
+        f"| all | {offered.total()} | {options.calls:,} | {answers:,} | {options.calls - answers:,} | {len(findings)} |"
+    )
     sys.exit(bool(findings))
 
 

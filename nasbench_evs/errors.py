@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 _ADDRESS = re.compile(r"(?: object)? at 0x[0-9a-fA-F]+")
 _LONGEST = 2000  # characters of a message
-_SHOWN = 80  # characters of a value in one
+_SHOWN = 60  # characters of a value in one
 
 
 def shown(value: object) -> str:
@@ -25,7 +25,7 @@ def shown(value: object) -> str:
     try:
         text = _tidy(short.repr(value))
     except Exception:  # of somebody's class, or of an integer of too many digits
-        text = f"<{type(value).__name__}>"
+        text = f"<{type(value).__name__} instance>"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
@@ -42,8 +42,10 @@ def one_line(error: BaseException) -> str:
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:
     """What ends the message about an unknown name: the nearest known one as a question, nothing where none is near."""
+    if not isinstance(name, str):
+        return ""
     names = {str(each).lower(): str(each) for each in known}
-    near = difflib.get_close_matches(str(name).lower(), names, 1)
+    near = difflib.get_close_matches(name.lower(), names, 1)
     return f"; did you mean {names[near[0]]!r}?" if near else ""
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.errors import InvalidQuery, did_you_mean, shown
+from nasbench_evs.arguments import one_of
+from nasbench_evs.errors import InvalidQuery, shown
 
 DIRECTIONS = ("max", "min")
 BLOCKS = 10  # of sequences, of which scores leave out one each
@@ -50,10 +51,7 @@ METRICS = {
 
 def metric(name: str) -> Metric:
     """The metric of that name, or InvalidQuery."""
-    if name not in METRICS:
-        raise InvalidQuery(
-            f"unknown metric {shown(name)}: expected one of {', '.join(METRICS)}{did_you_mean(name, METRICS)}"
-        )
+    one_of("metric", name, METRICS)
     return METRICS[name]
 
 
@@ -64,8 +62,7 @@ def own_metric(name: str, direction: str = "max", low: float = -math.inf, high: 
     """
     if not isinstance(name, str) or not name or not name.isprintable():
         raise InvalidQuery(f"a metric called {shown(name)}: expected printable text, such as 'f1'")
-    if direction not in DIRECTIONS:
-        raise InvalidQuery(f"direction = {shown(direction)}: expected one of {', '.join(DIRECTIONS)}")
+    one_of("direction", direction, DIRECTIONS)
     ends = (low, high)
     if any(isinstance(end, bool) or not isinstance(end, int | float | np.number) for end in ends) or not low < high:
         raise InvalidQuery(

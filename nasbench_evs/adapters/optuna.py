@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_evs.adapters.values import architecture_of, missing
-from nasbench_evs.arguments import check_int
+from nasbench_evs.arguments import check_bool, check_int
 from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.search.domain import Domain
@@ -49,7 +49,7 @@ def objective(bench: Benchmark, *, seed: int = 0, prune: bool = False) -> Callab
     True
     """
     domain, rng = Domain.on(bench), np.random.default_rng(check_int("seed", seed, 0))
-    if prune and not bench.epochs:
+    if check_bool("prune", prune) and not bench.epochs:
         raise InvalidQuery("this benchmark has no scores by epoch: use prune=False")
 
     def evaluate(trial: optuna.Trial) -> float:

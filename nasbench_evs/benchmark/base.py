@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nasbench_evs.arguments import check_int, of_kind, one_of
+from nasbench_evs.arguments import check_bool, check_int, of_kind, one_of
 from nasbench_evs.benchmark.score import (
     Best,
     Observation,
@@ -157,6 +157,7 @@ class Benchmark:
         it sees the objective, without `noise`: the mean over trainings, NaN for what has no true value; NotRecorded where no
         mean can be known.
         """
+        check_bool("noise", noise)
         valued = noise or bool(self._valued(self.space.stack([architecture]))[0])
         training = self.observed_seed(architecture, seed) if noise else None
         answer = self.query(architecture, seed=training, epoch=epoch)
@@ -166,6 +167,7 @@ class Benchmark:
         self, architectures: Architectures, *, seed: int = 0, noise: bool = True, epoch: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """`observe` of many: values and seconds, float64 (N,) each."""
+        check_bool("noise", noise)
         choices = self._choices(architectures)
         if self.lookup:
             question = check_question("valid", epoch, seed, False)

@@ -41,9 +41,8 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     a made landscape (`benchmark.landscapes`), without `space` and `source`.
     """
     one_of("source", source, SOURCES)
-    for argument, value in (("space", space), ("device", device)):
-        if value is not None:
-            of_kind(argument, value, str, "text, or None")
+    if device is not None:
+        of_kind("device", device, str, "cpu or cuda")
     if device is not None and source != "train":
         raise InvalidQuery(
             f"device {shown(device)} with source {shown(source)}: nothing is trained there, expected source 'train'"
@@ -86,6 +85,8 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
         raise UnknownBenchmark(
             f"{shown(name)} is a {type(name).__name__}: expected a name of nasbench-evs list, or a path"
         )
+    if space is not None:
+        of_kind("space", space, str, "the label of a space, or None", UnknownBenchmark)
     path = Path(name)
     if path.suffix in (".h5", ".hdf5") or len(path.parts) > 1:
         if space is not None and space not in SUBSPACES:

@@ -95,7 +95,7 @@ class Searcher(ABC):
         choices = np.array(self.space.stack(architectures))
         try:
             values = np.array(scores, np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InvalidQuery(f"scores {shown(scores)}: expected one number for each architecture") from None
         if values.shape != (len(choices),):
             raise InvalidQuery(

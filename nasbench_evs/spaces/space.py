@@ -251,10 +251,7 @@ class SearchSpace:
     def is_active(self, column: int, choices: np.ndarray) -> np.ndarray:
         """In which rows the choice of this column is active, given the columns before it: bool (N,)."""
         check_int("column", column, 0, len(self.choices) - 1)
-        choices = np.asarray(choices)
-        if choices.ndim != 2 or choices.shape[1] != len(self.choices) or choices.dtype.kind not in "iu":
-            self.check(choices)
-        return self._tree.active(column, choices)
+        return self._tree.active(column, self._tree.check_parent(column, choices, self.name))
 
     # Sampling
 

@@ -100,6 +100,18 @@ class ChoiceTree:
             raise self._first_wrong(given, partial)
         return found
 
+    def check_parent(self, column: int, choices: np.ndarray, name: str) -> np.ndarray:
+        """The choice indices, of which only those that decide whether this column is active must be valid."""
+        found = choices if isinstance(choices, np.ndarray) else np.zeros(0)
+        if found.ndim != 2 or found.shape[1] != len(self.choices) or found.dtype.kind not in "iu":
+            return self.check(choices, name, partial=True)
+        parent = self.parents[column]
+        if parent >= 0 and len(found):
+            index = found[:, parent]
+            if index.min() < -1 or index.max() >= self._counts[parent]:
+                return self.check(found, name, partial=True)
+        return found
+
     def check_row(self, indices: Sequence[int], name: str) -> None:
         """`check` of one architecture's choice indices as a plain list, ten times as fast."""
         if len(indices) != len(self.choices) or not self._row_is_valid(indices):

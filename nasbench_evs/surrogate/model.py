@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_evs import spaces
-from nasbench_evs.arguments import as_path, check_bool, is_int, one_of
+from nasbench_evs.arguments import as_path, check_bool, is_int, of_kind, one_of
 from nasbench_evs.errors import InvalidQuery, NotRecorded, SurrogateError, shown
 from nasbench_evs.metrics import Metric, metric_from_dict
 from nasbench_evs.spaces import SearchSpace
@@ -230,6 +230,8 @@ class Surrogate:
 
     def check_belongs_to(self, reference_sha256: str, path: str | Path) -> None:
         """SurrogateError unless it was fitted to the table of this `Table.reference_sha256`; `path` is for the message."""
+        of_kind("reference_sha256", reference_sha256, str, "a table's reference_sha256", SurrogateError)
+        path = shown(str(as_path("path", path)))[1:-1]
         if self._sidecar["table_sha256"] != reference_sha256:
             raise SurrogateError(
                 f"the surrogate of {path} was fitted to another table, or to this one before it changed: "

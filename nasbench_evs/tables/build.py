@@ -124,7 +124,10 @@ def _column(column: Column, values: Any, n: int, widths: Mapping[str, int]) -> n
         if array.shape != shape:
             raise ValueError(f"shape {array.shape}, expected {shape}")
     except (TypeError, ValueError, OverflowError) as error:
-        raise TableFormatError(f"column {column.path}: {error}") from None
+        what = "texts" if column.kind == "text" else f"values of {column.kind}"
+        raise TableFormatError(
+            f"column {column.path}: {error}; expected {what} of shape {shape}, or one for all"
+        ) from None
     return array
 
 

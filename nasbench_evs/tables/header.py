@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nasbench_evs import spaces
+from nasbench_evs.arguments import one_of
 from nasbench_evs.errors import InvalidQuery, TableFormatError, shown
 from nasbench_evs.metrics import RANGE, Metric, metric_from_dict, own_metric
 from nasbench_evs.spaces import SearchSpace
@@ -37,9 +38,8 @@ class Header:
     def __post_init__(self) -> None:
         for name, kind in (("space", SearchSpace), ("protocol", dict), ("metric", Metric), ("dataset", str)):
             if not isinstance(getattr(self, name), kind):
-                raise TableFormatError(f"header: {name} is {getattr(self, name)!r}, expected a {kind.__name__}")
-        if self.curves not in CURVES:
-            raise TableFormatError(f"header: curves is {self.curves!r}, expected one of {', '.join(CURVES)}")
+                raise TableFormatError(f"header: {name} is {shown(getattr(self, name))}, expected a {kind.__name__}")
+        one_of("curves", self.curves, CURVES, TableFormatError)
         try:
             own_metric(*self.metric)
         except InvalidQuery as error:
@@ -50,7 +50,7 @@ class Header:
             raise TableFormatError(f"header: the protocol is not what JSON can hold: {error}") from None
         if self.score_at not in SCORE_AT:
             raise TableFormatError(
-                f"header: the protocol has score_at = {self.score_at!r}, expected one of {', '.join(SCORE_AT)}"
+                f"header: the protocol has score_at = {shown(self.score_at)}, expected one of {', '.join(SCORE_AT)}"
             )
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs.arguments import as_array, as_integers, check_int, is_int, of_kind, one_of
+from nasbench_evs.arguments import as_array, as_integers, check_bool, check_int, is_int, of_kind, one_of
 from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded, shown
 from nasbench_evs.metrics import BLOCKS
 from nasbench_evs.spaces import RestrictedSpace, SearchSpace
@@ -296,6 +296,7 @@ class Table:
         """
         import pandas as pd
 
+        check_bool("curves", curves)
         space = self.header.space
         frame: dict[str, Any] = {"architecture": space.format_many(self["choices"]), "rank": self["rank"]}
         several: dict[str, Any] = {}

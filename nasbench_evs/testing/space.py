@@ -143,16 +143,64 @@ class SpaceContract:
 
     def test_invalid_choice_indices_are_refused(self) -> None:
         good = self.space.sample_many(3, 0)
+        first = np.arange(good.shape[1]) == 0
+        takers = [
+            self.space.check, self.space.architectures, self.space.format_many, self.space.rank_many, self.space.encode_many,
+            self.space.mutate_many, self.space.neighbors_many,
+            lambda bad: self.space.encode_into(bad, np.empty((3, self.space.avec_bits))),
+        ]  # fmt: skip
         for bad, message in (
             (good[:, :-1], "shape"),
             (good.astype(float), "integer"),
             (good[0], "shape"),
-            (np.where(np.arange(good.shape[1]) == 0, -1, good), "row 0"),
-            (np.where(np.arange(good.shape[1]) == 0, 100, good), "row 0"),
-            (np.where(np.arange(good.shape[1]) == 0, -2, good), "row 0"),
+            (np.where(first, -1, good), "row 0"),
+            (np.where(first, 100, good), "row 0"),
+            (np.where(first, -2, good), "row 0"),
+            (np.where(first, 2**40, good.astype(np.int64)), "row 0"),
+            (np.where(first, 256, 0) + good.astype(np.int64), "row 0"),  # the same in eight bits
+            (good > 0, "integer"),
+            (good.astype(object), "integer"),
+            ([[1], [1, 2]], "integer"),
+            ("text", "integer"),
+            (None, "integer"),
         ):
-            with pytest.raises(InvalidArchitecture, match=message):
-                self.space.check(bad)
+            for taker in takers:
+                with pytest.raises(InvalidArchitecture, match=message):
+                    taker(bad)  # type: ignore[arg-type]
+
+    @settings(max_examples=200, deadline=None, suppress_health_check=INHERITED)
+    @given(data=st.data())
+    def test_a_changed_index_is_refused_or_makes_another_architecture(self, data: st.DataObject) -> None:
+        choices = self.space.sample_many(data.draw(st.integers(1, 3)), data.draw(st.integers(0, 20)))
+        row, column = data.draw(st.integers(0, len(choices) - 1)), data.draw(st.integers(0, choices.shape[1] - 1))
+        choices[row, column] = data.draw(st.integers(-2, len(self.space.choices[column].options)))
+        options = {
+            choice.name: choice.options[index]
+            for choice, index in zip(self.space.choices, choices[row].tolist(), strict=True)
+            if 0 <= index < len(choice.options)
+        }
+        try:
+            assert len(options) == (choices[row] != -1).sum()
+            expected = self.space.from_options(options)
+        except (AssertionError, InvalidArchitecture):
+            for take in (self.space.check, self.space.rank_many, self.space.encode_many):
+                with pytest.raises(InvalidArchitecture, match=f"row {row}: "):
+                    take(choices)
+            with pytest.raises(InvalidArchitecture, match="row 0: "):
+                self.space.encode_row(choices[row])
+        else:
+            assert self.space.architectures(choices)[row] == expected
+            assert self.space.rank_many(choices)[row] == expected.rank
+            assert self.space.encode_row(choices[row]) == expected.avec.tolist()
+
+    def test_completing_takes_what_is_missing_and_nothing_else(self) -> None:
+        nothing = np.full((4, len(self.space.choices)), -1)
+        completed = self.space.complete(nothing, seed=0)
+        assert np.array_equal(self.space.check(completed), completed)
+        assert np.array_equal(self.space.complete(completed, seed=1), completed)
+        for wrong in (-2, 127, 2**40):
+            with pytest.raises(InvalidArchitecture, match=f"row 0: .* index {wrong}: expected 0 to .*-1 for what is"):
+                self.space.complete(np.where(nothing == -1, wrong, nothing))
 
     def test_arguments_without_meaning_are_refused(self) -> None:
         with pytest.raises(InvalidQuery, match="expected one of hierarchical, uniform"):
