@@ -16,6 +16,7 @@ from nasbench_evs.spaces.strings import Reader
 # Paper 003, appendix B.2; with nine layers the paper uses the first twelve.
 SIZES = (8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 384, 512)
 
+MAX_LAYERS, MAX_SIZES = 64, 127  # beyond them, ranks and indices would not fit their integers
 MAX_SIZE = 1_000_000  # beyond it, the number of weights would not fit the integers they are counted in
 
 
@@ -23,12 +24,14 @@ class FFNSpace(SearchSpace):
     """Hidden layers `layer.0` ... `layer.L-1`, each with one of the sizes."""
 
     def __init__(self, layers: int = 3, sizes: Sequence[int] | None = None) -> None:
-        if isinstance(layers, bool) or not isinstance(layers, int | np.integer) or layers < 1:
-            raise InvalidSpace(f"ffn with {layers!r} layers: expected an integer, at least one")
+        if isinstance(layers, bool) or not isinstance(layers, int | np.integer) or not 1 <= layers <= MAX_LAYERS:
+            raise InvalidSpace(f"ffn with {layers!r} layers: expected an integer, at least one, at most {MAX_LAYERS}")
         layers = int(layers)
         given = sizes if sizes is not None else (SIZES if layers < 9 else SIZES[:12])
-        if len(given) == 0 or any(isinstance(s, bool) or not isinstance(s, int | np.integer) for s in given):
-            raise InvalidSpace(f"ffn sizes {given}: expected positive integers")
+        if not 1 <= len(given) <= MAX_SIZES or any(
+            isinstance(s, bool) or not isinstance(s, int | np.integer) for s in given
+        ):
+            raise InvalidSpace(f"ffn sizes {str(given)[:200]}: expected positive integers, at most {MAX_SIZES} of them")
         sizes = tuple(int(size) for size in given)
         if sizes[0] < 1 or sizes[-1] > MAX_SIZE:
             raise InvalidSpace(f"ffn sizes {sizes}: expected positive integers of at most {MAX_SIZE:,}")
