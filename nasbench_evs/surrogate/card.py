@@ -26,7 +26,7 @@ _ADVICE = "make it again with nasbench-evs surrogate evaluate"
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     """Write CARD, with its hash, and PAGE into a surrogate's folder, each whole or not at all."""
-    card = _finite(dict(card))
+    card = {name: _finite(each) for name, each in card.items()}
     with replacing(folder / CARD, force=True) as scratch:
         scratch.write_text(json.dumps({**card, "sha256": _sha256(card)}, indent=1) + "\n", encoding="utf-8")
     with replacing(folder / PAGE, force=True) as scratch:
@@ -52,7 +52,7 @@ def read_card(folder: Path, table_sha256: str | None = None) -> dict[str, Any] |
     return card
 
 
-def _sha256(card: dict[str, Any]) -> str:
+def _sha256(card: Mapping[str, Any]) -> str:
     """Of the card as canonical JSON; of what JSON cannot hold, and so was not written, a hash that nothing has."""
     try:
         return hashlib.sha256(to_json(card).encode()).hexdigest()
@@ -125,7 +125,7 @@ def summary(card: Mapping[str, Any]) -> list[str]:
         cells = [
             f"{card['dataset']}/{card['space']}",
             split,
-            f"{tau['mean']:.3f} ± {tau['plus_minus']:.3f}",
+            f"{_number(tau['mean'])} ± {_number(tau['plus_minus'])}",
             "-" if ceiling is None else _bracketed(ceiling),
             "-" if part is None else f"{part:.0%}",
             f"{covered['coverage']['80%']:.1%}" if covered else "-",
@@ -196,7 +196,9 @@ def architectures_needed(figures: Mapping[str, Any]) -> float | None:
     if len(known) < 3:
         return None
     slope, start = np.polyfit(np.log(known[:, 0]), np.log(known[:, 1]), 1)
-    return float(np.exp((np.log((1 - GOAL) * most) - start) / slope)) if slope < 0 else None
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        needed = float(np.exp((np.log((1 - GOAL) * most) - start) / slope)) if slope < 0 else math.nan
+    return needed if math.isfinite(needed) else None
 
 
 def _ceiling(figures: Mapping[str, Any]) -> list[str]:

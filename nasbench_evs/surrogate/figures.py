@@ -1,6 +1,6 @@
 """What a surrogate's card holds, as types by which its file is read: `evaluate` says what the figures are."""
 
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
@@ -17,9 +17,9 @@ class Interval(TypedDict):
 
 
 class Bracket(TypedDict):
-    value: float | None
-    low: float | None
-    high: float | None
+    value: Tau
+    low: Tau
+    high: Tau
 
 
 class Coverage(TypedDict):
@@ -85,11 +85,6 @@ class Figures(TypedDict):
     curves: list[Seen]
 
 
-class Splits(TypedDict, total=False):
-    valid: Figures
-    test: Figures
-
-
 class Searches(TypedDict):
     """Search fidelity, as analysis.fidelity has it."""
 
@@ -109,7 +104,7 @@ class Card(TypedDict):
     space: Text
     metric: Text
     table_sha256: Sha256
-    splits: Splits
+    splits: dict[Literal["valid", "test"], Figures]
     searches: NotRequired[Searches]
     figure: NotRequired[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")]]
     sha256: NotRequired[Any]

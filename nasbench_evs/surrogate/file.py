@@ -15,7 +15,7 @@ from nasbench_evs.spaces import from_spec
 from nasbench_evs.surrogate import uncertainty
 from nasbench_evs.surrogate.check import check_models, model_sums, read_checked, read_model, remember
 from nasbench_evs.surrogate.ensemble import Ensemble
-from nasbench_evs.surrogate.sidecar import SIDECAR, check_plausible, read_sidecar, source, write_sidecar
+from nasbench_evs.surrogate.sidecar import OUT_OF_FOLD, SIDECAR, check_plausible, read_sidecar, source, write_sidecar
 from nasbench_evs.surrogate.targets import EpochOffsets, Parts, ScoreTarget, SecondsTarget
 from nasbench_evs.surrogate.uncertainty import Uncertainty
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SECONDS = "seconds"
 SUMS = "sums"
-OUT_OF_FOLD = "out_of_fold"
 
 _OUT_OF_FOLD_FILE = "out_of_fold.npy"
 

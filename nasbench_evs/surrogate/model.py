@@ -21,11 +21,11 @@ from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.card import read_card
 from nasbench_evs.surrogate.ensemble import as_pool, blocks
 from nasbench_evs.surrogate.features import Features
-from nasbench_evs.surrogate.file import OUT_OF_FOLD, SECONDS, SUMS, read_out_of_fold, read_parts, write_parts
+from nasbench_evs.surrogate.file import SECONDS, SUMS, read_out_of_fold, read_parts, write_parts
 from nasbench_evs.surrogate.fit import fit
 from nasbench_evs.surrogate.noise import standard_normal
 from nasbench_evs.surrogate.reference import Reference, read_reference
-from nasbench_evs.surrogate.sidecar import check_plausible
+from nasbench_evs.surrogate.sidecar import OUT_OF_FOLD, check_plausible
 from nasbench_evs.surrogate.targets import Parts, Prediction, ScoreTarget, SecondsTarget
 from nasbench_evs.tables.format import to_json
 from nasbench_evs.tables.table import SPLITS, Table

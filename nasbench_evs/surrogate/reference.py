@@ -71,6 +71,7 @@ def find_reference(
     def score(choices: np.ndarray) -> np.ndarray:
         return sign * surrogate.predict_mean(choices, split)
 
+    how: Literal["exact", "best known"]
     if space.size <= evaluations:
         found = _Found(space, score)
         found.add(space.unrank_many(np.arange(space.size, dtype=np.uint64)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 from msgspec import Meta
@@ -23,6 +23,7 @@ from nasbench_evs.tables.format import to_json
 FORMAT_NAME = "nasbench-evs surrogate"
 FORMAT_VERSION = 2
 SIDECAR = "surrogate.json"
+OUT_OF_FOLD = "out_of_fold"
 ADVICE = "fit the surrogate again"
 
 _LIMIT = 4 << 20
@@ -33,7 +34,7 @@ FileName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")]
 Number = Annotated[float, Meta(ge=-1e12, le=1e12)]
 Positive = Annotated[float, Meta(gt=0, le=1e12)]
 Count = Annotated[int, Meta(ge=0, le=2**40)]
-Rows = Annotated[list[list[Number]], Meta(min_length=1, max_length=3)]
+Size = Annotated[int, Meta(ge=0, lt=2**31)]
 
 
 class FileEntry(TypedDict):
@@ -72,11 +73,6 @@ class FirstFigures(TypedDict):
     mean_absolute_error: Annotated[float, Meta(ge=0)]
 
 
-class Targets(TypedDict):
-    valid: TargetEntry
-    test: NotRequired[TargetEntry]
-
-
 class Sidecar(TypedDict):
     """All but the range of a metric of one's own, which `metric_from_dict` checks.
 
@@ -87,7 +83,7 @@ class Sidecar(TypedDict):
     dataset: Annotated[str, Meta(max_length=1000)]
     metric: Annotated[str, Meta(max_length=1000)]
     direction: NotRequired[str]
-    shape: dict[str, Any] | None
+    shape: dict[str, Size | str | Annotated[list[tuple[Size, Size]], Meta(max_length=10_000)]] | None
     features: str
     table_sha256: Sha256
     records: Count
@@ -97,7 +93,7 @@ class Sidecar(TypedDict):
     seed: Annotated[int, Meta(ge=0, lt=2**31)]
     libraries: dict[str, str]
     metrics: dict[str, FirstFigures]
-    targets: Targets
+    targets: dict[Literal["valid", "test"], TargetEntry]
     seconds: SecondsEntry | None
     reference: dict[str, Annotated[list[Any], Meta(min_length=1, max_length=10_000)]]
     sums: NotRequired[dict[str, Annotated[list[float], Meta(min_length=1, max_length=2)]]]
@@ -148,6 +144,10 @@ def _check(values: dict[str, Any], file: Source) -> None:
     metric_from_dict(values)
     if values["shape"]:
         shape_from_dict(values["shape"])
+    if OUT_OF_FOLD in values and False not in values["distilled"]:
+        raise file.refusal("it has out-of-fold predictions of trainings without teachers, and saw none")
+    if "valid" not in values["targets"]:
+        raise file.refusal("it predicts no validation scores")
     if set(values["metrics"]) != set(values["targets"]) or len(set(values["distilled"])) != len(values["distilled"]):
         raise file.refusal("its metrics are not those of its targets, or its distilled are not distinct")
     names = {"ranks", *values["targets"], *(("seconds",) if values["seconds"] else ())}
@@ -160,7 +160,11 @@ def _check(values: dict[str, Any], file: Source) -> None:
         raise file.refusal(f"its reference architectures are no ranks of a space of {space.size:,}")
     for name in names - {"ranks"}:
         rows = 1 if name == "seconds" else 3
-        if np.shape(reference[name]) != (rows, len(ranks)) or not np.isfinite(np.array(reference[name], float)).all():
+        try:
+            found = np.array(reference[name])
+        except ValueError:  # rows of several lengths
+            found = np.array(None)
+        if found.shape != (rows, len(ranks)) or found.dtype.kind not in "fi" or not np.isfinite(found).all():
             raise file.refusal(f"its reference predictions of {name} are no {rows} x {len(ranks)} finite numbers")
 
 
