@@ -11,6 +11,7 @@ from typing import Self
 
 from nasbench_evs.errors import OutputError, one_line
 from nasbench_evs.files import flush_names
+from nasbench_evs.reader import check_ordinary
 
 
 class ExclusiveDatabase(ABC):
@@ -24,6 +25,8 @@ class ExclusiveDatabase(ABC):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.exists() or path.is_symlink():
+            check_ordinary(path, OutputError, self.what)
         folder = path.parent
         made = [each for each in (folder, *folder.parents) if not each.exists()]
         try:
@@ -40,6 +43,8 @@ class ExclusiveDatabase(ABC):
                 [(found, *_), *_] = self._db.execute("PRAGMA quick_check(1)").fetchall()
                 if found != "ok":
                     raise self._damaged(str(found))
+                if self._db.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchall():
+                    raise OutputError(f"{self.path} is not {self.what}: choose another --out")
                 self._inspect()
                 self._db.execute("COMMIT")
                 # With a rollback journal all that was committed is in this one file, and with FULL on the disk: a lost

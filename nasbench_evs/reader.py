@@ -5,13 +5,17 @@ Every format that this library reads goes through here; what a format means is c
 
 from __future__ import annotations
 
+import io
 import lzma
+import math
 import os
 import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
 
 from nasbench_evs.errors import NasbenchError, one_line
 
@@ -88,6 +92,12 @@ class Source:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # a ValidationError is one
             raise self.refusal(f"{one_line(error)}, expected {self.what}") from None
 
+    def array(self, content: bytes | None = None) -> np.ndarray:
+        """Its array, of an .npy file: what the header claims is compared with what there is before anything is made of it."""
+        content = self.content() if content is None else content
+        dtype, shape, start = array_header(io.BytesIO(content), len(content), self)
+        return np.frombuffer(content, dtype, offset=start).reshape(shape)
+
     def toml(self) -> dict[str, Any]:
         """Its TOML."""
         try:
@@ -106,3 +116,19 @@ def check_ordinary(path: Path, error: type[NasbenchError], what: str) -> int:
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
         raise error(f"cannot open {path}: it is {kind}, expected a file, {what}")
     return status.st_size
+
+
+def array_header(file: BinaryIO, size: int, source: Source) -> tuple[np.dtype, tuple[int, ...], int]:
+    """dtype, shape and where the numbers begin in an open .npy file of so many bytes; `source.refusal` of anything else."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, fortran, dtype = read(file)
+        if dtype.hasobject or fortran or any(length < 0 for length in shape):
+            raise ValueError(f"it has {dtype} in the shape {shape}, expected plain numbers in C order")
+    except (ValueError, KeyError, TypeError, EOFError, OverflowError, MemoryError, RecursionError) as error:
+        raise source.refusal(f"it is no array ({one_line(error)[:100]}), expected {source.what}") from None
+    start = file.tell()
+    if math.prod(shape) * dtype.itemsize != size - start:
+        raise source.refusal(f"it has {size - start:,} bytes of numbers, expected {dtype} in the shape {shape}")
+    return dtype, shape, start

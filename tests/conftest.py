@@ -147,6 +147,14 @@ def seqnas_table() -> Table:
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory):
+    """Tests leave the user's cache alone, where surrogates that passed are remembered."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NASBENCH_EVS_HOME", str(tmp_path_factory.mktemp("empty-home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
     """A home of nasbench-evs for all tests of a worker that need a prepared dataset, `synthetic`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import lzma
+import io
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,9 +12,10 @@ import numpy as np
 
 from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherConfig
 from nasbench_evs.analysis.one_search import run_of
-from nasbench_evs.analysis.runs import DIGITS, Run, Task, write_compressed
+from nasbench_evs.analysis.runs import DIGITS, RESULTS_LIMIT, Run, Task, write_compressed
 from nasbench_evs.errors import OutputError, one_line
 from nasbench_evs.files import write_text
+from nasbench_evs.reader import Source
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import make
 
@@ -29,6 +30,10 @@ TRAININGS = "trainings.csv.xz"
 _FOLDER = "live"
 _FILE = "trainings.csv"
 _KEYS = ("benchmark", "searcher", "seed", "settings")
+_COLUMNS = {
+    "benchmark": "str", "searcher": "str", "seed": "int64", "settings": "str", "evaluation": "int64", "rank": "uint64",
+    "distilled": "int64", "valid": "float64", "test": "float64", "seconds": "float64", "real_seconds": "float64",
+}  # fmt: skip
 
 
 def check_live(config: BenchmarkConfig, searcher: SearcherConfig) -> None:
@@ -150,17 +155,31 @@ def read_trainings(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    advice = "move it away, or choose another --out"
+    file = Source(path, OutputError, "trainings of this version of nasbench-evs", advice, RESULTS_LIMIT)
+    content = file.unpacked() if path.suffix == ".xz" else file.content()
     try:
-        frame = pd.read_csv(path, dtype={"rank": "uint64", "settings": str})
-        missing = {*_KEYS, "evaluation", "rank", "distilled", "valid", "test", "seconds", "real_seconds"} - {
-            *frame.columns
-        }
-        if missing:
-            raise ValueError(f"it has no column {sorted(missing)[0]}")
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise OutputError(
-            f"{path} holds no trainings of this version ({one_line(error)}): move it away, or choose another --out"
-        ) from None
+        empty = {name: [""] for name, kind in _COLUMNS.items() if kind == "float64"}
+        frame = pd.read_csv(
+            io.BytesIO(content), dtype=_COLUMNS, keep_default_na=False, na_values=empty, low_memory=False
+        )
+        if missing := [name for name in _COLUMNS if name not in frame]:
+            raise ValueError(f"it has no column {missing[0]}")
+    except (ValueError, OverflowError, MemoryError, RecursionError) as error:  # among them pandas' own
+        raise file.refusal(f"it holds no {file.what} ({one_line(error)})") from None
+    wrong = {
+        "evaluation": frame["evaluation"] < 1,
+        "seed": frame["seed"] < 0,
+        "distilled": ~frame["distilled"].isin([0, 1]),
+        **{name: np.isinf(frame[name]) for name in ("valid", "test")},
+        **{name: np.isinf(frame[name]) | (frame[name] < 0) for name in ("seconds", "real_seconds")},
+        "evaluation of that search": frame.duplicated([*_KEYS, "evaluation"]),
+    }
+    for name, rows in wrong.items():
+        if rows.any():
+            row = int(np.flatnonzero(rows)[0])
+            value = frame[name].iloc[row] if name in frame else f"there twice ({frame['evaluation'].iloc[row]})"
+            raise file.refusal(f"{name} is {str(value)[:50]}", place=f"row {row + 2}")
     return frame
 
 

@@ -6,20 +6,24 @@ curve of regret is in it, and an experiment goes on from it where there is no jo
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import lzma
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherConfig
+from nasbench_evs.benchmark import REGIMES
 from nasbench_evs.database import ExclusiveDatabase
 from nasbench_evs.errors import OutputError, one_line
 from nasbench_evs.files import replacing
+from nasbench_evs.reader import MIB, Source
 from nasbench_evs.search.own import source_of
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 JOURNAL = "journal.sqlite"
 RESULTS = "results.csv.xz"  # half of what gzip makes of it
+RESULTS_LIMIT = 512 * MIB  # of a file that is unpacked
 SHARE = 1e-6  # of an evaluation, by which sums of parts may be off
 DIGITS = 7  # of all numbers: what is kept and what is read again are the same
 
@@ -143,15 +148,38 @@ class Journal(ExclusiveDatabase):
     def read(self) -> list[Run]:
         with self._errors():
             rows = self._db.execute("SELECT run FROM searches").fetchall()
-        try:
-            return [_run(*json.loads(text)) for (text,) in rows]
-        except (TypeError, ValueError) as error:
-            raise self._damaged(one_line(error)) from None
+        import msgspec
+
+        found = []
+        for i, (text,) in enumerate(rows, 1):
+            try:
+                found.append(msgspec.convert(json.loads(text), Run))
+                _check(found[-1])
+            except (TypeError, ValueError, RecursionError, OverflowError) as error:  # a ValidationError is a ValueError
+                raise self._damaged(f"search {i}: {one_line(error)}") from None
+        return found
 
 
-def _run(*fields: Any) -> Run:
-    *head, points = fields
-    return Run._make([*head, [Point(*each) for each in points]])
+def _check(run: Run) -> None:
+    """ValueError for a run that no search can have."""
+    if run.regime not in REGIMES:
+        raise ValueError(f"regime {run.regime[:50]!r}, expected one of {', '.join(REGIMES)}")
+    if not 0 <= run.seed < 2**63 or run.own_seconds < 0 or math.isinf(run.own_seconds) or not run.points:
+        raise ValueError(f"seed {run.seed}, own_seconds {run.own_seconds} and {len(run.points)} points")
+    before = 0.0
+    for i, point in enumerate(run.points, 1):
+        infinite = [
+            name for name, value in zip(Point._fields, point, strict=True) if name != "rank" and math.isinf(value)
+        ]
+        if infinite or not -1 <= point.rank < 2**64 or point.seconds < 0:
+            raise ValueError(
+                f"point {i} of seed {run.seed}: {', '.join(infinite) or f'rank {point.rank}, {point.seconds} s'}"
+            )
+        if math.isnan(point.evaluations) and i == len(run.points):
+            continue
+        if not before <= point.evaluations:
+            raise ValueError(f"point {i} of seed {run.seed}: evaluations {point.evaluations} after {before}")
+        before = point.evaluations
 
 
 def select_runs(experiment: Experiment, runs: Iterable[Run]) -> dict[Key, Run]:
@@ -203,31 +231,49 @@ def write_compressed(frame: pd.DataFrame, path: Path) -> None:
 
 def read_results(path: Path) -> list[Run]:
     """What `write_results` wrote, nothing where there is no file; OutputError for anything else."""
-    import pandas as pd
-
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return []
+    advice = "move it away, or choose another --out"
+    file = Source(path, OutputError, "results of this version of nasbench-evs", advice, RESULTS_LIMIT)
     names = (*Run._fields[:-1], *Point._fields)
-    try:
-        # As text: what pandas makes of a number may differ from it in the last bit.
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if tuple(frame.columns) != names:
-            raise ValueError(f"its columns are {', '.join(frame.columns)}")
-        for name in names:
-            kind = _NUMBERS.get(name)
-            if kind is not None:
-                empty = -1 if kind is int else math.nan
-                frame[name] = [kind(text) if text else empty for text in frame[name]]
-        heads = list(frame[list(Run._fields[:-1])].itertuples(index=False, name=None))
-        points = [Point(*each) for each in frame[list(Point._fields)].itertuples(index=False, name=None)]
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise OutputError(
-            f"{path} holds no results of this version of nasbench-evs ({one_line(error)}): move it away, or choose another --out"
-        ) from None
     runs: dict[tuple[Any, ...], Run] = {}
-    for head, point in zip(heads, points, strict=True):
-        runs.setdefault(head, Run._make([*head, []])).points.append(point)
+    for row, cells in read_cells(file, names):
+        values = []
+        for name, text in zip(names, cells, strict=True):
+            kind = _NUMBERS.get(name)
+            try:
+                value = text if kind is None else kind(text) if text else -1 if kind is int else math.nan
+            except ValueError:
+                raise file.refusal(f"{name} is {text[:50]!r}, expected a number", place=f"row {row}") from None
+            values.append(
+                math.nan if value != value else value
+            )  # the one NaN, which is equal to itself where it is a key
+        head = tuple(values[: len(Run._fields) - 1])
+        runs.setdefault(head, Run._make([*head, []])).points.append(Point(*values[len(head) :]))
+    for run in runs.values():
+        try:
+            _check(run)
+        except ValueError as error:
+            raise file.refusal(one_line(error), place=f"{run.searcher[:50]} on {run.benchmark[:50]}") from None
     return list(runs.values())
+
+
+def read_cells(file: Source, names: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV in xz as text, with their numbers, of which the columns are row 1; its error if it has other columns."""
+    try:
+        text = file.unpacked().decode()
+        if "\0" in text:
+            raise ValueError("it has a NUL")
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        found = next(rows, [])
+        if tuple(found) != tuple(names):
+            raise ValueError(f"its columns are {', '.join(found)[:200]}")
+        for number, cells in enumerate(rows, 2):
+            if len(cells) != len(names):
+                raise ValueError(f"row {number} has {len(cells)} cells, expected {len(names)}")
+            yield number, cells
+    except (ValueError, csv.Error) as error:  # among them UnicodeDecodeError
+        raise file.refusal(f"it holds no {file.what} ({one_line(error)})") from None
 
 
 def rounded(value: float) -> float:

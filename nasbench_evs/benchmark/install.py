@@ -11,7 +11,7 @@ from nasbench_evs import locations
 from nasbench_evs.benchmark.load import find_table
 from nasbench_evs.errors import InvalidQuery, NasbenchError, OutputError, shown
 from nasbench_evs.files import remove, replacing
-from nasbench_evs.surrogate.file import SIDECAR
+from nasbench_evs.surrogate.sidecar import SIDECAR
 from nasbench_evs.tables import read, verify
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from functools import partial
@@ -38,7 +39,7 @@ def fit_command(table: Path, out: Path | None, seed: int, force: bool) -> None:
     from nasbench_evs import locations
     from nasbench_evs.files import check_target
     from nasbench_evs.surrogate import Surrogate
-    from nasbench_evs.surrogate.file import SIDECAR
+    from nasbench_evs.surrogate.sidecar import SIDECAR
     from nasbench_evs.tables import read
 
     if seed < 0:
@@ -137,11 +138,10 @@ def evaluate_command(tables: tuple[Path, ...], repeats: int, folds: int, seed: i
             "table_sha256": table.reference_sha256,
             "splits": splits,
         }
-        before = read_card(folder) or {}
-        if "searches" in before and before.get("table_sha256") == table.reference_sha256:
-            card["searches"] = before["searches"]
-        if "figure" in before and before.get("table_sha256") == table.reference_sha256:
-            card["figure"] = before["figure"]
+        before = {}
+        with contextlib.suppress(SurrogateError):  # this is how a damaged one is made again
+            before = read_card(folder, table.reference_sha256) or {}
+        card |= {name: before[name] for name in ("searches", "figure") if name in before}
         write_card(folder, card)
         print("\n".join(summary(card)), flush=True)
         print(f"written to {folder}", file=sys.stderr)
@@ -181,8 +181,8 @@ def figure_command(tables: tuple[Path, ...]) -> None:
 
     opened = []
     for path, folder, table in _fitted(tables):
-        card = read_card(folder)
-        if card is None or card.get("table_sha256") != table.reference_sha256:
+        card = read_card(folder, table.reference_sha256)
+        if card is None:
             raise SurrogateError(
                 f"the surrogate of {path} has no card of this table: run nasbench-evs surrogate evaluate {path}"
             )
@@ -216,14 +216,10 @@ def fidelity_command(experiment: Path) -> None:
     for found in {(each.dataset, each.space): each for each in reversed(rows)}.values():  # the first regime of each
         path = find_table(found.dataset, found.space or None)
         folder = locations.surrogate_of(path)
-        card = read_card(folder)
+        card = read_card(folder, read_reference_sha256(path))
         if card is None:
             raise UnknownBenchmark(
                 f"the surrogate of {path} has no card yet: run nasbench-evs surrogate evaluate {path}"
-            )
-        if card.get("table_sha256") != read_reference_sha256(path):
-            raise SurrogateError(
-                f"the card of the surrogate of {path} is about another table: run nasbench-evs surrogate evaluate {path}"
             )
         figures = {key: value for key, value in found._asdict().items() if key not in ("dataset", "space")}
         cards.append((folder, {**card, "searches": {"experiment": experiment.as_posix(), **figures}}))

@@ -19,12 +19,13 @@ from nasbench_evs import locations
 from nasbench_evs.benchmark import TableBenchmark
 from nasbench_evs.benchmark.load import find_table
 from nasbench_evs.datasets.store import home, open_dataset
-from nasbench_evs.errors import InvalidQuery, RecipeError, UnknownBenchmark
+from nasbench_evs.errors import InvalidQuery, OutputError, RecipeError, UnknownBenchmark
 from nasbench_evs.files import write_text
 from nasbench_evs.generators.driver import Progress
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.plan import Planner, Scored
 from nasbench_evs.generators.proposals import batch_of
+from nasbench_evs.reader import Source
 from nasbench_evs.search.run import Result, Trial
 from nasbench_evs.spaces import Architecture
 from nasbench_evs.spaces.subspaces import SUBSPACES
@@ -240,9 +241,10 @@ class _Clock:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self.seconds = float(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):  # the first session, or a file that a crash of the machine damaged
+            self.seconds = Source(path, OutputError, "seconds", limit=1000).json(float)
+        except OutputError:  # the first session, or a file that a crash of the machine damaged
             self.seconds = 0.0
+        self.seconds = max(self.seconds, 0.0)
         self._before, self._began = self.seconds, time.monotonic()
         self._done: int | None = None
 

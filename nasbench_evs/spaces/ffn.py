@@ -17,7 +17,7 @@ from nasbench_evs.spaces.strings import Reader
 # Paper 003, appendix B.2; with nine layers the paper uses the first twelve.
 SIZES = (8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 384, 512)
 
-MAX_LAYERS = 64  # of two sizes, there are as many architectures as ranks
+MAX_LAYERS, MAX_SIZES = 64, 127  # beyond them, ranks and indices would not fit their integers
 MAX_SIZE = 1_000_000  # beyond it, the number of weights would not fit the integers they are counted in
 
 
@@ -26,12 +26,14 @@ class FFNSpace(SearchSpace):
 
     def __init__(self, layers: int = 3, sizes: Sequence[int] | None = None) -> None:
         if not is_int(layers) or not 1 <= layers <= MAX_LAYERS:
-            raise InvalidSpace(f"ffn with {shown(layers)} layers: expected an integer, at least one")
+            raise InvalidSpace(
+                f"ffn with {shown(layers)} layers: expected an integer, at least one, at most {MAX_LAYERS}"
+            )
         layers = int(layers)
         usual = SIZES if layers < 9 else SIZES[:12]
         given = usual if sizes is None else as_list("ffn sizes", sizes, "positive integers", InvalidSpace)
-        if len(given) == 0 or not all(is_int(size) for size in given):
-            raise InvalidSpace(f"ffn sizes {shown(given)}: expected positive integers")
+        if not 1 <= len(given) <= MAX_SIZES or not all(is_int(size) for size in given):
+            raise InvalidSpace(f"ffn sizes {shown(given)}: expected positive integers, at most {MAX_SIZES} of them")
         sizes = tuple(int(size) for size in given)
         if sizes[0] < 1 or sizes[-1] > MAX_SIZE:
             raise InvalidSpace(f"ffn sizes {shown(sizes)}: expected positive integers of at most {MAX_SIZE:,}")

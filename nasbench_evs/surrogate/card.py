@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,34 +12,59 @@ from typing import Any
 import numpy as np
 
 from nasbench_evs.errors import SurrogateError
-from nasbench_evs.files import replacing
-from nasbench_evs.surrogate.file import CARD
+from nasbench_evs.files import write_text
+from nasbench_evs.reader import Source
+from nasbench_evs.surrogate.figures import Card
+from nasbench_evs.tables.format import to_json
 
+CARD = "card.json"
 PAGE = "card.md"
 GOAL = 0.9  # of the noise ceiling
 
+_ADVICE = "make it again with nasbench-evs surrogate evaluate"
+
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
-    """Write CARD and PAGE into a surrogate's folder, each whole or not at all."""
-    with replacing(folder / CARD, force=True) as scratch:
-        scratch.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    with replacing(folder / PAGE, force=True) as scratch:
-        scratch.write_text(page(card), encoding="utf-8")
+    """Write CARD, with its hash, and PAGE into a surrogate's folder, each whole or not at all."""
+    card = {name: _finite(each) for name, each in card.items()}
+    write_text(folder / CARD, json.dumps({**card, "sha256": _sha256(card)}, indent=1) + "\n", force=True)
+    write_text(folder / PAGE, page(card), force=True)
 
 
-def read_card(folder: Path) -> dict[str, Any] | None:
-    """The card in a surrogate's folder; None if it has none."""
-    try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+def read_card(folder: Path, table_sha256: str | None = None) -> dict[str, Any] | None:
+    """The card in a surrogate's folder; None if it has none.
+
+    SurrogateError if it is damaged, or about another table than the one of this hash.
+    """
+    file = Source(folder / CARD, SurrogateError, "the card of a surrogate", _ADVICE)
+    if not file.path.is_symlink() and not file.path.exists():
         return None
-    except (OSError, ValueError):
-        raise SurrogateError(
-            f"{folder / CARD} is damaged: make it again with nasbench-evs surrogate evaluate"
-        ) from None
-    if not isinstance(card, dict):
-        raise SurrogateError(f"{folder / CARD} is damaged: make it again with nasbench-evs surrogate evaluate")
+    content = file.content()
+    card = file.json(dict[str, Any], content)
+    written = card.pop("sha256", None)
+    if written != _sha256(card):
+        raise SurrogateError(f"{file.path} is damaged, or has no hash, as those of earlier versions: {_ADVICE}")
+    file.json(Card, content)
+    if table_sha256 is not None and card["table_sha256"] != table_sha256:
+        raise SurrogateError(f"{file.path} is about another table: {_ADVICE}")
     return card
+
+
+def _sha256(card: Mapping[str, Any]) -> str:
+    """Of the card as canonical JSON; of what JSON cannot hold, and so was not written, a hash that nothing has."""
+    try:
+        return hashlib.sha256(to_json(card).encode()).hexdigest()
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _finite(value: Any) -> Any:
+    """JSON values with None for what is no number."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def page(card: Mapping[str, Any]) -> str:
@@ -96,11 +123,11 @@ def summary(card: Mapping[str, Any]) -> list[str]:
         cells = [
             f"{card['dataset']}/{card['space']}",
             split,
-            f"{tau['mean']:.3f} ± {tau['plus_minus']:.3f}",
+            f"{_number(tau['mean'])} ± {_number(tau['plus_minus'])}",
             "-" if ceiling is None else _bracketed(ceiling),
             "-" if part is None else f"{part:.0%}",
             f"{covered['coverage']['80%']:.1%}" if covered else "-",
-            ", ".join(f"{name} {each['kendall_tau']:.3f}" for name, each in figures["searchers"].items()) or "-",
+            ", ".join(f"{name} {_number(each['kendall_tau'])}" for name, each in figures["searchers"].items()) or "-",
             tau_interval(searches) if searches else "-",
         ]
         rows.append(f"| {' | '.join(cells)} |")
@@ -136,14 +163,18 @@ def _shown(value: Mapping[str, float | None]) -> str:
     return f"{value['mean']:.4f}" + ("" if value["plus_minus"] is None else f" ± {value['plus_minus']:.4f}")
 
 
-def _bracketed(value: Mapping[str, float]) -> str:
-    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _bracketed(value: Mapping[str, float | None]) -> str:
+    return f"{_number(value['value'])} [{_number(value['low'])}, {_number(value['high'])}]"
 
 
 def noise_ceiling(figures: Mapping[str, Any]) -> Mapping[str, float] | None:
     """The tau that the true means would reach against single trainings; None where it is unknown."""
-    ceiling = figures["ceiling"]
-    return None if ceiling is None else ceiling["perfect"]
+    ceiling = figures["ceiling"] and figures["ceiling"]["perfect"]
+    return None if ceiling is None or ceiling["value"] is None else ceiling
 
 
 def reached(figures: Mapping[str, Any]) -> float | None:
@@ -163,7 +194,9 @@ def architectures_needed(figures: Mapping[str, Any]) -> float | None:
     if len(known) < 3:
         return None
     slope, start = np.polyfit(np.log(known[:, 0]), np.log(known[:, 1]), 1)
-    return float(np.exp((np.log((1 - GOAL) * most) - start) / slope)) if slope < 0 else None
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        needed = float(np.exp((np.log((1 - GOAL) * most) - start) / slope)) if slope < 0 else math.nan
+    return needed if math.isfinite(needed) else None
 
 
 def _ceiling(figures: Mapping[str, Any]) -> list[str]:
@@ -171,7 +204,7 @@ def _ceiling(figures: Mapping[str, Any]) -> list[str]:
     if ceiling is None:
         return ["", "Noise ceiling: unknown, too few architectures were trained twice."]
     count, two = ceiling["architectures"], _bracketed(ceiling["two_trainings"])
-    if ceiling["chosen"]:
+    if ceiling["chosen"] or ceiling["perfect"] is None or ceiling["architecture_share"] is None:
         return [
             "",
             f"Noise ceiling: unknown. Only {count} architectures that searchers chose were trained several times; tau between "
@@ -207,7 +240,7 @@ def _calibration(figures: Mapping[str, Any]) -> list[str]:
     for name, what in (("noise", "noise alone"), ("noise_and_knowledge", "noise and epistemic")):
         each = figures[name]
         covered = " | ".join(f"{share:.1%}" for share in each["coverage"].values())
-        lines.append(f"| {what} | {covered} | {each['negative_log_likelihood']:.3f} | {each['mean_std']:.4f} |")
+        lines.append(f"| {what} | {covered} | {_number(each['negative_log_likelihood'])} | {each['mean_std']:.4f} |")
     return [*lines, "", f"The noise is {figures['noise_is']}."]
 
 
@@ -221,7 +254,7 @@ def _searchers(figures: Mapping[str, Any]) -> list[str]:
     ]
     for name, each in figures.items():
         lines.append(
-            f"| {name} | {each['records']} | {each['kendall_tau']:.3f} | {each['mean_absolute_error']:.4f} | "
+            f"| {name} | {each['records']} | {_number(each['kendall_tau'])} | {each['mean_absolute_error']:.4f} | "
             f"{each['mean_error']:+.4f} | {each['coverage_80']:.1%} |"
         )
     return lines

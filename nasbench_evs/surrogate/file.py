@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,25 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs import spaces
-from nasbench_evs.errors import NasbenchError, SurrogateError, one_line
 from nasbench_evs.files import replacing, save_array
+from nasbench_evs.metrics import metric_from_dict
+from nasbench_evs.spaces import from_spec
 from nasbench_evs.surrogate import uncertainty
-from nasbench_evs.surrogate.ensemble import Ensemble, loss_of
-from nasbench_evs.surrogate.features import LAYOUT
+from nasbench_evs.surrogate.check import check_models, model_sums, read_checked, read_model, remember
+from nasbench_evs.surrogate.ensemble import Ensemble
+from nasbench_evs.surrogate.sidecar import OUT_OF_FOLD, SIDECAR, check_plausible, read_sidecar, source, write_sidecar
 from nasbench_evs.surrogate.targets import EpochOffsets, Parts, ScoreTarget, SecondsTarget
 from nasbench_evs.surrogate.uncertainty import Uncertainty
-from nasbench_evs.tables.format import to_json
 
 if TYPE_CHECKING:
     from catboost import CatBoost
 
-FORMAT_NAME = "nasbench-evs surrogate"
-FORMAT_VERSION = 2
-SIDECAR = "surrogate.json"
-CARD = "card.json"
 SECONDS = "seconds"
-OUT_OF_FOLD = "out_of_fold"
+SUMS = "sums"
 
 _OUT_OF_FOLD_FILE = "out_of_fold.npy"
 
@@ -42,6 +36,14 @@ def write_parts(folder: Path, parts: Parts, reference: Mapping[str, Any], *, for
     """
     sidecar = {**parts.sidecar, "targets": {}, "seconds": None, "reference": reference}
     sidecar.pop(OUT_OF_FOLD, None)
+    sums = {}
+
+    def written(model: CatBoost, name: str) -> dict[str, Any]:
+        sums[name] = model_sums(model)
+        # What save_model writes; it does not notice every error of the disk.
+        (scratch / name).write_bytes(model._serialize_model())
+        return _entry(scratch / name)
+
     with replacing(folder, force=force, marker=SIDECAR) as scratch:
         scratch.mkdir()
         for name, target in parts.targets.items():
@@ -51,46 +53,54 @@ def write_parts(folder: Path, parts: Parts, reference: Mapping[str, Any], *, for
                 "scale": ensemble.scale,
                 "noise_factor": noise.noise_factor,
                 "knowledge_factor": noise.epistemic_factor,
-                "model": _write(ensemble.model, scratch / f"{name}.cbm"),
-                "noise": _write(noise.model, scratch / f"{name}.noise.cbm"),
+                "model": written(ensemble.model, f"{name}.cbm"),
+                "noise": written(noise.model, f"{name}.noise.cbm"),
                 "epochs": epochs
                 and {
                     "scale": epochs.scale,
                     "factors": epochs.factors,
-                    "model": _write(epochs.model, scratch / f"{name}.epochs.cbm"),
+                    "model": written(epochs.model, f"{name}.epochs.cbm"),
                 },
             }
         if parts.seconds is not None:
             model, mean, scale, shares = parts.seconds
-            written = _write(model, scratch / f"{SECONDS}.cbm")
-            sidecar["seconds"] = {"mean": mean, "scale": scale, "shares": shares, "model": written}
+            entry = written(model, f"{SECONDS}.cbm")
+            sidecar["seconds"] = {"mean": mean, "scale": scale, "shares": shares, "model": entry}
         if parts.out_of_fold is not None:
             save_array(scratch / _OUT_OF_FOLD_FILE, parts.out_of_fold)
             sidecar[OUT_OF_FOLD] = _entry(scratch / _OUT_OF_FOLD_FILE)
-        _write_sidecar(sidecar, scratch / SIDECAR)
+        write_sidecar({**sidecar, SUMS: sums}, scratch / SIDECAR)
+    for entry, _ in _models(sidecar):
+        remember(entry["sha256"])
 
 
 def write_out_of_fold(folder: Path, out_of_fold: np.ndarray) -> None:
     """Write out-of-fold predictions beside the models of a saved surrogate, and say so in its sidecar."""
-    sidecar = _read_sidecar(folder)
+    sidecar = read_sidecar(folder)
+    if SUMS not in sidecar:  # of an older version, whose models passed
+        sidecar[SUMS] = {entry["file"]: model_sums(read_model(folder, entry, loss)) for entry, loss in _models(sidecar)}
     with replacing(folder, force=True, marker=SIDECAR) as scratch:  # the two belong together
         shutil.copytree(folder, scratch)
         save_array(scratch / _OUT_OF_FOLD_FILE, out_of_fold)
         sidecar[OUT_OF_FOLD] = _entry(scratch / _OUT_OF_FOLD_FILE)
-        _write_sidecar(sidecar, scratch / SIDECAR)
+        write_sidecar(sidecar, scratch / SIDECAR)
 
 
-def read_out_of_fold(folder: Path, entry: Mapping[str, str]) -> np.ndarray:
-    """What was written as `entry` of the sidecar; SurrogateError if it is missing or damaged."""
-    content = _read_checked(folder, entry)
-    try:
-        found = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise SurrogateError(f"{folder / entry['file']} is no array: {one_line(error)}") from None
-    if "rank" not in (found.dtype.names or ()):
-        raise SurrogateError(
-            f"{folder / entry['file']} holds {found.dtype}: expected ranks and the scores of each split"
+def read_out_of_fold(folder: Path, sidecar: Mapping[str, Any]) -> np.ndarray:
+    """What was written beside the models, by rank; SurrogateError if it is missing, damaged, or cannot be true."""
+    entry = sidecar[OUT_OF_FOLD]
+    file = source(folder, entry["file"])
+    found = file.array(read_checked(folder, entry))
+    expected = np.dtype([("rank", "<u8"), *((name, "<f4") for name in sidecar["targets"])])
+    if found.ndim != 1 or not len(found) or found.dtype != expected:
+        raise file.refusal(
+            f"it holds {found.shape} {found.dtype}, expected ranks and the scores of each split, {expected}"
         )
+    ranks, size = found["rank"], from_spec(sidecar["space"]).size
+    if not (ranks[1:] > ranks[:-1]).all() or int(ranks[-1]) >= size:
+        raise file.refusal(f"its ranks are not ascending ones of a space of {size:,}")
+    for name in sidecar["targets"]:
+        check_plausible(found[name][~np.isnan(found[name])], metric_from_dict(sidecar), file.path)
     return found
 
 
@@ -99,91 +109,38 @@ def read_parts(folder: Path) -> Parts:
 
     SurrogateError if a file is missing, damaged, or not what the sidecar says.
     """
-    sidecar = _read_sidecar(folder)
+    sidecar = read_sidecar(folder)
+    check_models(folder, _models(sidecar), sidecar.get(SUMS, {}))
     targets = {}
     for name, entry in sidecar["targets"].items():
         epochs = entry["epochs"]
         targets[name] = ScoreTarget(
-            Ensemble(_read_model(folder, entry["model"], "RMSE"), entry["mean"], entry["scale"]),
+            Ensemble(read_model(folder, entry["model"], "RMSE"), entry["mean"], entry["scale"]),
             Uncertainty(
-                _read_model(folder, entry["noise"], uncertainty.LOSS),
+                read_model(folder, entry["noise"], uncertainty.LOSS),
                 entry["noise_factor"],
                 entry["knowledge_factor"],
             ),
-            epochs and EpochOffsets(_read_model(folder, epochs["model"], "RMSE"), epochs["scale"], epochs["factors"]),
+            epochs and EpochOffsets(read_model(folder, epochs["model"], "RMSE"), epochs["scale"], epochs["factors"]),
         )
     entry = sidecar["seconds"]
     seconds = entry and SecondsTarget(
-        _read_model(folder, entry["model"], "RMSE"), entry["mean"], entry["scale"], entry["shares"]
+        read_model(folder, entry["model"], "RMSE"), entry["mean"], entry["scale"], entry["shares"]
     )
     return Parts(sidecar, targets, seconds)
 
 
-def _read_sidecar(folder: Path) -> dict[str, Any]:
-    path = folder / SIDECAR
-    try:
-        sidecar = json.loads(path.read_text(encoding="utf-8"))
-        if sidecar["format"] != FORMAT_NAME:
-            raise SurrogateError(f"{path} is no sidecar of a surrogate")
-        if sidecar["version"] != FORMAT_VERSION:
-            raise SurrogateError(
-                f"{path} has format version {sidecar['version']}, this nasbench-evs reads {FORMAT_VERSION}: "
-                "upgrade with pip install --upgrade nasbench-evs"
-            )
-        written = sidecar.pop("sha256")
-        if hashlib.sha256(to_json(sidecar).encode()).hexdigest() != written:
-            raise SurrogateError(f"{path} is damaged or was edited: fit the surrogate again")
-        if sidecar["features"] != LAYOUT:
-            raise SurrogateError(f"{path} has the features {sidecar['features']!r}: expected {LAYOUT!r}")
-        spaces.from_spec(sidecar["space"])
-    except OSError as error:
-        raise SurrogateError(f"cannot open {path}: {error.strerror}; fit the surrogate again") from None
-    except SurrogateError:
-        raise
-    except NasbenchError as error:
-        raise SurrogateError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise SurrogateError(f"{path} is damaged ({type(error).__name__}): fit the surrogate again") from None
-    return sidecar
+def _models(sidecar: Mapping[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """The entry of every model, and the loss that it is fitted to."""
+    found = []
+    for entry in sidecar["targets"].values():
+        found += [(entry["model"], "RMSE"), (entry["noise"], uncertainty.LOSS)]
+        if entry["epochs"]:
+            found.append((entry["epochs"]["model"], "RMSE"))
+    if sidecar["seconds"]:
+        found.append((sidecar["seconds"]["model"], "RMSE"))
+    return found
 
 
-def _write_sidecar(sidecar: dict[str, Any], path: Path) -> None:
-    sidecar["sha256"] = hashlib.sha256(to_json(sidecar).encode()).hexdigest()
-    path.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _write(model: CatBoost, path: Path) -> dict[str, str]:
-    path.write_bytes(
-        model._serialize_model()
-    )  # save_model, which writes the same, does not notice every error of the disk
-    return _entry(path)
-
-
-def _entry(path: Path) -> dict[str, str]:
+def _entry(path: Path) -> dict[str, Any]:
     return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-
-
-def _read_checked(folder: Path, entry: Mapping[str, str]) -> bytes:
-    file = folder / entry["file"]
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise SurrogateError(f"cannot open {file}: {error.strerror}; fit the surrogate again") from None
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise SurrogateError(f"{file} is damaged or was replaced: it does not match the hash in {SIDECAR}")
-    return content
-
-
-def _read_model(folder: Path, entry: Mapping[str, str], loss: str) -> CatBoost:
-    from catboost import CatBoost, CatBoostError
-
-    file, content = folder / entry["file"], _read_checked(folder, entry)
-    model = CatBoost()
-    try:
-        model.load_model(blob=content)
-        found = loss_of(model)
-    except (CatBoostError, ValueError, KeyError) as error:
-        raise SurrogateError(f"{file} is no CatBoost model: {one_line(error)}") from None
-    if found != loss:
-        raise SurrogateError(f"{file} is a model for {found}: expected {loss}")
-    return model

@@ -12,8 +12,9 @@ import numpy as np
 from nasbench_evs.errors import InvalidQuery, SurrogateError
 from nasbench_evs.surrogate.ensemble import Ensemble, fit_catboost, predict
 from nasbench_evs.surrogate.features import LAYOUT, Features
-from nasbench_evs.surrogate.file import FORMAT_NAME, FORMAT_VERSION, read_parts, write_out_of_fold
+from nasbench_evs.surrogate.file import read_parts, write_out_of_fold
 from nasbench_evs.surrogate.held_out import HeldOut, fit_uncertainty, fold_taus, held_out, out_of_fold
+from nasbench_evs.surrogate.sidecar import FORMAT_NAME, FORMAT_VERSION
 from nasbench_evs.surrogate.targets import EpochOffsets, Parts, ScoreTarget, SecondsTarget, with_epoch
 from nasbench_evs.surrogate.uncertainty import NORMAL_80, repeated_variance
 from nasbench_evs.tables.table import SPLITS, Table

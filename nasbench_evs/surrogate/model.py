@@ -22,10 +22,11 @@ from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.surrogate.card import read_card
 from nasbench_evs.surrogate.ensemble import as_pool, blocks
 from nasbench_evs.surrogate.features import Features
-from nasbench_evs.surrogate.file import OUT_OF_FOLD, SECONDS, read_out_of_fold, read_parts, write_parts
+from nasbench_evs.surrogate.file import SECONDS, SUMS, read_out_of_fold, read_parts, write_parts
 from nasbench_evs.surrogate.fit import fit
 from nasbench_evs.surrogate.noise import standard_normal
 from nasbench_evs.surrogate.reference import Reference, read_reference
+from nasbench_evs.surrogate.sidecar import OUT_OF_FOLD, check_plausible
 from nasbench_evs.surrogate.targets import Parts, Prediction, ScoreTarget, SecondsTarget
 from nasbench_evs.tables.format import to_json
 from nasbench_evs.tables.table import SPLITS, Table
@@ -63,12 +64,12 @@ class Surrogate:
         """What the surrogate was fitted to and how far to trust it.
 
         "metrics" come from fitting; "evaluated" from `nasbench-evs surrogate evaluate`, "searches" from `surrogate
-        fidelity`, if they were run for this table.
+        fidelity`, if they were run for this table. SurrogateError if its card is damaged, or about another table.
         """
-        hidden = ("format", "version", "reference", "targets", "seconds", OUT_OF_FOLD)
+        hidden = ("format", "version", "reference", "targets", "seconds", SUMS, OUT_OF_FOLD)
         card = {key: value for key, value in self._sidecar.items() if key not in hidden}
-        kept = read_card(self._folder) if self._folder else None
-        if kept is not None and kept.get("table_sha256") == card["table_sha256"]:
+        kept = read_card(self._folder, card["table_sha256"]) if self._folder else None
+        if kept is not None:
             card["evaluated"] = kept["splits"]
             card["searches"] = kept.get("searches")
         return card
@@ -187,7 +188,7 @@ class Surrogate:
     def _read_out_of_fold(self) -> np.ndarray | None:
         """Read when it is first asked for."""
         if self._out_of_fold is None and self._folder is not None and OUT_OF_FOLD in self._sidecar:
-            self._out_of_fold = read_out_of_fold(self._folder, self._sidecar[OUT_OF_FOLD])
+            self._out_of_fold = read_out_of_fold(self._folder, self._sidecar)
         return self._out_of_fold
 
     def noise(self, choices: np.ndarray, split: str, seed: int, *, distilled: bool = False) -> np.ndarray:
@@ -273,6 +274,8 @@ class Surrogate:
     def _check_reference(self, folder: Path) -> None:
         reference = self._sidecar["reference"]
         for name, found in self._reference(self.space.unrank_many(reference["ranks"])).items():
+            if name in self._targets:
+                check_plausible(np.array(found[0]), self.metric, folder / f"{name}.cbm")
             if not np.allclose(found, reference[name], rtol=_TOLERANCE, atol=_TOLERANCE):
                 raise SurrogateError(
                     f"{folder / f'{name}.cbm'} does not predict what it did when it was saved: "

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import numpy as np
+from msgspec import Meta
 
 from nasbench_evs.errors import InvalidArchitecture, SurrogateError
-from nasbench_evs.files import replacing
+from nasbench_evs.files import write_text
+from nasbench_evs.reader import Source
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.version import __version__
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 REFERENCE = "reference.json"
 EVALUATIONS = 300_000  # predictions of each split
 _FORMAT, _VERSION = "nasbench-evs surrogate reference", 1
+_ADVICE = "find it again with nasbench-evs surrogate reference TABLE"
+_TOLERANCE = 1e-5
 _RANDOM, _EVOLUTION = 0.1, 0.5  # shares of the predictions; local searches have the rest
 _GENERATION, _PARENTS = 5_000, 500
 _CLIMBERS = 50  # local searches at the same time
@@ -31,14 +36,22 @@ _CLIMBERS = 50  # local searches at the same time
 Score = Callable[[np.ndarray], np.ndarray]
 
 
-class Reference(NamedTuple):
+@dataclass(frozen=True)
+class Reference:
     """The best known mean of one split: whose it is, "exact" or "best known", and how it was found."""
 
     value: float
-    architecture: str
-    how: str
-    evaluations: int
-    search: str
+    architecture: Annotated[str, Meta(max_length=10_000)]
+    how: Literal["exact", "best known"]
+    evaluations: Annotated[int, Meta(ge=1, le=2**62)]
+    search: Annotated[str, Meta(max_length=1000)]
+
+
+class _File(TypedDict):
+    format: str
+    version: int
+    surrogate: str
+    splits: dict[str, Reference]
 
 
 def find_reference(
@@ -58,6 +71,7 @@ def find_reference(
     def score(choices: np.ndarray) -> np.ndarray:
         return sign * surrogate.predict_mean(choices, split)
 
+    how: Literal["exact", "best known"]
     if space.size <= evaluations:
         found = _Found(space, score)
         found.add(space.unrank_many(np.arange(space.size, dtype=np.uint64)))
@@ -153,33 +167,29 @@ def write_reference(folder: Path, surrogate: Surrogate, references: dict[str, Re
         "version": _VERSION,
         "surrogate": surrogate.identity,
         "found by": f"nasbench-evs {__version__}",
-        "splits": {split: reference._asdict() for split, reference in references.items()},
+        "splits": {split: asdict(reference) for split, reference in references.items()},
     }
-    with replacing(folder / REFERENCE, force=True) as scratch:
-        scratch.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / REFERENCE, json.dumps(content, indent=1) + "\n", force=True)
 
 
 def read_reference(folder: Path, surrogate: Surrogate) -> dict[str, Reference]:
     """The references beside a surrogate, by split; none if there is no file. SurrogateError if it is damaged or another's."""
-    path = folder / REFERENCE
-    again = "find it again with nasbench-evs surrogate reference TABLE"
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if (content["format"], content["version"]) != (_FORMAT, _VERSION):
-            raise SurrogateError(f"{path} is no reference that this nasbench-evs reads: {again}")
-        belongs = content["surrogate"] == surrogate.identity
-        references = {split: Reference(**fields) for split, fields in content["splits"].items()}
-    except FileNotFoundError:
+    file = Source(folder / REFERENCE, SurrogateError, "the reference values of a surrogate", _ADVICE)
+    if not file.path.is_symlink() and not file.path.exists():
         return {}
-    except OSError as error:
-        raise SurrogateError(f"cannot open {path}: {error.strerror}; {again}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise SurrogateError(f"{path} is damaged ({type(error).__name__}): {again}") from None
-    if not belongs:
-        raise SurrogateError(f"{path} is of another surrogate, or of this one before it was fitted again: {again}")
-    for reference in references.values():
+    content = file.json(_File)
+    if (content["format"], content["version"]) != (_FORMAT, _VERSION):
+        raise SurrogateError(f"{file.path} is no reference that this nasbench-evs reads: {_ADVICE}")
+    if content["surrogate"] != surrogate.identity:
+        raise SurrogateError(
+            f"{file.path} is of another surrogate, or of this one before it was fitted again: {_ADVICE}"
+        )
+    for split, reference in content["splits"].items():
         try:
-            surrogate.space.parse(reference.architecture)
+            best = np.frombuffer(surrogate.space.parse(reference.architecture).key, np.int8)
         except InvalidArchitecture as error:
-            raise SurrogateError(f"{path}: {error}; {again}") from None
-    return references
+            raise SurrogateError(f"{file.path}: {error}; {_ADVICE}") from None
+        predicted = surrogate.predict_mean(best[None], split)[0] if split in surrogate.splits else np.nan
+        if not np.isclose(predicted, reference.value, rtol=_TOLERANCE, atol=_TOLERANCE):
+            raise file.refusal(f"{reference.value} is not what the surrogate predicts of {split}, {predicted:.6f}")
+    return content["splits"]

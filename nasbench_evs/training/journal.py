@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasbench_evs.database import ExclusiveDatabase
-from nasbench_evs.errors import OutputError, TrainingError
+from nasbench_evs.errors import OutputError, TrainingError, one_line
 from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.record import Job, Record
 
 NAME = "journal.sqlite"
 DEATHS = 3  # of workers on one training, after which it counts as failed
 
+_STATES = ("planned", "claimed", "finished", "failed")
 _COLUMNS = "id, rank, seed, sampler, teachers, state, deaths, record"
 _TABLES = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -225,7 +226,14 @@ class Journal(ExclusiveDatabase):
             raise self._damaged(f"{count - len(rows)} of {count} jobs are lost: {_some(itertools.islice(lost, 4))}")
         if len(rows) > count or total != _sum(_sha256(run), *(row.sha256 for row in rows)):
             raise self._damaged("its jobs are not those that its tally counts")
-        return [row.entry() for row in rows]
+        found = []
+        for row in rows:
+            try:
+                _check_row(row)
+                found.append(row.entry())
+            except (TrainingError, ValueError, RecursionError) as error:
+                raise self._damaged(f"{self._name(row.id, row)}: {one_line(error)}") from None
+        return found
 
     def _row(self, job: int) -> _Row:
         rows = self._rows("WHERE id = ?", job)
@@ -253,6 +261,20 @@ class Journal(ExclusiveDatabase):
         if isinstance(i, int) and 1 <= i <= len(self._first):  # damage leaves no id an integer for sure
             return _training(self._first[i - 1].rank, self._first[i - 1].seed)
         return f"job {i}" if row is None else _training(row.rank, row.seed)
+
+
+def _check_row(row: _Row) -> None:
+    """ValueError for a row that nothing here wrote, whatever its hash says: SQLite takes any type in any column."""
+    for name, kind in _Row.__annotations__.items():
+        value = getattr(row, name)
+        kinds = {"int": int, "str": str}.get(kind, (str, type(None)))
+        if not isinstance(value, kinds) or (isinstance(value, int) and not 0 <= value < 2**63):
+            raise ValueError(f"its {name} is {str(value)[:50]!r}")
+    if row.state not in _STATES or (row.record is not None) != (row.state in _STATES[2:]):
+        raise ValueError(f"it is {row.state[:50]!r} with{'out' if row.record is None else ''} a record")
+    for rank in (row.rank, *row.teachers.split(" " if row.teachers else None)):
+        if not re.fullmatch("[0-9]{1,20}", rank, re.ASCII):
+            raise ValueError(f"{rank[:50]!r} is no rank")
 
 
 def _json(record: Record) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs.errors import TrainingError
+from nasbench_evs.errors import TrainingError, one_line
 from nasbench_evs.metrics import BLOCKS
 from nasbench_evs.tables import Header, Table, build
-from nasbench_evs.tables.format import COLUMNS, FINAL, MISSING
+from nasbench_evs.tables.format import COLUMNS, FINAL, MISSING, STATUSES
 from nasbench_evs.training.machine import Machine, code_commit
 
 if TYPE_CHECKING:
@@ -87,20 +87,45 @@ class Record:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Record:
-        """What `to_dict` made plain values of, now or in an earlier version. TrainingError if a later one made them."""
+        """What `to_dict` made plain values of, now or in an earlier version.
+
+        TrainingError if a later one made them, or nothing that is no record.
+        """
+        import msgspec
+
         plain = _checked(cls, values)
-        plain["machine"] = Machine(**_checked(Machine, plain.get("machine", {})))
-        if "final" in plain:
-            plain["final"] = Final.from_dict(plain["final"])
-        return cls(**plain)
+        for name, part in (("machine", Machine), ("final", Final)):
+            if name in plain:
+                _checked(part, plain[name])
+        try:
+            found = msgspec.convert(plain, cls)
+        except (msgspec.ValidationError, OverflowError) as error:
+            raise TrainingError(f"a record that is none: {one_line(error)[:200]}") from None
+        lengths = {len(curve) for curve in found.curves.values()}
+        blocks = (
+            {len(each) for each in (found.final.valid_blocks, found.final.test_blocks)} if found.final else {BLOCKS}
+        )
+        latencies = [each for each in (found.latency_ms_b1, found.latency_ms_b256) if each is not None]
+        for wrong, what in (
+            (found.status not in STATUSES, f"status {found.status[:50]!r}, expected one of {', '.join(STATUSES)}"),
+            (not set(found.curves) <= set(_CURVES), f"curves other than {', '.join(_CURVES)}"),
+            (len(lengths) > 1, f"curves of {sorted(lengths)} epochs, expected the same number"),
+            (blocks != {BLOCKS}, f"scores without each of {sorted(blocks)} blocks, expected {BLOCKS}"),
+            (not all(0 <= each < math.inf for each in latencies), f"latencies of {latencies} ms"),
+        ):
+            if wrong:
+                raise TrainingError(f"a record that is none: {what}")
+        return found
 
 
 def _checked(cls: type[Final | Record | Machine], values: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise TrainingError(f"a record that is none: {cls.__name__.lower()} {str(values)[:50]!r}")
     known = [each.name for each in fields(cls)]
     if unknown := sorted(set(values) - set(known)):
         raise TrainingError(
-            f"a record has {', '.join(unknown)}, expected some of {', '.join(known)}: it is of a later version of "
-            f"nasbench-evs, go on with that"
+            f"a record has {', '.join(map(str, unknown))[:200]}, expected some of {', '.join(known)}: it is of a later version "
+            f"of nasbench-evs, go on with that"
         )
     return dict(values)
 

@@ -10,7 +10,7 @@ from nasbench_evs.cli import cli
 from nasbench_evs.errors import InvalidQuery, SurrogateError
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.surrogate import Extrapolator, Surrogate
-from nasbench_evs.surrogate.card import architectures_needed, page, reached
+from nasbench_evs.surrogate.card import architectures_needed, page, reached, read_card, write_card
 from nasbench_evs.surrogate.evaluate import Records, ceiling, evaluate, interval
 from nasbench_evs.tables import build, write
 from tests.conftest import make_header
@@ -184,12 +184,16 @@ def test_the_evaluate_command(fitted_file, evaluated_table, capsys):
     assert "The surrogate reaches" in page(written)
     bench = load(fitted_file)
     assert bench.surrogate.card["evaluated"] == written["splits"]
-    # The card of another table is not this one's.
-    (folder / "card.json").write_text(json.dumps({**written, "table_sha256": "0"}))
-    assert "evaluated" not in bench.surrogate.card
-    (folder / "card.json").write_text("{")
-    with pytest.raises(SurrogateError, match=r"card.json is damaged: make it again"):
+    write_card(folder, {**read_card(folder), "table_sha256": "0" * 64})
+    with pytest.raises(SurrogateError, match=r"card.json is about another table: make it again"):
         _ = bench.surrogate.card
+    for text in ("{", "[]", "null", json.dumps({**written, "figure": "another"}), json.dumps({"splits": {}})):
+        (folder / "card.json").write_text(text)
+        with pytest.raises(SurrogateError, match=r"card.json.*make it again with nasbench-evs surrogate evaluate$"):
+            _ = bench.surrogate.card
+    again = ["surrogate", "evaluate", str(fitted_file), "--repeats", "1", "--folds", "2"]
+    assert run(again) == 0  # whatever was there
+    assert json.loads((folder / "card.json").read_text()) == written
     (folder / "card.json").unlink()
     assert "evaluated" not in load(fitted_file).surrogate.card
 

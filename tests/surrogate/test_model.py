@@ -1,7 +1,5 @@
 """Surrogates: what they predict, their noise, their files."""
 
-import hashlib
-import json
 import shutil
 
 import numpy as np
@@ -16,8 +14,8 @@ from nasbench_evs.surrogate import Extrapolator, Surrogate
 from nasbench_evs.surrogate.evaluate import evaluate
 from nasbench_evs.surrogate.noise import standard_normal
 from nasbench_evs.tables import Table, build, write
-from nasbench_evs.tables.format import to_json
 from tests.conftest import make_end_table, make_header, make_table
+from tests.surrogate.hostile import replace_file, rewrite
 
 
 @pytest.fixture(scope="module")
@@ -156,16 +154,6 @@ def test_an_existing_surrogate_is_kept_unless_forced(fitted, copy):
     Surrogate.load(copy)
 
 
-def rewrite(folder, change):
-    """Edit the sidecar and make its own hash right again."""
-    path = folder / "surrogate.json"
-    sidecar = json.loads(path.read_text())
-    change(sidecar)
-    sidecar.pop("sha256", None)
-    sidecar["sha256"] = hashlib.sha256(to_json(sidecar).encode()).hexdigest()
-    path.write_text(json.dumps(sidecar))
-
-
 def test_a_damaged_model_is_refused(copy):
     for name in ("valid.cbm", "valid.noise.cbm", "test.epochs.cbm", "seconds.cbm"):
         content = (copy / name).read_bytes()
@@ -179,12 +167,7 @@ def test_a_damaged_model_is_refused(copy):
 
 
 def _replace_model(folder, content):
-    (folder / "valid.cbm").write_bytes(content)
-
-    def change(sidecar):
-        sidecar["targets"]["valid"]["model"]["sha256"] = hashlib.sha256(content).hexdigest()
-
-    rewrite(folder, change)
+    replace_file(folder, "valid.cbm", content)
 
 
 def test_a_classifier_is_refused(copy, tmp_path):

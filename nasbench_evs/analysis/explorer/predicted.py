@@ -41,7 +41,7 @@ def _predictions(
 
     surrogate = Surrogate.load(folder)
     surrogate.check_belongs_to(bench.table.reference_sha256, path)
-    card = read_card(folder) or {"splits": {}}
+    card = read_card(folder, bench.table.reference_sha256) or {"splits": {}}
     columns, splits = {}, {}
     for split in surrogate.splits:
         means = surrogate.out_of_fold(bench.pool, split)
