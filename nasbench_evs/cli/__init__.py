@@ -1,95 +1,45 @@
-"""The `nasbench-evs` command: data to stdout, messages to stderr, one line for a user's mistake."""
+"""The `nasbench-evs` command: data to stdout, messages to stderr, one line for a user's mistake.
+
+What takes time to import is imported within `main`, so that Ctrl-C is one line from the beginning.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import signal
 import sys
+from typing import TYPE_CHECKING, Any
 
-import click
+from nasbench_evs.cli.interrupt import Interrupt
 
-from nasbench_evs.cli.benchmarks import list_command, query
-from nasbench_evs.cli.data import data
-from nasbench_evs.cli.experiment import experiment_command
-from nasbench_evs.cli.explore import explore_command
-from nasbench_evs.cli.generate import baselines_command, generate_command, pilot_command
-from nasbench_evs.cli.output import extra_of
-from nasbench_evs.cli.search import search_command, searchers_command
-from nasbench_evs.cli.surrogates import surrogate
-from nasbench_evs.cli.tables import import_release_command, table
-from nasbench_evs.errors import NasbenchError
-from nasbench_evs.version import __version__
+if TYPE_CHECKING:
+    from nasbench_evs.cli.commands import cli
+
+__all__ = ["cli", "main"]
 
 
 def main() -> None:
     """Run the command; exit with 0, 1 for a mistake or a refusal, 2 for wrong usage, 130 if interrupted."""
-    if sys.stdout is None:
-        _fail("standard output is closed: there is nowhere to write the answer to", 1)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # for terminals that cannot show every character
-    with contextlib.suppress(ValueError):  # not in the main thread
-        # A scheduler's SIGTERM ends the command like Ctrl-C does: temporary files are removed.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        cli.main(prog_name="nasbench-evs", standalone_mode=False)
-        sys.stdout.flush()  # so that a full disk is noticed here
-    except NasbenchError as error:
-        _fail(str(error), 1)
-    except click.Abort as stopped:
-        _fail(str(stopped) or "interrupted", 130)
-    except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        hint = f"; see {context.command_path} --help" if context is not None else ""
-        _fail(" ".join(error.format_message().split()).rstrip(".") + hint, 2)
-    except BrokenPipeError:
-        _discard_output()
-        sys.exit(141)
-    except OSError as error:
-        _discard_output()
-        _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
-    except ModuleNotFoundError as error:
-        _fail(f"{error.name} is not installed: pip install 'nasbench-evs[{extra_of(error.name or '')}]'", 1)
-    except MemoryError:
-        _fail("out of memory: ask for fewer architectures at once, or use a larger machine", 1)
+    with Interrupt() as interrupt:
+        try:
+            from nasbench_evs.cli.commands import run
+
+            message, code = run()
+        except SystemExit:
+            raise
+        except BaseException:
+            if not interrupt.seen:
+                raise
+            message, code = "interrupted", 130
+    if interrupt.seen and code not in (0, 130):  # whatever it looked like where it happened
+        message, code = "interrupted", 130
+    if message:
+        print("error: " + " ".join(message.split()), file=sys.stderr)
+    if code:
+        sys.exit(code)
 
 
-def _discard_output() -> None:
-    """What could not be written must not fail once more when the process exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def __getattr__(name: str) -> Any:
+    if name != "cli":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from nasbench_evs.cli.commands import cli
 
-
-def _fail(message: str, code: int) -> None:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-    sys.exit(code)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
-@click.version_option(__version__, prog_name="nasbench-evs")
-def cli() -> None:
-    """Query, make and check the nasbench-evs benchmarks.
-
-    \b
-    Example:
-      nasbench-evs query digits --arch 32-144-24
-    """
-
-
-for _command in (
-    list_command,
-    query,
-    searchers_command,
-    search_command,
-    experiment_command,
-    explore_command,
-    generate_command,
-    pilot_command,
-    baselines_command,
-    import_release_command,
-    table,
-    surrogate,
-    data,
-):
-    cli.add_command(_command)
+    return cli

@@ -57,7 +57,7 @@ def test_without_its_framework_an_adapter_names_the_extra_and_the_package_works(
     script = f"""
 import sys
 sys.modules[{framework!r}] = None
-import nasbench_evs, nasbench_evs.adapters, nasbench_evs.cli
+import nasbench_evs, nasbench_evs.adapters, nasbench_evs.cli.commands
 try:
     import nasbench_evs.adapters.{module}
 except nasbench_evs.NasbenchError as error:
@@ -69,7 +69,7 @@ except nasbench_evs.NasbenchError as error:
 
 
 def test_importing_the_package_imports_no_framework():
-    script = "import sys, nasbench_evs, nasbench_evs.adapters, nasbench_evs.cli; print(*sys.modules)"
+    script = "import sys, nasbench_evs, nasbench_evs.adapters, nasbench_evs.cli.commands; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert "nasbench_evs.adapters" in loaded
     assert not {"ConfigSpace", "optuna", "optunahub", "syne_tune", "torch"} & set(loaded)

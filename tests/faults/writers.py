@@ -287,7 +287,7 @@ def compare_predictors(folder, version, done):
         return predictors.Result(name, each, size, seed, 0.5 + seed / 10, 1.0)
 
     with mock.patch.object(predictors, "_result", result):
-        predictors.compare([("made", table(0))], ["catboost"], folder, sizes=(8, 16), seeds=1 + version)
+        predictors.compare([("made", table(0))], folder, predictors=["catboost"], sizes=(8, 16), seeds=1 + version)
 
 
 def read_compared(folder):

@@ -1,0 +1,110 @@
+"""Ctrl-C at any moment of a command: one line, exit code 130, no process and nothing half-written left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+# The command says when it begins: before that, Ctrl-C is Python's own affair.
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from nasbench_evs.cli import main; "
+    "print('begun', flush=True); sys.argv[0] = 'nasbench-evs'; main()",
+]
+EXPERIMENT = """
+regime = "noisy"
+seeds = 40
+budget = 2000
+searchers = ["evolution"]
+[[benchmark]]
+name = "digits"
+source = "table"
+"""
+RECIPE = """
+dataset = "synthetic"
+subset = 200
+space = "seqnas"
+[protocol]
+epochs = 2
+batch_size = 64
+embedding = 3
+channels = 1
+hidden = 4
+[plan]
+random = 500
+"""
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
+
+
+@pytest.fixture
+def commands(tmp_path, home):
+    """Arguments of each, long enough to be interrupted."""
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    (tmp_path / "experiment.toml").write_text(EXPERIMENT)
+    return {
+        "query": ["query", "digits", "--random", "40"],
+        "generate": ["generate", tmp_path / "recipe.toml", "--out", tmp_path / "out", "--workers", "2"],
+        "search": ["search", "bananas", "digits", "--budget", "400", "--seeds", "9", "--out", tmp_path / "out"],
+        "experiment": ["experiment", tmp_path / "experiment.toml", "--out", tmp_path / "out", "--processes", "2"],
+        "fit": ["surrogate", "fit", "digits", "--out", tmp_path / "out"],
+    }
+
+
+def interrupted(arguments, seconds, folder):
+    """Interrupt the command and all its processes, as a terminal does, so many seconds after it began; False if it has ended."""
+    command = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert command.stdout.readline() == "begun\n"
+    time.sleep(seconds)
+    ended = command.poll() is not None
+    if not ended:
+        os.killpg(command.pid, signal.SIGINT)
+    _, errors = command.communicate(timeout=120)
+    lines = [line for line in errors.splitlines() if line.strip()]
+    assert "Traceback" not in errors, errors
+    if command.returncode != 0:  # else it was done
+        assert command.returncode == 130, errors
+        assert lines[-1].startswith("error: interrupted"), errors
+        assert sum(line.startswith("error:") for line in lines) == 1, errors
+    assert members(command.pid) == []
+    assert not [path for path in folder.rglob(".*") if path.name.startswith(".out")]
+    return not ended
+
+
+def members(session):
+    """Processes of a session that are still there."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, owner = stat.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(owner) == session and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.1])
+def test_at_the_beginning_it_is_one_line(seconds, commands, tmp_path):
+    assert interrupted(commands["query"], seconds, tmp_path)
+
+
+def test_while_torch_is_imported(commands, tmp_path):
+    assert interrupted(commands["generate"], 0.6, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["query", "generate", "search", "experiment", "fit"])
+def test_at_any_moment_it_is_one_line(name, commands, tmp_path):
+    for i in range(25):
+        interrupted(commands[name], 0.003 * 1.35**i, tmp_path)
