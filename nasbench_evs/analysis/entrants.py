@@ -12,6 +12,7 @@ from nasbench_evs.analysis.config import Experiment, SearcherConfig, check_label
 from nasbench_evs.analysis.runs import RESULTS, Run, read_results, select_runs, tasks
 from nasbench_evs.errors import InvalidQuery, OutputError, did_you_mean
 from nasbench_evs.files import replacing
+from nasbench_evs.reader import Source
 
 FILE = "experiment.toml"
 
@@ -36,7 +37,7 @@ def write_file(path: Path, names: Sequence[str], folder: Path) -> None:
     """
     own = "".join(f"\n[[searcher]]\nname = {json.dumps(name)}\n" for name in names)
     with replacing(folder / FILE, force=True) as scratch:
-        scratch.write_text(path.read_text(encoding="utf-8") + own, encoding="utf-8")
+        scratch.write_text(Source(path, InvalidQuery, "an experiment in TOML").text() + own, encoding="utf-8")
 
 
 def with_entrants(experiment: Experiment, names: Sequence[str]) -> Experiment:
