@@ -98,10 +98,10 @@ class Source:
         dtype, shape, start = array_header(io.BytesIO(content), len(content), self)
         return np.frombuffer(content, dtype, offset=start).reshape(shape)
 
-    def toml(self) -> dict[str, Any]:
-        """Its TOML."""
+    def toml(self, text: str | None = None) -> dict[str, Any]:
+        """Its TOML; `text` is taken for the file's if it is given."""
         try:
-            return tomllib.loads(self.text())
+            return tomllib.loads(self.text() if text is None else text)
         except (ValueError, RecursionError) as error:  # tomllib's own error, and what its parser trips over
             raise self.refusal(f"it is no TOML: {one_line(error)[:200]}") from None
 

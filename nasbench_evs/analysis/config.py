@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_evs.arguments import check_float
 from nasbench_evs.benchmark.landscapes import PREFIX
-from nasbench_evs.errors import InvalidQuery, did_you_mean, one_line
+from nasbench_evs.errors import InvalidQuery, did_you_mean
 from nasbench_evs.models.networks import DEFAULT
+from nasbench_evs.reader import Source
 from nasbench_evs.search.registry import check_name
 from nasbench_evs.spaces import Cost
 from nasbench_evs.training.recipe import PRESETS
@@ -127,18 +127,11 @@ def read_experiment(path: Path) -> Experiment:
     experiment has, in the noisy regime, judged by new trainings, two unless `retrain` says; there a searcher may be a preset
     such as "seqnas", and `[[searcher]]` has the key `distilled`.
     """
+    if not Path(path).exists():
+        raise InvalidQuery(f"no experiment file at {path}: expected a TOML file such as analysis/suite-1.toml")
+    values = Source(Path(path), InvalidQuery, "an experiment in TOML").toml()
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InvalidQuery(
-            f"no experiment file at {path}: expected a TOML file such as analysis/suite-1.toml"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidQuery(f"{path} cannot be read: {one_line(error)}") from None
-    try:
-        return _parse(tomllib.loads(text), Path(path).stem)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidQuery(f"{path} is no TOML: {one_line(error)}") from None
+        return _parse(values, Path(path).stem)
     except InvalidQuery as error:
         raise InvalidQuery(f"{path}: {error}") from None
 

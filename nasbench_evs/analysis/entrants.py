@@ -12,6 +12,7 @@ from nasbench_evs.analysis.config import Experiment, SearcherConfig, check_label
 from nasbench_evs.analysis.runs import RESULTS, Run, read_results, select_runs, tasks
 from nasbench_evs.errors import InvalidQuery, OutputError, did_you_mean
 from nasbench_evs.files import write_text
+from nasbench_evs.reader import Source
 
 FILE = "experiment.toml"
 
@@ -35,7 +36,8 @@ def write_file(path: Path, names: Sequence[str], folder: Path) -> None:
     What reads the results (`nasbench-evs explore --results`) needs it there.
     """
     own = "".join(f"\n[[searcher]]\nname = {json.dumps(name)}\n" for name in names)
-    write_text(folder / FILE, path.read_text(encoding="utf-8") + own, force=True)
+    text = Source(path, InvalidQuery, "an experiment in TOML").text()
+    write_text(folder / FILE, text + own, force=True)
 
 
 def with_entrants(experiment: Experiment, names: Sequence[str]) -> Experiment:

@@ -17,6 +17,7 @@ from nasbench_evs.analysis.statistics import SIGNIFICANT, pairwise, rank_agreeme
 from nasbench_evs.benchmark import find_table
 from nasbench_evs.errors import OutputError, one_line
 from nasbench_evs.files import write_text
+from nasbench_evs.reader import Source
 from nasbench_evs.spaces.subspaces import SUBSPACES
 
 FIDELITY = "search-fidelity.csv"
@@ -85,12 +86,18 @@ def write_fidelity(found: Sequence[Fidelity], path: Path) -> None:
 def read_fidelity(path: Path) -> list[Fidelity]:
     """What `write_fidelity` wrote; OutputError for anything else."""
     try:
-        names, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines(), strict=True)
+        text = Source(path, OutputError, "how searchers rank on surrogates").text()
+        names, *rows = csv.reader(text.splitlines(), strict=True)
         kinds = list(get_type_hints(Fidelity).values())
         if tuple(names) != Fidelity._fields or not rows:
             raise ValueError("another header, or no rows")
-        return [Fidelity(*(kind(value) for kind, value in zip(kinds, row, strict=True))) for row in rows]
-    except (OSError, csv.Error, ValueError) as error:
+        found = [Fidelity(*(kind(value) for kind, value in zip(kinds, row, strict=True))) for row in rows]
+        for each in found:
+            counts = (each.searchers, each.seeds, each.agree, each.pairs - each.agree)
+            if min(counts) < 0 or not -1 <= each.low <= each.tau <= each.high <= 1:
+                raise ValueError(f"{each.dataset[:50]} has figures that cannot be")
+        return found
+    except (OutputError, csv.Error, ValueError) as error:
         raise OutputError(
             f"{path} does not say how searchers rank on surrogates ({one_line(error)}): nasbench-evs experiment writes it for "
             "an experiment on both the surrogate and the table of a dataset"

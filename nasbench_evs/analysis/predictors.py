@@ -16,6 +16,7 @@ import numpy as np
 
 from nasbench_evs.errors import InvalidQuery, OutputError, did_you_mean
 from nasbench_evs.files import replacing, write_text
+from nasbench_evs.reader import Source
 from nasbench_evs.surrogate.predictors import PREDICTORS, predictor
 from nasbench_evs.tables.noise import RANDOM_SAMPLERS
 from nasbench_evs.tables.table import Table
@@ -130,23 +131,25 @@ def _append(line: str, path: Path) -> None:
 def read_results(folder: Path) -> list[Result]:
     """The results in a folder; none if it has none. InvalidQuery if the file is something else."""
     path = folder / RESULTS
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except FileNotFoundError:
+    if not path.exists() and not path.is_symlink():
         return []
-    except (OSError, ValueError) as error:
-        raise InvalidQuery(f"cannot read {path}: {error}") from None
+    lines = Source(path, InvalidQuery, "a comparison of predictors").text().splitlines(keepends=True)
     if not lines or lines[0].strip() != ",".join(Result._fields):
         raise InvalidQuery(
             f"{path} holds no comparison of predictors: expected the columns {', '.join(Result._fields)}"
         )
     results = []
-    for number, row in enumerate(csv.reader(line for line in lines[1:] if line.endswith("\n")), start=2):
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.endswith("\n"):
+            continue
         try:
-            table, name, size, seed, tau, seconds = row
-            results.append(Result(table, name, int(size), int(seed), float(tau), float(seconds)))
-        except ValueError:
-            raise InvalidQuery(f"{path}, line {number}: {','.join(row)!r} is no result; delete the line") from None
+            [(table, name, size, seed, tau, seconds)] = csv.reader([line], strict=True)
+            found = Result(table, name, int(size), int(seed), float(tau), float(seconds))
+            if not (found.size > 0 <= found.seed and -1 <= found.tau <= 1 and 0 <= found.seconds < 1e12):
+                raise ValueError("figures that cannot be")
+            results.append(found)
+        except (ValueError, csv.Error):
+            raise InvalidQuery(f"{path}, line {number}: {line.strip()[:200]!r} is no result; delete the line") from None
     return results
 
 

@@ -13,6 +13,7 @@ import click
 
 from nasbench_evs.cli.output import DEVICE, FORMAT, print_rows
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, NotRecorded
+from nasbench_evs.reader import Source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,11 +107,10 @@ def _architectures_in(file: str, bench: Benchmark) -> list[Any]:
     try:
         if file == "-" and sys.stdin is None:
             raise InvalidQuery("standard input is closed: there are no architectures to read")
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InvalidQuery(f"cannot read {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InvalidQuery(f"cannot read {file}: it is no text") from None
+        what = "canonical strings of architectures, one a line"
+        text = sys.stdin.read() if file == "-" else Source(Path(file), InvalidQuery, what).text()
+    except (OSError, UnicodeDecodeError) as error:  # of standard input
+        raise InvalidQuery(f"cannot read {file}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from nasbench_evs.datasets.sources import SOURCES
 from nasbench_evs.datasets.store import folder
 from nasbench_evs.errors import DatasetError, NasbenchError, OutputError, did_you_mean
 from nasbench_evs.metrics import metric
+from nasbench_evs.reader import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,13 +55,7 @@ class Columns:
     @classmethod
     def read(cls, path: Path) -> Columns:
         """The columns of a schema.toml; DatasetError names what is unknown, missing or of another type."""
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise DatasetError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise DatasetError(f"{path} is no TOML: {error}") from None
-        return cls.of(values, path)
+        return cls.of(Source(path, DatasetError, "a schema in TOML").toml(), path)
 
     @classmethod
     def of(cls, values: Mapping[str, Any], path: Path = Path("the schema")) -> Columns:

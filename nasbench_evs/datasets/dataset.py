@@ -5,12 +5,13 @@ A prepared dataset is a folder: `dataset.json` (schema, fingerprint, where it ca
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from nasbench_evs.datasets.schema import Schema
 from nasbench_evs.datasets.split import SPLITS, subset
 from nasbench_evs.errors import DatasetError, NasbenchError, did_you_mean, one_line, shown
 from nasbench_evs.files import replacing, save_array
+from nasbench_evs.reader import Source, array_header, check_ordinary
 
 FORMAT_VERSION = 1
 MANIFEST = "dataset.json"
@@ -197,14 +199,16 @@ class Dataset:
         folder = Path(folder)
         again = "prepare it again with nasbench-evs data add"
         try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            version = manifest["format_version"]
+            file = Source(folder / MANIFEST, DatasetError, "the manifest of a prepared dataset", again)
+            content = file.content() if (folder / MANIFEST).exists() else _missing(folder / MANIFEST)
+            version = file.json(dict[str, Any], content)["format_version"]
             if version != FORMAT_VERSION:
                 raise DatasetError(
                     f"{folder} has format version {version}, this nasbench-evs reads {FORMAT_VERSION}: {again}"
                 )
+            manifest = file.json(_Manifest, content)
             schema = Schema.from_dict(manifest["schema"])
-            columns = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in COLUMNS}
+            columns = {name: _map(folder / f"{name}.npy", again) for name in COLUMNS}
             _check_shapes(schema, columns)
             dataset = cls(schema, columns, tuple(manifest["scenarios"]), manifest["source"])
             sound = (dataset.fingerprint, dataset._checksum) == (manifest["fingerprint"], manifest["checksum"])
@@ -214,9 +218,59 @@ class Dataset:
             raise DatasetError(f"{error.filename} is missing: {again}") from None
         except Exception as error:  # damage shows as whatever the parsers of JSON and .npy headers make of it
             raise DatasetError(f"{folder} is damaged ({one_line(error)[:200]}): {again}") from None
-        if not sound:
+        if sound:
+            _check_values(dataset, folder, again)
+        else:
             raise DatasetError(f"{folder} does not match its fingerprint: the files were damaged or edited; {again}")
         return dataset
+
+
+class _Manifest(TypedDict):
+    format_version: int
+    schema: dict[str, Any]
+    fingerprint: str
+    checksum: str
+    scenarios: list[str]
+    source: str
+
+
+def _missing(path: Path) -> bytes:
+    raise FileNotFoundError(errno.ENOENT, "No such file", str(path))
+
+
+def _map(path: Path, advice: str) -> np.ndarray:
+    """An array of a file, mapped: its header is compared with the file's size before anything is made of it."""
+    if not path.exists():
+        _missing(path)
+    size = check_ordinary(path, DatasetError, "a column of a prepared dataset")
+    with path.open("rb") as file:
+        dtype, shape, start = array_header(
+            file, size, Source(path, DatasetError, "a column of a prepared dataset", advice)
+        )
+    if size == start:  # nothing cannot be mapped
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype, "r", start, shape)
+
+
+def _check_values(dataset: Dataset, folder: Path, advice: str) -> None:
+    """DatasetError for codes, lengths and labels that the schema does not have, however right the checksums are."""
+    schema, offsets = dataset.schema, dataset.offsets
+    ends = {"labels": len(schema.classes), "split": len(SPLITS), "scenarios": max(len(dataset.scenario_names), 1)}
+    wrong = [name for name, end in ends.items() if not _within(getattr(dataset, name), 0, end)]
+    for name, fields in (("categorical", schema.categorical), ("profile_categorical", schema.profile_categorical)):
+        codes = getattr(dataset, name)
+        wrong += [name for i, field in enumerate(fields) if not _within(codes[:, i], 0, field.cardinality)]
+    lengths = np.diff(offsets)
+    if offsets[0] != 0 or offsets[-1] != len(dataset.time) or not _within(lengths, 0, schema.max_length + 1):
+        wrong.append("offsets")
+    if not np.isfinite(dataset.time).all() or np.isinf(dataset.inputs).any() or np.isnan(dataset.inputs).any():
+        wrong.append("time or inputs")
+    if wrong:
+        raise DatasetError(f"{folder} holds {wrong[0]} that its schema does not have: the files were edited; {advice}")
+
+
+def _within(array: np.ndarray, low: int, end: int) -> bool:
+    return not array.size or bool(array.min() >= low and array.max() < end)
 
 
 def _bytes(array: np.ndarray) -> memoryview | bytes:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
+import contextlib
+import csv
 import io
-import lzma
 import tarfile
 import warnings
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +15,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasbench_evs.datasets.unpacking import damage, unpacked, unzip, without_nuls
 from nasbench_evs.errors import DatasetError, one_line
+from nasbench_evs.reader import MOST_EXPANSION
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile)
+_MOST_COLUMNS, _MOST_LETTERS, _MOST_ROWS = 10_000, 10_000, 10_000_000  # of a table, a cell, and of a small Parquet file
 _ZONE = r"\d(?:Z|[+-]\d\d:?\d\d)$"
 _LARGEST = 1e30  # beyond it, float32 has no room for what is computed from a number
 _SUFFIXES = ("", ".gz", ".zip", ".bz2", ".xz")
@@ -41,19 +41,6 @@ def find(folder: Path, *names: str) -> Path:
     raise DatasetError(f"{folder} holds no {' or '.join(names)} (plain, .gz, .zip, .bz2 or .xz)")
 
 
-@contextmanager
-def damage(path: Path) -> Iterator[None]:
-    """Turn whatever reading a damaged or unreadable file raises into one line."""
-    try:
-        yield
-    except DAMAGE as error:
-        raise DatasetError(f"{path} is damaged ({one_line(error) or type(error).__name__}): fetch it again") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path} is no text: expected the file as its publisher ships it") from None
-    except OSError as error:
-        raise DatasetError(f"cannot read {path}: {error.strerror or error}") from None
-
-
 def read_csv(
     path: Path, columns: Sequence[str] | None, *, content: bytes | None = None, **options: Any
 ) -> pd.DataFrame:
@@ -66,23 +53,35 @@ def read_csv(
 
     options = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", **options}
 
-    def source() -> Any:
-        return path if content is None else io.BytesIO(content)
+    @contextlib.contextmanager
+    def source() -> Iterator[IO[bytes]]:
+        with open_binary(path) if content is None else contextlib.nullcontext(io.BytesIO(content)) as stream:
+            yield without_nuls(stream, path)
 
     with damage(path):
         try:
-            header = pd.read_csv(source(), header=None, nrows=1, dtype=str, encoding=options["encoding"]).iloc[0]
-            names = [str(name) for name in header if isinstance(name, str)]
+            with source() as stream:
+                lines = csv.reader(io.TextIOWrapper(stream, options["encoding"], newline=""))
+                names = [name for name in next(filter(None, lines), []) if name]
+            if len(names) > _MOST_COLUMNS:
+                raise DatasetError(f"{path} has {len(names):,} columns: expected at most {_MOST_COLUMNS:,}")
             require(names, path, columns or ())
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
                 # All columns, because with a selection pandas accepts rows that have too many fields.
-                frame = pd.read_csv(source(), index_col=False, **options)
+                with source() as stream:
+                    frame = pd.read_csv(stream, index_col=False, **options)
             return frame if columns is None else frame[list(columns)]
         except UnicodeDecodeError:
             raise
-        except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, ValueError) as error:
-            reason = one_line(error)
+        except (
+            csv.Error,
+            pd.errors.ParserError,
+            pd.errors.ParserWarning,
+            pd.errors.EmptyDataError,
+            ValueError,
+        ) as error:
+            reason = one_line(error)[:200]
             raise DatasetError(f"{path} is no table of comma-separated values: {reason}") from None
 
 
@@ -90,23 +89,10 @@ def require(names: Sequence[str], path: Path, columns: Sequence[str]) -> None:
     """DatasetError unless every one of `columns` is among the file's column names, and none occurs twice."""
     for name in columns:
         if name not in names:
-            raise DatasetError(f"{path} has no column {name!r}; its columns are {', '.join(map(str, names[:30]))}")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise DatasetError(f"{path} has the column {twice[0]!r} twice: rename one of them")
-
-
-def unzip(path: Path, *endings: str) -> bytes:
-    """The content of the one member whose name ends so; each further ending looks inside the zip found before."""
-    with damage(path):
-        content = path.read_bytes()
-        for ending in endings:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                names = [name for name in archive.namelist() if name.endswith(ending)]
-                if len(names) != 1:
-                    raise DatasetError(f"{path} holds {len(names)} files named *{ending}: expected one")
-                content = archive.read(names[0])
-    return content
+            raise DatasetError(f"{path} has no column {name!r}; its columns are {', '.join(names[:30])[:500]}")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise DatasetError(f"{path} has the column {name[:60]!r} twice: rename one of them")
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -117,36 +103,59 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFra
         try:
             from pyarrow import parquet
 
-            names = list(parquet.read_schema(path).names)
+            found = parquet.read_metadata(path)
+            names = list(map(str, found.schema.to_arrow_schema().names))
             require(names, path, columns or ())
+            most = MOST_EXPANSION * path.stat().st_size + _MOST_ROWS
+            if found.num_rows * max(found.num_columns, 1) > most or len(names) > _MOST_COLUMNS:
+                raise DatasetError(
+                    f"{path} claims {found.num_rows:,} rows of {found.num_columns:,} columns: that is more than a file of "
+                    f"its size is made of"
+                )
             return pd.read_parquet(path, columns=None if columns is None else list(columns))
         except ImportError:
             raise DatasetError(f"reading {path} needs pyarrow: pip install 'nasbench-evs[parquet]'") from None
-        except ValueError as error:  # pyarrow's ArrowInvalid is one
-            raise DatasetError(f"{path} is no Parquet file: {one_line(error)}") from None
+        except (
+            ValueError,
+            NotImplementedError,
+            KeyError,
+            TypeError,
+            OverflowError,
+            MemoryError,
+        ) as error:  # pyarrow's too
+            raise DatasetError(f"{path} is no Parquet file: {one_line(error)[:200]}") from None
 
 
 def tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
     """(name, content) of every file in a tar archive, whatever its compression, without extracting it."""
-    with damage(path), tarfile.open(path, "r|*") as archive:
-        for member in archive:
-            file = archive.extractfile(member) if member.isfile() else None
-            if file is not None:
-                content = file.read()
-                if len(content) < member.size:
-                    raise EOFError(f"{member.name} is cut short")
-                yield member.name, content
+    with damage(path), unpacked(path) as stream:
+        try:
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                for member in archive:
+                    file = archive.extractfile(member) if member.isfile() else None
+                    if file is not None:
+                        content = file.read()
+                        if len(content) < member.size:
+                            raise EOFError(f"{member.name[:100]} is cut short")
+                        yield member.name, content
+        except (
+            ValueError,
+            OverflowError,
+            RecursionError,
+            MemoryError,
+        ) as error:  # tarfile's parsers, on claims that are none
+            raise DatasetError(f"{path} is damaged ({one_line(error)[:200]}): fetch it again") from None
 
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[IO[bytes]]:
     """The bytes of a plain or compressed file."""
-    if path.suffix == ".zip":
-        yield io.BytesIO(unzip(path, ""))
-        return
-    opener: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix, open)
-    with damage(path), opener(path, "rb") as stream:
-        yield stream
+    with damage(path):
+        if path.suffix.lower() == ".zip":
+            yield io.BytesIO(unzip(path, ""))
+        else:
+            with unpacked(path) as stream:
+                yield stream
 
 
 def numbers(values: pd.Series, path: Path, *, missing: bool = False) -> np.ndarray:
@@ -167,9 +176,24 @@ def numbers(values: pd.Series, path: Path, *, missing: bool = False) -> np.ndarr
 
 
 def text(values: pd.Series | pd.Index) -> np.ndarray:
-    """A column as text, shape (N,), "" where it is missing."""
+    """A column as text, shape (N,), "" where it is missing. DatasetError names row and column of what is no text for an array."""
     missing = np.asarray(values.isna())
-    return np.array(["" if gone else str(value) for value, gone in zip(values, missing, strict=True)], dtype=str)
+    found = ["" if gone else str(value) for value, gone in zip(values, missing, strict=True)]
+    for row, value in enumerate(found):  # an array gives every text the room of the longest, and drops NULs at the end
+        if len(value) > _MOST_LETTERS or "\0" in value or not (value.isascii() or _is_utf8(value)):
+            raise DatasetError(
+                f"row {row + 1:,}, column {values.name}: {value[:60]!r} has {len(value):,} letters, or some that are none: "
+                f"expected at most {_MOST_LETTERS:,} that UTF-8 has"
+            )
+    return np.array(found, dtype=str)
+
+
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def labels(values: pd.Series, path: Path, classes: int) -> np.ndarray:

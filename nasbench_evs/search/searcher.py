@@ -242,12 +242,12 @@ class MultiFidelitySearcher(Searcher):
     def tell(self, steps: Sequence[Step], scores: Sequence[float] | np.ndarray) -> None:  # type: ignore[override]
         """The scores at the ends of these steps."""
         many = isinstance(steps, Iterable) and not isinstance(steps, Step)
-        steps = list(steps) if many else [steps]
-        if not many or not all(isinstance(step, Step) for step in steps):
+        told = list(steps) if many else []
+        if not many or not all(isinstance(step, Step) for step in told):
             raise InvalidQuery("a multi-fidelity searcher is told of Steps: expected tell([step], [score])")
-        for step in steps:
+        for step in told:
             check_int("epoch", step.epoch, 1, self.epochs)
-        super().tell([step.architecture for step in steps], scores)
+        super().tell([step.architecture for step in told], scores)
         for step, score in zip(steps, self._scores[len(self._scores) - len(steps) :], strict=True):
             self._reached(step, -np.inf if np.isnan(score) else score)
 

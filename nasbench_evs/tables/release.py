@@ -22,6 +22,7 @@ import numpy as np
 from nasbench_evs.errors import NasbenchError, ReleaseError
 from nasbench_evs.files import replacing
 from nasbench_evs.metrics import metric
+from nasbench_evs.reader import check_ordinary
 from nasbench_evs.spaces import SeqNASSpace
 from nasbench_evs.spaces.seqnas import DECODER_DEPTHS, ENCODER_DEPTHS, HEADS, KERNELS, OPS, POOLS
 from nasbench_evs.tables.build import build
@@ -95,6 +96,8 @@ def read_release(archive: str | Path) -> list[Table]:
 
 
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    if archive.exists():
+        check_ordinary(archive, ReleaseError, "the archive of the SeqNAS release")
     try:
         with zipfile.ZipFile(archive) as file:
             members = file.infolist()
@@ -135,6 +138,8 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
         RuntimeError,
         NotImplementedError,
         ValueError,
+        MemoryError,
+        OverflowError,
     ) as error:
         raise ReleaseError(f"not a sound zip archive ({error}): fetch it again") from None
 

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from nasbench_evs.database import ExclusiveDatabase
 from nasbench_evs.errors import OutputError, TrainingError, one_line
@@ -81,6 +81,9 @@ class _Row(NamedTuple):
         if record is None and self.record is not None:
             record = Record.from_dict(json.loads(self.record))
         return Entry(self.id, job, self.state, record)
+
+
+_KINDS = get_type_hints(_Row)
 
 
 class Journal(ExclusiveDatabase):
@@ -265,10 +268,9 @@ class Journal(ExclusiveDatabase):
 
 def _check_row(row: _Row) -> None:
     """ValueError for a row that nothing here wrote, whatever its hash says: SQLite takes any type in any column."""
-    for name, kind in _Row.__annotations__.items():
+    for name, kind in _KINDS.items():
         value = getattr(row, name)
-        kinds = {"int": int, "str": str}.get(kind, (str, type(None)))
-        if not isinstance(value, kinds) or (isinstance(value, int) and not 0 <= value < 2**63):
+        if not isinstance(value, kind) or (isinstance(value, int) and value < 0):
             raise ValueError(f"its {name} is {str(value)[:50]!r}")
     if row.state not in _STATES or (row.record is not None) != (row.state in _STATES[2:]):
         raise ValueError(f"it is {row.state[:50]!r} with{'out' if row.record is None else ''} a record")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nasbench_evs.datasets import Dataset
-from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, did_you_mean, one_line
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, did_you_mean
 from nasbench_evs.models import networks
+from nasbench_evs.reader import Source
 from nasbench_evs.spaces import Cost, SearchSpace
 from nasbench_evs.spaces.subspaces import SUBSPACES, subspace_ranks
 from nasbench_evs.training.protocol import Protocol
@@ -124,15 +124,9 @@ class Recipe:
     def read(cls, path: str | Path) -> Recipe:
         """The recipe in a TOML file; RecipeError says what is wrong with it."""
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-            values = tomllib.loads(text)
-        except OSError as error:
-            raise RecipeError(f"cannot read {path}: {error.strerror or error}") from None
-        except UnicodeDecodeError:
-            raise RecipeError(f"{path} is no text: expected a recipe in TOML") from None
-        except (ValueError, RecursionError) as error:  # tomllib's own error, and what its parser trips over
-            raise RecipeError(f"{path} is no TOML: {one_line(error)[:200]}") from None
+        file = Source(path, RecipeError, "a recipe in TOML")
+        text = file.text()
+        values = file.toml(text)
         try:
             return cls.from_dict(values, text, path.parent)
         except RecipeError as error:
@@ -273,12 +267,11 @@ def _listed(name: object, folder: Path | None) -> tuple[str, ...]:
         return ()
     path = (folder or Path()) / name
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no text"
+        lines = Source(path, RecipeError, "canonical strings, one a line").text().splitlines()
+    except RecipeError as error:
         raise RecipeError(
-            f"plan: architectures = {name!r} is neither a sub-space ({', '.join(SUBSPACES)}) nor a file of canonical "
-            f"strings: {path}: {reason}"
+            f"plan: architectures = {name[:200]!r} is neither a sub-space ({', '.join(SUBSPACES)}) nor a file of canonical "
+            f"strings: {error}"
         ) from None
     strings = tuple(text for line in lines if (text := line.split("#")[0].strip()))
     if not strings:

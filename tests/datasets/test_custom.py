@@ -267,7 +267,7 @@ def test_schemas_that_are_wrong(files, schema, message):
 def test_files_that_are_not_there_or_something_else(files, tmp_path):
     paths = files()
     for missing in range(3):
-        with pytest.raises(DatasetError, match=r"there is no file|cannot read"):
+        with pytest.raises(DatasetError, match=r"there is no file|cannot open"):
             load([tmp_path / "none" if i == missing else path for i, path in enumerate(paths)])
     paths[0].write_bytes(gzip.compress(b"id,x\n")[:10])
     with pytest.raises(DatasetError, match=r"events.csv"):

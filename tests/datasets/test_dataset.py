@@ -86,10 +86,16 @@ def test_manifests_that_are_not_ours(folder):
         (json.dumps({**manifest, "fingerprint": "0"}), "does not match its fingerprint"),
         (original.replace('"a"', '"z"', 1), "does not match its fingerprint"),
         (original.replace('"std": ', '"std": 9', 1), "does not match its fingerprint"),
-        (original.replace('"fingerprint"', '"fingerprinf"'), "damaged"),
-        ('{"format_version": 1, "schema": ' + "[" * 100_000, "damaged"),
-        (original[:100], "damaged"),
-        ("[]", "damaged"),
+        (
+            original.replace('"fingerprint"', '"fingerprinf"'),
+            "expected the manifest of a prepared dataset; prepare it again",
+        ),
+        (
+            '{"format_version": 1, "schema": ' + "[" * 100_000,
+            "expected the manifest of a prepared dataset; prepare it again",
+        ),
+        (original[:100], "expected the manifest of a prepared dataset; prepare it again"),
+        ("[]", "expected the manifest of a prepared dataset; prepare it again"),
     ):
         path.write_text(content)
         with pytest.raises(DatasetError, match=message):

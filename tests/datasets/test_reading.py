@@ -4,10 +4,12 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import tarfile
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nasbench_evs.datasets import reading
@@ -112,3 +114,87 @@ def test_zips_in_zips(tmp_path):
     (tmp_path / "w.whl").write_bytes(b"no zip")
     with pytest.raises(DatasetError, match="is damaged"):
         reading.unzip(tmp_path / "w.whl", "data.zip")
+
+
+def bomb(kind):
+    """Packed bytes that unpack to 64 MiB."""
+    zeros = b"0" * (64 << 20)
+    if kind == "zip":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("t.csv", zeros)
+        return packed.getvalue()
+    if kind == "tar.gz":
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            info = tarfile.TarInfo("a.txt")
+            info.size = len(zeros)
+            archive.addfile(info, io.BytesIO(zeros))
+        return packed.getvalue()
+    return {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[kind](zeros)
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip", "tar.gz"])
+def test_what_unpacks_to_far_more_than_it_has(tmp_path, kind):
+    path = tmp_path / f"t.csv.{kind}"
+    path.write_bytes(bomb(kind))
+    with pytest.raises(DatasetError, match=r"unpacks to more than [\d,]+ bytes: no file of its size does"):
+        list(reading.tar_members(path)) if kind == "tar.gz" else reading.read_csv(path, None)
+
+
+@pytest.mark.parametrize(
+    "read", [lambda p: reading.read_csv(p, None), reading.read_parquet, lambda p: list(reading.tar_members(p))]
+)
+def test_pipes_and_devices(tmp_path, read):
+    for make in (os.mkfifo, lambda path: os.symlink("/dev/zero", path)):
+        path = tmp_path / f"{make.__name__.strip('<>')}.csv"
+        make(path)
+        with pytest.raises(
+            DatasetError, match="it is a pipe or a device, expected a file, the file as its publisher ships it"
+        ):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b",".join(b"c%d" % i for i in range(100_000)) + b"\n", "has 100,000 columns: expected at most 10,000"),
+        (b"id,id\n1,2\n", "has the column 'id' twice"),
+        (b'id,x\n"1,2\n' + b"3,4\n" * 1000, "no table of comma-separated values"),
+        (b"id,x\n1," + b"\xff\n", "is no text"),
+        (b"id,x\n1,a\0b\n", "is no text"),
+    ],
+)
+def test_tables_that_are_none(tmp_path, content, message):
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=message) as caught:
+        reading.read_csv(path, None)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("cell", ["x" * 10_001, "a\0", "\ud800"])
+def test_cells_that_an_array_of_texts_cannot_hold(cell):
+    with pytest.raises(DatasetError, match="row 2, column c: .* expected at most 10,000 that UTF-8 has"):
+        reading.text(pd.Series(["a", cell], name="c", dtype=object))
+
+
+def test_parquet_that_claims_more_than_it_has(tmp_path):
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"x": np.zeros(40_000_000, np.int8)}).to_parquet(path)
+    with pytest.raises(DatasetError, match="claims 40,000,000 rows of 1 columns"):
+        reading.read_parquet(path)
+    good = pd.DataFrame({"x": np.arange(100), "y": ["a"] * 100})
+    good.to_parquet(path)
+    content = path.read_bytes()
+    generator = np.random.default_rng(0)
+    for _ in range(40):
+        damaged = bytearray(content)
+        for at in generator.integers(len(content), size=3):
+            damaged[at] = generator.integers(256)
+        path.write_bytes(damaged)
+        try:
+            reading.read_parquet(path)
+        except DatasetError as error:
+            assert "\n" not in str(error)

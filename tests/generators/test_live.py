@@ -120,7 +120,7 @@ def test_a_search_with_teachers_has_its_result_too(home, values, tmp_path):
         ("credit-default", None, DatasetError, "nasbench-evs data add credit-default"),
         ("credit-default", "seqnas-s", InvalidQuery, "over a whole space"),
         ("synthetic", "ffn-3", UnknownBenchmark, "is of the space 'seqnas', not of 'ffn-3'"),
-        ("missing.toml", None, RecipeError, "cannot read missing.toml"),
+        ("missing.toml", None, RecipeError, "cannot open missing.toml"),
     ],
 )
 def test_a_protocol_that_is_not_there_is_one_line(home, name, space, error, message):

@@ -142,7 +142,7 @@ def test_surrogates_of_earlier_versions_have_no_sums(own, tmp_path, monkeypatch)
         ("import os; os.abort()", r"cannot check .*: a process of its own cannot load CatBoost"),
         (
             "print('started', flush=True); import os; os.abort()",
-            r"test.cbm is no model that CatBoost can read: it ended",
+            r"valid.cbm is no model that CatBoost can read: it ended",
         ),
         ("print('started', flush=True); import time; time.sleep(60)", r"it was not read within 1 seconds"),
     ],

@@ -1,3 +1,5 @@
+import contextlib
+import os
 import sqlite3
 import subprocess
 import sys
@@ -8,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nasbench_evs.errors import NasbenchError, OutputError, TrainingError
-from nasbench_evs.training.journal import DEATHS, NAME, Journal
+from nasbench_evs.training.journal import _COLUMNS, DEATHS, NAME, Journal, _Row, _sum
 from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.record import Job, Record
 
@@ -116,7 +118,8 @@ IDENTITY = {"table": {"dataset": "made"}, "plan": "Plan(random=12)"}
 
 
 def curve(i):
-    return Record("ok", curves={name: [0.1234567 * (i + 1) / (e + 1) for e in range(9)] for name in "abc"})
+    names = ("train_loss", "valid_score", "test_score")
+    return Record("ok", curves={name: [0.1234567 * (i + 1) / (e + 1) for e in range(9)] for name in names})
 
 
 @pytest.fixture(scope="module")
@@ -312,3 +315,66 @@ def test_what_is_committed_is_in_the_one_file(tmp_path):
             (tmp_path / "copy" / NAME).write_bytes((tmp_path / NAME).read_bytes())
             with Journal(tmp_path / "copy") as copy:
                 assert copy.start(IDENTITY, PLAN, {}) == journal.entries()
+
+
+DEEP = "[" * 10_000 + "]" * 10_000
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "null", "5", "[]", '""', "nothing", "", "{}", DEEP, '{"status": ' + DEEP + "}", '{"status": "fine"}', '{"status": null}',
+        '{"status": "ok", "reason": 5}', '{"status": "ok", "curves": []}', '{"status": "ok", "curves": {"valid_score": 5}}',
+        '{"status": "ok", "curves": {"valid_score": ["a"]}}', '{"status": "ok", "curves": {"a": [1.0]}}',
+        '{"status": "ok", "curves": {"valid_score": [0.5], "train_loss": [0.5, 0.6]}}', '{"status": "ok", "machine": null}',
+        '{"status": "ok", "machine": {"cpu": 5}}', '{"status": "ok", "machine": {"cpus": ""}}', '{"status": "ok", "final": []}',
+        '{"status": "ok", "final": {"valid_blocks": [1.0]}}', '{"status": "ok", "final": {"valid_score": "1"}}',
+        '{"status": "ok", "latency_ms_b1": -1}', '{"status": "ok", "latency_ms_b1": NaN}', '{"status": "ok", "later": 1}',
+        '{"status": "ok", "final": {"valid_score": 1' + "0" * 400 + "}}",
+        '{"status": "ok", "reason": "' + "9" * 5000 + '", "code_commit": 1}',
+    ],
+    ids=range(28),
+)  # fmt: skip
+def test_a_record_that_is_none_behind_hashes_that_are_right(whole, tmp_path, record):
+    assert "architecture 1002 with seed 0" in rewritten(whole, tmp_path, record=record)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rank": "x"}, {"rank": ""}, {"rank": "-1"}, {"rank": "9" * 5000}, {"rank": b"7"}, {"seed": "x"}, {"seed": -1},
+        {"seed": 0.5},
+        {"sampler": b"r"}, {"teachers": "3,4"}, {"teachers": "3  4"}, {"teachers": b"3"}, {"state": "done"}, {"deaths": "x"},
+        {"state": "planned"}, {"record": None}, {"record": b"{}"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_row_that_is_none_behind_hashes_that_are_right(whole, tmp_path, values):
+    said = rewritten(whole, tmp_path, **values)
+    assert "is damaged" in said
+    assert len(said) < 1000
+
+
+def rewritten(whole, folder, **values):
+    """What a journal says whose third job has these values, and hashes that are right."""
+    (folder / NAME).write_bytes(whole[0])
+    with contextlib.closing(sqlite3.connect(folder / NAME)) as db:
+        found = _Row(*db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = 3").fetchone())
+        changed = found._replace(**values)
+        [(total,)] = db.execute("SELECT sha256 FROM tally").fetchall()
+        db.execute("UPDATE tally SET sha256 = ?", (_sum(total, found.sha256, changed.sha256),))
+        for name, value in {**values, "sha256": changed.sha256}.items():
+            db.execute(f"UPDATE jobs SET {name} = ? WHERE id = 3", (value,))
+        db.commit()
+    return refusal(folder)
+
+
+def test_pipes_folders_and_devices(tmp_path):
+    for make in (os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)):
+        folder = tmp_path / make.__name__.strip("<>")
+        folder.mkdir()
+        make(folder / NAME)
+        with pytest.raises(
+            OutputError, match="cannot open .*: it is a (folder|pipe or a device), expected a file, the journal"
+        ):
+            Journal(folder)

@@ -83,9 +83,9 @@ def test_a_file_that_is_no_toml_is_one_clear_line(tmp_path, text):
         Recipe.read(path)
     assert "\n" not in str(caught.value)
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(RecipeError, match="no text"):
+    with pytest.raises(RecipeError, match="no UTF-8 text"):
         Recipe.read(path)
-    with pytest.raises(RecipeError, match="cannot read"):
+    with pytest.raises(RecipeError, match="cannot open"):
         Recipe.read(tmp_path)
 
 
