@@ -1,6 +1,8 @@
 """Everything that writes files, to be tried by `harness.sweep`: each writes version 0 or 1 of something small."""
 
+import contextlib
 import hashlib
+import io
 import json
 import tempfile
 from functools import cache
@@ -45,7 +47,8 @@ def _sha256(path):
 
 
 def _command(*arguments):
-    cli.main([str(each) for each in arguments], prog_name="nasbench-evs", standalone_mode=False)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        cli.main([str(each) for each in arguments], prog_name="nasbench-evs", standalone_mode=False)
 
 
 # Text
