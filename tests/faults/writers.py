@@ -199,7 +199,7 @@ def write_described(folder, version, done):
 
 def write_recorded(folder, version, done):
     made = make_end_table(np.arange(60 + version), space=FFNSpace(2, range(1, 9)), epochs=3)
-    write_table_card(made, folder, "ffn-2")
+    write_table_card(made, "ffn-2", folder, None, [])
 
 
 # Journals
