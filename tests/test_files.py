@@ -3,10 +3,12 @@
 import os
 import stat
 
+import numpy as np
 import pytest
 
+from nasbench_evs import files
 from nasbench_evs.errors import OutputError
-from nasbench_evs.files import replacing
+from nasbench_evs.files import remove, replacing, save_array, write_text
 
 
 @pytest.fixture
@@ -67,3 +69,63 @@ def test_a_file_that_cannot_be_flushed_leaves_what_was_there(tmp_path, monkeypat
     with pytest.raises(OutputError, match="Input/output error"), replacing(tmp_path / "file", force=True) as scratch:
         scratch.write_text("after")
     assert (tmp_path / "file").read_text() == "before"
+
+
+def folder_of(text, target):
+    with replacing(target, force=True, marker="file") as scratch:
+        scratch.mkdir()
+        (scratch / "file").write_text(text)
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_a_folder_is_replaced_whether_or_not_the_system_can_exchange_two(swaps, tmp_path, monkeypatch):
+    if not swaps:
+        monkeypatch.setattr(files, "_swap", lambda one, other: False)
+    folder_of("before", tmp_path / "folder")
+    folder_of("after", tmp_path / "folder")
+    assert (tmp_path / "folder" / "file").read_text() == "after"
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_text_is_written_whole(tmp_path):
+    write_text(tmp_path / "new" / "file", "größer")
+    assert (tmp_path / "new" / "file").read_text(encoding="utf-8") == "größer"
+    with pytest.raises(OutputError, match="exists already"):
+        write_text(tmp_path / "new" / "file", "x")
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(7.0), np.array(["a", "bc"]), np.zeros((0, 3), np.int8), np.ones((2, 3), order="F")]
+)
+def test_an_array_is_read_again(array, tmp_path):
+    save_array(tmp_path / "a.npy", array)
+    found = np.load(tmp_path / "a.npy", allow_pickle=False)
+    assert found.dtype == array.dtype
+    assert np.array_equal(found, array)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
+def test_an_array_that_the_disk_refuses_is_an_error(tmp_path):
+    (tmp_path / "a.npy").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        save_array(tmp_path / "a.npy", np.arange(7.0))
+
+
+def test_what_is_removed_is_gone(tmp_path):
+    folder_of("x", tmp_path / "folder")
+    (tmp_path / "file").write_text("x")
+    for name in ("folder", "file", "nothing"):
+        remove(tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_be_removed_is_one_line(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(5, "Input/output error")
+
+    folder_of("x", tmp_path / "folder")
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OutputError, match="cannot remove .*folder: Input/output error"):
+        remove(tmp_path / "folder")
+    assert (tmp_path / "folder" / "file").read_text() == "x"
+    assert os.listdir(tmp_path) == ["folder"]

@@ -1,6 +1,8 @@
 """Running an experiment: resumed where it stopped or from what was committed, the same in other processes, judged rightly."""
 
 import math
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from nasbench_evs.analysis.config import read_experiment
 from nasbench_evs.analysis.experiment import run_experiment, search_once
 from nasbench_evs.analysis.report import write_report
 from nasbench_evs.analysis.runs import JOURNAL, Task
+from nasbench_evs.errors import TrainingError
 from nasbench_evs.search import run
 from tests.analysis.conftest import FILE, RUNS
 
@@ -43,6 +46,16 @@ def test_a_stopped_experiment_goes_on(file, tmp_path, in_this_process, monkeypat
     seen = []
     run_experiment(experiment, tmp_path / "parts", progress=lambda a, b: seen.append((a, b)))
     assert seen == [(RUNS, RUNS)]  # nothing is run twice
+
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_dies_among_its_searches_is_one_line(monkeypatch):
+    monkeypatch.setattr(module, "search_once", die)
+    with pytest.raises(TrainingError, match="a process died among its searches"):
+        module.run_in_processes({("settings", "noisy", 0): None}, 1, lambda key, run: None)
 
 
 def test_a_clone_goes_on_from_the_results(file, tmp_path, in_this_process):

@@ -105,11 +105,11 @@ def test_manifests_that_are_not_ours(folder):
 def test_a_failed_write_leaves_nothing(dataset, tmp_path, monkeypatch):
     saved = []
 
-    def fill_the_disk(path, array, **_):
-        saved.append(path)
+    def fill_the_disk(file, array, **_):
+        saved.append(file)
         if len(saved) == 5:
             raise OSError(28, "No space left on device")
-        path.write_bytes(b"x")
+        file.write(b"x")
 
     monkeypatch.setattr(np, "save", fill_the_disk)
     with pytest.raises(OutputError, match="No space left on device"):

@@ -1,6 +1,8 @@
 """Everything that writes files, to be tried by `harness.sweep`: each writes version 0 or 1 of something small."""
 
+import contextlib
 import hashlib
+import io
 import json
 import tempfile
 from functools import cache
@@ -45,7 +47,8 @@ def _sha256(path):
 
 
 def _command(*arguments):
-    cli.main([str(each) for each in arguments], prog_name="nasbench-evs", standalone_mode=False)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        cli.main([str(each) for each in arguments], prog_name="nasbench-evs", standalone_mode=False)
 
 
 # Text
@@ -196,7 +199,7 @@ def write_described(folder, version, done):
 
 def write_recorded(folder, version, done):
     made = make_end_table(np.arange(60 + version), space=FFNSpace(2, range(1, 9)), epochs=3)
-    write_table_card(made, folder, "ffn-2")
+    write_table_card(made, "ffn-2", folder, None, [])
 
 
 # Journals

@@ -9,12 +9,13 @@ import time
 
 import numpy as np
 import pytest
+from disturbed import COMMAND, start
 
 from nasbench_evs.errors import RecipeError, TrainingError
 from nasbench_evs.generators.generate import generate
 from nasbench_evs.tables import read, verify
 from nasbench_evs.training.recipe import Recipe
-from tests.generators.test_generate import COMMAND, same, start, toml
+from tests.generators.test_generate import same, toml
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'nasbench-evs[cluster]'")
 
@@ -78,7 +79,16 @@ def test_a_cluster_keeps_its_own_log_to_itself(address, values, tmp_path):
     ranks = read(generate(Recipe.from_dict(values), tmp_path / "whole"))["rank"]
     address[1].write_text(str(int(ranks[2])))
     try:
-        run = start(tmp_path / "recipe.toml", tmp_path / "run", "--executor", "ray", "--address", address[0])
+        run = start(
+            "generate",
+            tmp_path / "recipe.toml",
+            "--out",
+            tmp_path / "run",
+            "--executor",
+            "ray",
+            "--address",
+            address[0],
+        )
         _, errors = run.communicate(timeout=120)
     finally:
         address[1].unlink()
@@ -92,14 +102,14 @@ def test_a_driver_that_was_killed_goes_on(address, values, tmp_path):
     recipe = Recipe.from_dict(values)
     (tmp_path / "recipe.toml").write_text(toml(values))
     options = ("--executor", "ray", "--address", address[0], "--workers", "2")
-    run = start(tmp_path / "recipe.toml", tmp_path / "run", *options)
+    run = start("generate", tmp_path / "recipe.toml", "--out", tmp_path / "run", *options)
     journal = tmp_path / "run" / "journal.sqlite"
     while not (journal.exists() and journal.stat().st_size > 40_000):  # some trainings are done
         assert run.poll() is None
         time.sleep(0.2)
     os.kill(run.pid, signal.SIGKILL)
     run.communicate()
-    run = start(tmp_path / "recipe.toml", tmp_path / "run", *options)
+    run = start("generate", tmp_path / "recipe.toml", "--out", tmp_path / "run", *options)
     _, errors = run.communicate(timeout=120)
     assert run.returncode == 0, errors
     same(read(generate(recipe, tmp_path / "here")), read(tmp_path / "run" / "table.h5"))

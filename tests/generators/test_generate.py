@@ -6,14 +6,13 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from disturbed import CLOCKED, Kind, Tally, disturb, records, start
 
 from nasbench_evs.errors import NasbenchError, OutputError, RecipeError, TrainingError
 from nasbench_evs.generators.executor import Executor, Handle, Received
@@ -26,9 +25,6 @@ from nasbench_evs.training.machine import Machine
 from nasbench_evs.training.recipe import Recipe
 from nasbench_evs.training.record import Record, records_of
 from tests.generators.conftest import SMALL
-
-CLOCKED = ("train_seconds", "eval_seconds", "cpu_seconds")
-COMMAND = Path(sys.executable).parent / "nasbench-evs"
 
 
 def same(a, b):
@@ -226,30 +222,11 @@ def test_a_read_only_folder_is_one_clear_line(recipe, home):
         generate(recipe, "/proc/run")
 
 
-def start(recipe_file, out, *options):
-    return subprocess.Popen(
-        [COMMAND, "generate", recipe_file, "--out", out, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def children(pid):
-    """The processes of a run's workers."""
-    tasks = Path(f"/proc/{pid}/task")
-    found = []
-    for task in tasks.glob("*/children"):
-        found += [int(child) for child in task.read_text().split()]
-    return found
-
-
 def test_sigterm_leaves_a_shard_of_what_is_finished(values, tmp_path, home):
     values["plan"] = {"random": 500}
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(toml(values))
-    run = start(recipe, tmp_path / "run")
+    run = start("generate", recipe, "--out", tmp_path / "run")
     journal = tmp_path / "run" / "journal.sqlite"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b'"status": "ok"') > 1):
@@ -262,15 +239,6 @@ def test_sigterm_leaves_a_shard_of_what_is_finished(values, tmp_path, home):
     assert 0 < len(read(tmp_path / "run" / "table.h5")) < 500
 
 
-def finished(folder):
-    """The finished records of a run whose driver is dead."""
-    if not (folder / "journal.sqlite").exists():
-        return {}
-    with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as db:
-        tables = db.execute("SELECT name FROM sqlite_master WHERE name = 'jobs'").fetchall()
-        return dict(db.execute("SELECT id, record FROM jobs WHERE state = 'finished'")) if tables else {}
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds worker processes in /proc")
 def test_killed_at_twenty_random_moments(undisturbed, values, tmp_path):
@@ -280,37 +248,18 @@ def test_killed_at_twenty_random_moments(undisturbed, values, tmp_path):
     """
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(toml(values))
-    chance = random.Random(0)
-    kills, rounds = 0, 0
-    while kills < 20:
-        out = tmp_path / f"run{rounds}"
-        rounds += 1
-        kept = {}
-        while True:
-            run = start(recipe, out, "--workers", "2")
-            while kills < 20:
-                time.sleep(chance.uniform(0.5, 7.0))
-                if run.poll() is not None:
-                    break
-                workers = children(run.pid)
-                victims = {"driver": [run.pid], "worker": workers[:1], "both": [*workers, run.pid]}
-                kind = chance.choice(list(victims))
-                for victim in victims[kind]:
-                    os.kill(victim, signal.SIGKILL)
-                kills += bool(victims[kind])
-                if kind != "worker":
-                    break
-            _, errors = run.communicate(timeout=300)
-            assert "Traceback" not in errors
-            before, kept = kept, finished(out)
-            assert kept.items() >= before.items()
-            if run.returncode == 0:
-                break
-            # Beside the driver's own death only that of a worker at its start ends a run, and says so.
-            assert run.returncode == -signal.SIGKILL or "before it trained anything" in errors, errors
-        same(undisturbed, read(out / "table.h5"))
-        assert len(kept) == len(undisturbed)
-    assert kills == 20
+    kind = Kind(
+        "generate",
+        lambda out: ("generate", recipe, "--out", out, "--workers", "2"),
+        lambda out: records(out / "table.h5"),
+    )
+    write(undisturbed, tmp_path / "undisturbed.h5")
+    chance, tally = random.Random(0), Tally()
+    while sum(tally.kills.values()) < 20:
+        disturb(kind, tmp_path, records(tmp_path / "undisturbed.h5"), 20, chance, tally)
+    assert tally.said == []
+    assert (tally.lost, tally.wrong, tally.unreadable) == (0, 0, 0)
+    assert tally.records == len(undisturbed) * tally.runs
 
 
 def test_the_journal_survives_the_driver_at_any_commit(recipe, tmp_path, home):
