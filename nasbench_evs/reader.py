@@ -6,6 +6,7 @@ Every format that this library reads goes through here; what a format means is c
 from __future__ import annotations
 
 import io
+import json
 import lzma
 import math
 import os
@@ -80,16 +81,18 @@ class Source:
             raise self.refusal(f"it is damaged ({one_line(error)}), expected {self.what}") from None
         return content
 
-    def json(self, kind: type[T], content: bytes | str | None = None) -> T:
+    def json(self, kind: type[T], content: bytes | str | None = None, *, nan: bool = False) -> T:
         """Its JSON as a value of this type; `content` is taken for the file's if it is given.
 
-        The type is what msgspec understands: builtins, dataclasses, Annotated with bounds.
+        The type is what msgspec understands: builtins, dataclasses, Annotated with bounds. `nan`: NaN is a number too.
         """
         import msgspec
 
         try:
+            if nan:
+                return msgspec.convert(json.loads(self.content() if content is None else content), kind)
             return msgspec.json.decode(self.content() if content is None else content, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # a ValidationError is one
+        except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:  # a ValidationError is one
             raise self.refusal(f"{one_line(error)}, expected {self.what}") from None
 
     def array(self, content: bytes | None = None) -> np.ndarray:

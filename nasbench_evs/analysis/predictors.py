@@ -145,7 +145,9 @@ def read_results(folder: Path) -> list[Result]:
         try:
             [(table, name, size, seed, tau, seconds)] = csv.reader([line], strict=True)
             found = Result(table, name, int(size), int(seed), float(tau), float(seconds))
-            if not (found.size > 0 <= found.seed and -1 <= found.tau <= 1 and 0 <= found.seconds < 1e12):
+            if not (
+                found.architectures > 0 <= found.seed and -1 <= found.kendall_tau <= 1 and 0 <= found.seconds < 1e12
+            ):
                 raise ValueError("figures that cannot be")
             results.append(found)
         except (ValueError, csv.Error):

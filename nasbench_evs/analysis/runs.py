@@ -238,7 +238,7 @@ def read_results(path: Path) -> list[Run]:
     names = (*Run._fields[:-1], *Point._fields)
     runs: dict[tuple[Any, ...], Run] = {}
     for row, cells in read_cells(file, names):
-        values = []
+        values: list[Any] = []
         for name, text in zip(names, cells, strict=True):
             kind = _NUMBERS.get(name)
             try:

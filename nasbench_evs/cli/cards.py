@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from nasbench_evs.cli.output import TABLE, check_installed
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.files import check_folder
 from nasbench_evs.progress import with_progress
+from nasbench_evs.reader import Source
 
 if TYPE_CHECKING:
     from nasbench_evs.tables import Header
@@ -71,14 +71,14 @@ def _command(table: Path, out: Path) -> str:
 
 def _pilot(path: Path, header: Header) -> dict[str, Any] | None:
     """What `nasbench-evs pilot` wrote there, if it is of the same protocol."""
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = Source(path, InvalidQuery, "what nasbench-evs pilot writes").json(dict[str, Any], nan=True)
         protocol = {**found["protocol"], "train": found["train"]}
         same = found["dataset"] == header.dataset and all(header.protocol.get(k) == v for k, v in protocol.items())
         complete = {"verdict", "reliability", "cost", "twice the steps", "baselines", "order matters"} <= set(found)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (InvalidQuery, ValueError, TypeError, KeyError, AttributeError):
         complete = same = False
     if not complete or not same:
         what = "another dataset or protocol than the table" if complete else "not what nasbench-evs pilot writes"
@@ -88,7 +88,7 @@ def _pilot(path: Path, header: Header) -> dict[str, Any] | None:
 
 def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
     """What `nasbench-evs baselines` wrote there, if it is of the same sequences."""
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return []
     expected: dict[str, Any] = {"dataset": header.dataset, "metric": header.metric.name}
     expected |= {name: header.protocol.get(name) for name in ("subset", "train")}
@@ -103,11 +103,9 @@ def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
         *(name for name in expected if name != "train"),  # which older files do not have
     )
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        complete = isinstance(found, list) and all(
-            set(needed) <= set(each) and {"best", "seeds"} & set(each) for each in found
-        )
-    except (ValueError, TypeError):
+        found = Source(path, InvalidQuery, "what nasbench-evs baselines writes").json(list[dict[str, Any]], nan=True)
+        complete = all(set(needed) <= set(each) and {"best", "seeds"} & set(each) for each in found)
+    except InvalidQuery:
         complete = False
     if not complete:
         raise InvalidQuery(f"{path} is not what nasbench-evs baselines writes: make it again, or move it away")

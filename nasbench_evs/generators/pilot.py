@@ -12,12 +12,12 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from nasbench_evs.datasets.boosting import FORMS, boosting
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.store import open_dataset
-from nasbench_evs.errors import OutputError, RecipeError, one_line
+from nasbench_evs.errors import OutputError, RecipeError
 from nasbench_evs.files import write_text
 from nasbench_evs.generators.baselines import tune
 from nasbench_evs.generators.driver import Progress
@@ -25,6 +25,7 @@ from nasbench_evs.generators.generate import generate
 from nasbench_evs.generators.plan import Planner
 from nasbench_evs.generators.verdict import against, constant_scores, cost, evaluate, twice_as_long
 from nasbench_evs.models.networks import by_label
+from nasbench_evs.reader import Source
 from nasbench_evs.tables import read
 from nasbench_evs.tables.reliability import SEEDS
 from nasbench_evs.training.recipe import Recipe
@@ -87,19 +88,25 @@ def pilot(
     return figures
 
 
+class _Baseline(TypedDict):
+    """As the file has it."""
+
+    name: str
+    train: int | None
+    valid: float
+    test: float
+    valid_blocks: list[float]
+    test_blocks: list[float]
+
+
 def _baselines(
     recipe: Recipe, dataset: Dataset, path: Path, device: str, stage: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """Boosting on counts and with the last events, and a GRU, each once; those that `path` has already are kept."""
     found: list[dict[str, Any]] = []
-    if path.exists():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            found = [each for each in found if each["train"] == recipe.train]
-        except (ValueError, KeyError, TypeError) as error:
-            raise OutputError(
-                f"{path} is damaged ({one_line(error)[:80]}): delete it, and run the pilot again"
-            ) from None
+    if path.exists() or path.is_symlink():
+        file = Source(path, OutputError, "baselines of a pilot", "delete it, and run the pilot again")
+        found = [dict(each) for each in file.json(list[_Baseline], nan=True) if each["train"] == recipe.train]
 
     def keep(each: dict[str, Any]) -> None:
         found.append(each)
