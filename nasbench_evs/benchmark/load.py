@@ -105,7 +105,7 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
         names = sorted({each.dataset for each in known})
         hint = "".join(f"; {missing}" for missing in locations.missing_packages())
         raise UnknownBenchmark(
-            f"no benchmark {str(name)!r}: expected one of {', '.join(names)}, or the path of a table (*.h5)"
+            f"no benchmark {shown(str(name))}: expected one of {', '.join(names)}, or the path of a table (*.h5)"
             f"{hint or did_you_mean(name, names)}"
         )
     if space is None:

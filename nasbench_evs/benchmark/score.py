@@ -158,7 +158,7 @@ def check_question(split: str, epoch: int | None, seed: int | None, distilled: b
         raise InvalidQuery(f"seed {shown(seed)}: expected an integer of 0 or more")
     if not isinstance(distilled, bool | np.bool_):
         raise InvalidQuery(f"distilled {shown(distilled)}: expected True or False")
-    return Question(str(split), epoch, seed, bool(distilled))
+    return Question(split, epoch, seed, bool(distilled))
 
 
 def check_seeds(seeds: Any, n: int) -> np.ndarray:

@@ -240,7 +240,9 @@ class TableBenchmark(Benchmark):
     def holds_one(self, architecture: Architecture, distilled: bool) -> bool:
         """`holds` of one architecture, fast."""
         position = self._position.get(architecture.key) if isinstance(architecture, Architecture) else None
-        return position is not None and bool(self._answers.matching[check_bool("distilled", distilled)][position])
+        if distilled is not False and distilled is not True:  # which is asked often
+            distilled = check_bool("distilled", distilled)
+        return position is not None and bool(self._answers.matching[distilled][position])
 
     def records(self, architecture: Architecture) -> pd.DataFrame:
         """Every recorded training of the architecture, curves included, as `Table.to_frame` gives it."""
