@@ -172,9 +172,8 @@ class Table:
         return total
 
     def _check(self, epoch: int | None, rows: slice) -> None:
-        if epoch is not None:
-            if not is_int(epoch) or not 1 <= epoch <= self.epochs:
-                raise InvalidQuery(f"epoch {shown(epoch)}: expected 1 to {self.epochs}")
+        if epoch is not None and (not is_int(epoch) or not 1 <= epoch <= self.epochs):
+            raise InvalidQuery(f"epoch {shown(epoch)}: expected 1 to {self.epochs}")
         right = isinstance(rows, slice) and all(
             each is None or is_int(each) for each in (rows.start, rows.stop, rows.step)
         )

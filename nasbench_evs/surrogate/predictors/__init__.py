@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from nasbench_evs.arguments import check_int, known, one_of
+from nasbench_evs.arguments import check_int, known
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.spaces.space import check_space
 from nasbench_evs.surrogate.predictors.predictor import Prediction, Predictor
