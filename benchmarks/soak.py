@@ -37,6 +37,7 @@ SEARCHERS = {
     "reinforce": 1,
     "bananas": 1,
 }  # the last take long
+_PATIENCE = 1800  # seconds for a reader
 _ROUND = 10_000  # queries: so many of a round are predicted ones that come again, new ones, and new ones many at once
 _OLD, _NEW, _BATCH = 10, 10, 100
 
@@ -100,7 +101,7 @@ def readers(n: int, dataset: str = DATASET) -> Part:
     processes = [context.Process(target=_reader, args=(start, found, dataset)) for _ in range(n)]
     for process in processes:
         process.start()
-    hashes = {found.get() for _ in processes}
+    hashes = {found.get(timeout=_PATIENCE) for _ in processes}
     for process in processes:
         process.join()
     spent = time.perf_counter() - began

@@ -71,6 +71,16 @@ def one_of(name: str, value: str, options: Iterable[str], error: type[NasbenchEr
     return value
 
 
+def known(what: str, value: str, options: Iterable[str], error: type[NasbenchError] = InvalidQuery) -> str:
+    """`one_of` the names that there are of something, such as splits."""
+    options = tuple(options)
+    if not isinstance(value, str) or value not in options:
+        raise error(
+            f"unknown {what} {shown(value)}: expected one of {', '.join(options)}{did_you_mean(value, options)}"
+        )
+    return value
+
+
 def check_bool(name: str, value: bool) -> bool:
     """True or False."""
     if not isinstance(value, bool | np.bool_):

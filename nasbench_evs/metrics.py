@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_evs.arguments import one_of
+from nasbench_evs.arguments import known, one_of
 from nasbench_evs.errors import InvalidQuery, shown
 
 DIRECTIONS = ("max", "min")
@@ -51,7 +51,7 @@ METRICS = {
 
 def metric(name: str) -> Metric:
     """The metric of that name, or InvalidQuery."""
-    one_of("metric", name, METRICS)
+    known("metric", name, METRICS)
     return METRICS[name]
 
 

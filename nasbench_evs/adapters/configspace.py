@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nasbench_evs.adapters.values import architecture_of, missing
-from nasbench_evs.arguments import check_int, of_kind, one_of
+from nasbench_evs.arguments import check_int, known, of_kind
 from nasbench_evs.errors import InvalidArchitecture, shown
 from nasbench_evs.spaces import Architecture, SearchSpace
 from nasbench_evs.spaces.space import SAMPLING, check_space
@@ -38,7 +38,7 @@ def to_configspace(
     by its own probabilities, "uniform" weighs an option by the number of architectures below it.
     """
     check_space(space)
-    one_of("sampling", sampling, SAMPLING)
+    known("sampling", sampling, SAMPLING)
     seed = None if seed is None else check_int("seed", seed, 0, 2**32 - 1)
     weights = _counts(space) if sampling == "uniform" else {each.name: list(each.weights) for each in space.choices}
     made = ConfigurationSpace(name=space.name, seed=seed)

@@ -17,7 +17,7 @@ from nasbench_evs.analysis.one_search import search_once
 from nasbench_evs.analysis.outcome import Outcome
 from nasbench_evs.analysis.regrets import Regrets
 from nasbench_evs.analysis.runs import SHARE, Key, Point, Run, Task, tasks
-from nasbench_evs.arguments import check_int
+from nasbench_evs.arguments import as_list, check_int
 from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.benchmark.base import check_regime
 from nasbench_evs.benchmark.landscapes import PREFIX
@@ -185,7 +185,7 @@ def compare(
     """
     check_regime(regime)
     budget = check_int("budget", budget, 1)
-    read_off = [check_int("marks", mark, 1, budget) for mark in marks]
+    read_off = [check_int("marks", mark, 1, budget) for mark in as_list("marks", marks, "a list of smaller budgets")]
     if constraint is not None and not isinstance(constraint, Mapping):
         raise InvalidQuery(f"constraint = {shown(constraint)}: expected a dict such as {{'params': 20000}}")
     searched = "noisy" if regime == "transfer" else regime

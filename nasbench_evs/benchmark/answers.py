@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasbench_evs.benchmark.score import Question
-from nasbench_evs.errors import NotRecorded
+from nasbench_evs.errors import NotRecorded, shown
 from nasbench_evs.tables.table import Table
 
 KEPT_BYTES = 1 << 28  # of answers and of what records say, kept for the next query
@@ -131,7 +131,7 @@ class Answers:
             if table.header.curves == "best":
                 raise NotRecorded(f"the table of {table.header.dataset} holds the best epoch only: leave epoch out")
             if not 1 <= epoch <= table.epochs:
-                raise NotRecorded(f"epoch {epoch} is not recorded: expected 1 to {table.epochs}")
+                raise NotRecorded(f"epoch {shown(epoch)} is not recorded: expected 1 to {table.epochs}")
         if split == "test" and not self._has_test_scores:
             raise NotRecorded(f"the table of {table.header.dataset} has no test scores: use split='valid'")
         if split == "test" and epoch is not None and "test_curve" not in table.columns:

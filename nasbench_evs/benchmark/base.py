@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nasbench_evs.arguments import check_bool, check_int, of_kind, one_of
+from nasbench_evs.arguments import check_bool, check_int, known
 from nasbench_evs.benchmark.score import (
     Best,
     Observation,
@@ -142,7 +142,7 @@ class Benchmark:
 
     def costs(self, architectures: Architectures, name: str) -> np.ndarray:
         """One of the costs, "params" or "flops", int64 (N,): the other need not be known."""
-        one_of("cost", name, Cost._fields)
+        known("cost", name, Cost._fields)
         return self._costs(self._choices(architectures), name)
 
     # What a search sees
@@ -328,15 +328,16 @@ class Benchmark:
 
 def check_benchmark(bench: object) -> None:
     """InvalidQuery if it is no benchmark."""
-    of_kind(
-        "benchmark", bench, Benchmark, "what nb.load(...), nb.from_frame or nb.from_function gives, or a class of your own that "
-        "inherits from nb.Benchmark",
-    )  # fmt: skip
+    if not isinstance(bench, Benchmark):
+        raise InvalidQuery(
+            f"{shown(bench)} is no benchmark: expected what nb.load(...), nb.from_frame or nb.from_function gives, or a class of "
+            "your own that inherits from nb.Benchmark"
+        )
 
 
 def check_regime(regime: str) -> None:
     """InvalidQuery for what is none of REGIMES."""
-    one_of("regime", regime, REGIMES)
+    known("regime", regime, REGIMES)
 
 
 def judging_split(regime: str) -> str:

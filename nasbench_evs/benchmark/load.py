@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbench_evs import locations
-from nasbench_evs.arguments import of_kind, one_of
+from nasbench_evs.arguments import known, of_kind
 from nasbench_evs.benchmark.base import Benchmark
 from nasbench_evs.benchmark.judge import FittedJudge
 from nasbench_evs.benchmark.landscapes import PREFIX, LandscapeBenchmark
@@ -40,7 +40,7 @@ def load(name: str | Path, space: str | None = None, *, source: str = "auto", de
     out, the CPU), by the table's protocol: it needs PyTorch (the `train` extra) and the prepared dataset. "landscape:NAME" is
     a made landscape (`benchmark.landscapes`), without `space` and `source`.
     """
-    one_of("source", source, SOURCES)
+    known("source", source, SOURCES)
     if device is not None:
         of_kind("device", device, str, "cpu or cuda")
     if device is not None and source != "train":
@@ -105,7 +105,7 @@ def find_table(name: str | Path, space: str | None = None) -> Path:
         names = sorted({each.dataset for each in known})
         hint = "".join(f"; {missing}" for missing in locations.missing_packages())
         raise UnknownBenchmark(
-            f"no benchmark {str(name)!r}: expected one of {', '.join(names)}, or the path of a table (*.h5)"
+            f"no benchmark {shown(str(name))}: expected one of {', '.join(names)}, or the path of a table (*.h5)"
             f"{hint or did_you_mean(name, names)}"
         )
     if space is None:

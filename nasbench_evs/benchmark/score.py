@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from nasbench_evs.arguments import as_array, one_of
+from nasbench_evs.arguments import as_array, known
 from nasbench_evs.errors import InvalidQuery, shown
 from nasbench_evs.metrics import Metric
 from nasbench_evs.spaces import Architecture
@@ -151,14 +151,14 @@ class Question(NamedTuple):
 def check_question(split: str, epoch: int | None, seed: int | None, distilled: bool) -> Question:
     """The arguments of a query; InvalidQuery names the one that has no meaning."""
     if not isinstance(split, str) or split not in SPLITS:  # a query of one architecture takes a few microseconds
-        one_of("split", split, SPLITS)
+        known("split", split, SPLITS)
     if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, int | np.integer)):
         raise InvalidQuery(f"epoch {shown(epoch)}: expected an integer of 1 or more")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
         raise InvalidQuery(f"seed {shown(seed)}: expected an integer of 0 or more")
     if not isinstance(distilled, bool | np.bool_):
         raise InvalidQuery(f"distilled {shown(distilled)}: expected True or False")
-    return Question(str(split), epoch, seed, bool(distilled))
+    return Question(split, epoch, seed, bool(distilled))
 
 
 def check_seeds(seeds: Any, n: int) -> np.ndarray:

@@ -262,7 +262,8 @@ class TableBenchmark(Benchmark):
 
     def holds_one(self, architecture: Architecture, distilled: bool) -> bool:
         """`holds` of one architecture, fast."""
-        check_bool("distilled", distilled)
+        if distilled is not False and distilled is not True:  # which is asked often
+            distilled = check_bool("distilled", distilled)
         try:
             return bool(self._answers.matching[distilled][self._position[architecture.key]])
         except (KeyError, AttributeError):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.arguments import check_float, check_int, of_kind, one_of
+from nasbench_evs.arguments import check_float, check_int, of_kind
 from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.benchmark.base import check_benchmark
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, shown
@@ -242,5 +242,6 @@ def _limits(constraint: Mapping[str, float] | None) -> dict[str, float]:
         return {}
     of_kind("constraint", constraint, Mapping, "the largest allowed costs, such as {'params': 40000}")
     for name in constraint:
-        one_of("a constraint's cost", name, Cost._fields)
+        if not isinstance(name, str) or name not in Cost._fields:
+            raise InvalidQuery(f"constraint on {shown(name)}: expected some of {', '.join(Cost._fields)}")
     return {name: check_float(f"constraint {name}", limit, 0, math.inf) for name, limit in constraint.items()}

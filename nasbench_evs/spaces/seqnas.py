@@ -168,20 +168,14 @@ class SeqNASSpace(SearchSpace):
             params += 2 * shape.numerical + channels * (kernels + 1)
             flops += 2 * length * channels * kernels
             start = 2
-        encoder = _encoder_layer_costs(shape)
-        for layer in range(4):
-            ops, heads = choices[:, start + 2 + layer], choices[:, start + 6 + layer]
-            layer_params, layer_flops = encoder[:, ops, heads]
-            params += layer_params
-            flops += layer_flops
         depth = choices[:, start + 10]
         params += np.where(depth > 0, queries * d, 0)
-        decoder = _decoder_layer_costs(shape)
-        for layer in range(2):
-            own, cross = choices[:, start + 11 + layer], choices[:, start + 13 + layer]
-            layer_params, layer_flops = decoder[:, own, cross]
-            params += layer_params
-            flops += layer_flops
+        encoder, decoder = _encoder_layer_costs(shape), _decoder_layer_costs(shape)
+        for costs, first, layers in ((encoder, start + 2, 4), (decoder, start + 11, 2)):
+            # Of ops and heads, or own and cross heads, of all layers at once.
+            found = costs[:, choices[:, first : first + layers].T, choices[:, first + layers : first + 2 * layers].T]
+            params += found[0].sum(axis=0)
+            flops += found[1].sum(axis=0)
         return Cost(params, flops)
 
 

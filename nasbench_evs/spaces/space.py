@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.arguments import as_list, check_int, is_int, of_kind, one_of
+from nasbench_evs.arguments import as_list, check_int, is_int, known, of_kind
 from nasbench_evs.errors import InvalidArchitecture, InvalidQuery, InvalidSpace, did_you_mean, shown
 from nasbench_evs.spaces import families
 from nasbench_evs.spaces.architecture import Architecture
@@ -267,7 +267,7 @@ class SearchSpace:
         """
         if not is_int(n) or not 0 <= n <= MAX_SAMPLE:
             raise InvalidQuery(f"cannot sample {shown(n)} architectures: expected 0 to {MAX_SAMPLE:,}")
-        one_of("sampling method", method, SAMPLING)
+        known("sampling method", method, SAMPLING)
         generator = generator_of(seed)
         if method == "uniform":
             return self._ranks.unrank(generator.integers(self.size, size=n, dtype=np.uint64))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_evs.arguments import as_array, as_integers, check_bool, check_int, is_int, of_kind, one_of
+from nasbench_evs.arguments import as_array, as_integers, check_bool, check_int, is_int, known, of_kind, one_of
 from nasbench_evs.errors import InvalidQuery, InvalidSpace, NotRecorded, shown
 from nasbench_evs.metrics import BLOCKS
 from nasbench_evs.spaces import RestrictedSpace, SearchSpace
@@ -147,7 +147,7 @@ class Table:
         to have reached, and what is not finite is none. One that diverged has the best it reached where `score_at` is "best
         epoch". Trainings with teachers are not told apart. InvalidQuery for another split or epoch.
         """
-        one_of("split", split, SPLITS)
+        known("split", split, SPLITS)
         self._check(epoch, rows)
         if epoch is None:
             found = self[f"{split}_score"][rows].astype(np.float64)
@@ -184,8 +184,8 @@ class Table:
         return total
 
     def _check(self, epoch: int | None, rows: slice) -> None:
-        if epoch is not None:
-            check_int("epoch", epoch, 1, self.epochs)
+        if epoch is not None and (not is_int(epoch) or not 1 <= epoch <= self.epochs):
+            raise InvalidQuery(f"epoch {shown(epoch)}: expected 1 to {self.epochs}")
         right = isinstance(rows, slice) and all(
             each is None or is_int(each) for each in (rows.start, rows.stop, rows.step)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from nasbench_evs.arguments import check_int, one_of
+from nasbench_evs.arguments import check_int, known
 from nasbench_evs.spaces import SearchSpace
 from nasbench_evs.spaces.space import check_space
 from nasbench_evs.surrogate.predictors.predictor import Prediction, Predictor
@@ -29,7 +29,7 @@ PREDICTORS = {
 
 def predictor(name: str, space: SearchSpace, seed: int = 0) -> Predictor:
     """A new predictor by name; InvalidQuery for a name that is none, PredictorError without the library it needs."""
-    one_of("predictor", name, PREDICTORS)
+    known("predictor", name, PREDICTORS)
     check_space(space)
     check_int("seed", seed, 0, 2**31 - 1)
     module, cls = PREDICTORS[name].split(".")
