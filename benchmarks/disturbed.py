@@ -22,6 +22,10 @@ COMMAND = Path(sys.executable).parent / "nasbench-evs"
 CLOCKED = ("train_seconds", "eval_seconds", "cpu_seconds")
 VICTIMS = ("driver", "worker", "both")
 LONGEST = 900  # seconds that a run may take
+MOST_KILLS = 10  # of one run, after which it may end
+MOST_DEATHS = (
+    2  # of workers alone, in one run: a training whose worker died three times counts as failed, and rightly so
+)
 
 
 def start(*arguments):
@@ -109,16 +113,21 @@ def disturb(kind, folder, expected, kills, chance, tally, report=lambda: None):
     """
     out = folder / f"{kind.name}-{tally.runs}"
     tally.runs += 1
-    kept = {}
+    kept, killed = {}, Counter()
     while True:
         run = start(*kind.arguments(out))
-        while sum(tally.kills.values()) < kills:
-            _wait(run, out, chance)
+        while sum(tally.kills.values()) < kills and sum(killed.values()) < MOST_KILLS:
+            try:
+                _wait(run, out, chance)
+            except BaseException:
+                run.kill()
+                raise
             if run.poll() is not None:
                 break
-            victim = chance.choice(VICTIMS)
+            victim = chance.choice(VICTIMS if killed["worker"] < MOST_DEATHS else ("driver", "both"))
             if _kill(victim, run.pid, kind.workers(run.pid)):
                 tally.kills[victim] += 1
+                killed[victim] += 1
                 report()
             if victim != "worker":
                 break
@@ -161,7 +170,7 @@ def _count(tally, what, number, said):
 
 def _kill(victim, driver, working):
     """Whether there was somebody to kill."""
-    chosen = {"driver": [driver], "worker": working[:1], "both": [*working, driver]}[victim]
+    chosen = {"driver": [driver], "worker": working[:1], "both": [driver, *working]}[victim]
     for pid in chosen:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
