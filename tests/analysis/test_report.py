@@ -113,7 +113,7 @@ def test_search_fidelity_goes_into_the_card(file, tmp_path, in_this_process, mon
         (folder / "search-fidelity.csv").write_text(text)
         damaged = CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)])
         assert "does not say how searchers rank" in str(damaged.exception)
-    write_card(own, {**card, "table_sha256": "another"})
+    write_card(own, {**card, "table_sha256": "0" * 64})
     (folder / "search-fidelity.csv").write_text(good)
     assert "is about another table" in str(CliRunner().invoke(cli, ["surrogate", "fidelity", str(folder)]).exception)
     (own / "card.json").unlink()
