@@ -83,7 +83,7 @@ class Choice:
     def index(self, option: Option) -> int:
         """The position of `option` among the options, or InvalidArchitecture."""
         if isinstance(option, str | int | float | np.generic) and option in self.options:
-            return self.options.index(option)  # type: ignore[arg-type]
+            return self.options.index(option)
         raise InvalidArchitecture(
             f"{self.name} = {shown(option)} is no option: expected one of {', '.join(map(str, self.options))}"
             f"{did_you_mean(option, self.options) if isinstance(option, str) else ''}"
