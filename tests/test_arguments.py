@@ -169,7 +169,7 @@ CORPUS = [
         "a regime of an array",
         lambda: BENCH.true_values([ARCH], np.array(["clean", "noisy"])),
         InvalidQuery,
-        "regime = ",
+        "unknown regime ",
     ),
     ("seeds of a frame", lambda: BENCH.query_many([ARCH], seed=pd.DataFrame()), InvalidQuery, "seed "),
     ("noise of a frame", lambda: BENCH.observe(ARCH, noise=pd.DataFrame()), InvalidQuery, "noise = "),
@@ -221,6 +221,19 @@ CORPUS = [
     ),
     ("recommended by half", lambda: search.searcher_class("random")[0](SPACE).recommend(0.5), InvalidQuery, "n = 0.5"),
     ("a dataset of bytes", lambda: nb.datasets.open_dataset(b"digits"), DatasetError, "is no name for a dataset"),
+    (
+        "marks of a number",
+        lambda: nb.compare(["random"], ["landscape:nk-1"], marks=2),
+        InvalidQuery,
+        "marks: expected a list",
+    ),
+    (
+        "an epoch of many digits",
+        lambda: BENCH.query(ARCH, epoch=10**5000),
+        NasbenchError,
+        "epoch <int instance> is not",
+    ),
+    ("the name of a book", lambda: nb.load("x" * 50_000), NasbenchError, "no benchmark 'x*[.][.][.]x*'"),
     (
         "fields of nothing",
         lambda: nb.datasets.Schema("a", None, (), (), (), (), None, 1),
