@@ -8,7 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from nasbench_evs.errors import TableFormatError
+from nasbench_evs.arguments import as_path, of_kind
+from nasbench_evs.errors import OutputError, TableFormatError
 from nasbench_evs.files import replacing
 from nasbench_evs.metrics import BLOCKS
 from nasbench_evs.tables.canonical import recorded
@@ -46,6 +47,8 @@ _CHUNK_BYTES = 1 << 20
 
 def write(table: Table, path: str | Path, *, force: bool = False) -> None:
     """Write a table file of format 2; an existing one stays intact until it is complete (OutputError otherwise)."""
+    of_kind("table", table, Table, "a Table, as tables.build makes one", TableFormatError)
+    path = as_path("path", path, OutputError)
     optional = [COLUMNS[name].path for name in table.columns if COLUMNS[name].optional]
     if table.version != FORMAT_VERSION:
         table = Table(table.header, table.columns, table.hardware)
@@ -54,7 +57,7 @@ def write(table: Table, path: str | Path, *, force: bool = False) -> None:
         "results_sha256": table.results_sha256,
         "content_sha256": table.content_sha256,
     }
-    with replacing(Path(path), force=force) as scratch:
+    with replacing(path, force=force) as scratch:
         scratch.write_bytes(_image(table, attributes))
 
 
@@ -102,14 +105,14 @@ def read(path: str | Path) -> Table:
     TableFormatError if the file is damaged, truncated, foreign, or of a newer format; of format 2 also when such a column is
     used, or if another file stands there by then.
     """
-    path = Path(path)
+    path = as_path("path", path, TableFormatError)
     with opened(path) as file:
         return _read(file, path)
 
 
 def read_reference_sha256(path: str | Path) -> str:
     """`Table.reference_sha256` as a table file states it, without reading its records (`read` checks that it holds)."""
-    with opened(Path(path)) as file:
+    with opened(as_path("path", path, TableFormatError)) as file:
         version, attributes = _attributes(file)
         return attributes["results_sha256" if version > 1 else "content_sha256"]
 
