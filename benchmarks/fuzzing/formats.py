@@ -12,6 +12,7 @@ import lzma
 import random
 import shutil
 import sqlite3
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -189,6 +190,13 @@ def _read_surrogate(path: Path) -> Any:
         np.asarray(judged).tolist(),
         to_json(surrogate.space.spec),
     ]
+
+
+def _damage_surrogate(path: Path, generator: random.Random) -> str:
+    read_files = [
+        each for each in sorted(path.iterdir()) if each.suffix in (".cbm", ".npy") or each.name == "surrogate.json"
+    ]
+    return damage_file(generator.choice(read_files), generator)
 
 
 def _forge_surrogate(path: Path, generator: random.Random) -> str:
@@ -377,7 +385,9 @@ def _forge_archive(path: Path, generator: random.Random) -> str:
     members[at] = (name, content)
     if how == "twice":
         members.append(members[at])
-    make_zip(path, members)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that a name is there twice
+        make_zip(path, members)
     return f"member {at + 1} {how} {did}"
 
 
@@ -386,7 +396,7 @@ FORMATS = {
     "table 1, shipped": Format(_table("datasets/age/seqnas.h5"), _read_table, _forge_table),
     "table 2": Format(_table("tests/tables/format-2.h5"), _read_table, _forge_table),
     "table 2, shipped": Format(_table("datasets/football-next/seqnas.h5"), _read_table, _forge_table),
-    "surrogate": Format(_make_surrogate, _read_surrogate, _forge_surrogate),
+    "surrogate": Format(_make_surrogate, _read_surrogate, _forge_surrogate, _damage_surrogate),
     "card": Format(_make_surrogate, _read_surrogate_card, _forge_card, _damage_card),
     "journal": Format(_make_journal, _read_journal, _forge_journal),
     "results": Format(_make_results, _read_results, _forge_results),
