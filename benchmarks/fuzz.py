@@ -52,9 +52,11 @@ class Worker:
 
     def _start(self) -> subprocess.Popen:
         command = [sys.executable, "-m", "benchmarks.fuzz", "--worker"]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
+        process.stdout.readline()  # when it has imported what reads; that takes its time, which is no file's
+        return process
 
     def read(self, name: str, path: Path, seconds: float = SECONDS) -> Reading:
         with contextlib.suppress(BrokenPipeError):  # dead already: its output says so
@@ -88,6 +90,10 @@ def work() -> None:
     """Read the files that standard input names, one a line, and say what came of each."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("surrogate", "results"):  # all libraries that are imported when they are needed
+            FORMATS[name].read(FORMATS[name].make(Path(folder) / name))
+    print("ready", file=out, flush=True)
     for line in sys.stdin:
         name, path = json.loads(line)
         Path("/proc/self/clear_refs").write_text("5")
