@@ -97,7 +97,7 @@ def test_architectures_from_a_file_and_from_standard_input(capsys, tmp_path):
     file.write_text("8-8-8\n8-8\n")
     fails(capsys, "line 2: '8-8' is not an ffn architecture", "query", "digits", "--file", file)
     file.write_bytes(b"\xff\xfe")
-    fails(capsys, "it is no text", "query", "digits", "--file", file)
+    fails(capsys, "it is no UTF-8 text", "query", "digits", "--file", file)
     file.write_text("# nothing\n")
     fails(capsys, "holds no architectures", "query", "digits", "--file", file)
     fails(capsys, "No such file", "query", "digits", "--file", tmp_path / "none")

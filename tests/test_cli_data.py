@@ -137,7 +137,8 @@ def test_one_damaged_dataset_does_not_hide_the_others(capsys, home, own):
     code, out, err = run(capsys, "data", "list", "--format", "json")
     rows = {row["dataset"]: row for row in json.loads(out)}
     assert (code, rows["my-data"]["prepared"], rows["synthetic"]["prepared"]) == (0, "damaged", True)
-    assert "my-data is damaged" in err
+    assert "my-data/labels.npy: it is" in err
+    assert "prepare it again with nasbench-evs data add" in err
 
 
 def test_a_home_that_cannot_be_written(capsys, tmp_path, monkeypatch, own):

@@ -223,7 +223,9 @@ def _forge_surrogate(path: Path, generator: random.Random) -> str:
 
 def _read_surrogate_card(path: Path) -> Any:
     card = read_card(path)
-    return None if card is None else page(card)
+    if card is None:
+        raise OutputError("no file: a surrogate that was not judged has no card")
+    return page(card)
 
 
 def _damage_card(path: Path, generator: random.Random) -> str:
@@ -376,7 +378,7 @@ def _forge_archive(path: Path, generator: random.Random) -> str:
         content = json.dumps(value).encode()
     elif how == "name":
         name = generator.choice(
-            ["../x.json", "/etc/x", "", name.replace("25", "99999999999999999999"), name.upper(), "a" * 60_000]
+            ["../x.json", "/etc/x", name.replace("25", "99999999999999999999"), name.upper(), "a" * 60_000]
         )
     elif how == "nested":
         content = nested().encode()

@@ -265,8 +265,10 @@ class TableBenchmark(Benchmark):
         if distilled is not False and distilled is not True:  # which is asked often
             distilled = check_bool("distilled", distilled)
         try:
+            if architecture.space is not self.space and architecture.space != self.space:
+                return False
             return bool(self._answers.matching[distilled][self._position[architecture.key]])
-        except (KeyError, AttributeError):
+        except (KeyError, AttributeError):  # not recorded, or no architecture
             return False
 
     def records(self, architecture: Architecture) -> pd.DataFrame:

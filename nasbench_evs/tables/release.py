@@ -141,7 +141,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
         MemoryError,
         OverflowError,
     ) as error:
-        raise ReleaseError(f"not a sound zip archive ({error}): fetch it again") from None
+        raise ReleaseError(f"not a sound zip archive ({_short(error, 200)}): fetch it again") from None
 
 
 def _record(member: str, content: bytes) -> _Record:

@@ -96,7 +96,7 @@ def test_they_are_saved_and_read_when_asked_for(fitted, table, tmp_path):
 def test_what_was_in_no_fold(fitted, bare, table):
     with pytest.raises(NotRecorded, match=r"10-10 was in no fold: the table of made"):
         fitted.out_of_fold(np.concatenate([table["choices"][:1], fitted.space.unrank_many([99])]))
-    with pytest.raises(NotRecorded, match="predicts no train scores: expected split valid, test"):
+    with pytest.raises(NotRecorded, match="predicts no 'train' scores: expected split valid, test"):
         fitted.out_of_fold(table["choices"][:1], "train")
     with pytest.raises(
         NotRecorded, match="ships no out-of-fold predictions: add them with nasbench-evs surrogate out-of-"

@@ -272,7 +272,7 @@ def test_what_a_table_lacks_is_not_predicted():
     surrogate = Surrogate.fit(table, folds=2)
     choices = header.space.unrank_many(ranks)
     assert np.isnan(surrogate.predict_seconds(choices)).all()
-    with pytest.raises(NotRecorded, match="predicts no test scores: expected split valid"):
+    with pytest.raises(NotRecorded, match="predicts no 'test' scores: expected split valid"):
         surrogate.predict(choices, "test")
 
 
