@@ -29,18 +29,14 @@ from nasbench_evs.surrogate.sidecar import ADVICE, SIDECAR, source
 if TYPE_CHECKING:
     from catboost import CatBoost
 
-PINNED = Path(__file__).with_name(
-    "pinned.txt"
-)  # hashes of the models under surrogate/, as surrogate/README.md makes them
+# Hashes of the models under surrogate/, as surrogate/README.md makes them.
+PINNED = Path(__file__).with_name("pinned.txt")
 _MEMORY = "checked-models"  # in `locations.home()`: an empty file for each model that passed
 
 _ROWS = 4096
 _MOST_FEATURES = 20_000
-_CPU_SECONDS, _SECONDS, _BYTES = (
-    10,
-    120,
-    1 << 30,
-)  # what the process may take; the bytes are beyond what CatBoost itself takes
+# What the process may take; the bytes are beyond those of CatBoost itself.
+_CPU_SECONDS, _SECONDS, _BYTES = 10, 120, 1 << 30
 _TOLERANCE = 1e-7  # of a sum of standardised values
 _passed: set[str] = set()  # in this process
 
