@@ -6,7 +6,7 @@ from the root of a checkout. Half of the mutations change bytes, whatever they m
 names and shapes where the format has them, and make all checksums right again. A worker process reads each file as a user
 would. It may refuse it with one line (NasbenchError), or answer: as the sound file does, or, behind checksums that are right,
 what the mutated file says and its format allows. All else is a finding: an answer that is wrong, another exception, a
-crash of the process, more than 5 s, more memory than twice what the sound file takes (and 32 MiB, which tell small files
+crash of the process, more than 5 s of its and its children's CPU, no answer for two minutes, more memory than twice what the sound file takes (and 32 MiB, which tell small files
 nothing). Findings are kept with --keep FOLDER.
 """
 
@@ -30,7 +30,7 @@ from benchmarks.fuzzing.formats import FORMATS
 from nasbench_evs.errors import NasbenchError
 from nasbench_evs.training.machine import cpu_name
 
-SECONDS = 5.0
+SECONDS, PATIENCE = 5.0, 120.0  # of CPU, which other work beside it does not lengthen; by the wall
 SLACK = 32 << 20
 OUTCOMES = ("refused", "as the sound file", "as the mutated file", "wrong", "exception", "crash", "slow", "memory")
 
@@ -42,6 +42,7 @@ class Reading:
     outcome: str
     text: str = ""
     memory: int = 0
+    seconds: float = 0.0
 
 
 class Worker:
@@ -58,7 +59,7 @@ class Worker:
         process.stdout.readline()  # when it has imported what reads; that takes its time, which is no file's
         return process
 
-    def read(self, name: str, path: Path, seconds: float = SECONDS) -> Reading:
+    def read(self, name: str, path: Path, seconds: float = PATIENCE) -> Reading:
         with contextlib.suppress(BrokenPipeError):  # dead already: its output says so
             self.process.stdin.write(json.dumps([name, str(path)]) + "\n")
             self.process.stdin.flush()
@@ -71,7 +72,7 @@ class Worker:
             code = self.process.wait()
         self.stop()
         self.process = self._start()
-        return Reading("crash", f"exit code {code}") if ready else Reading("slow", f"more than {seconds:g} s")
+        return Reading("crash", f"exit code {code}") if ready else Reading("slow", f"no answer for {seconds:g} s")
 
     def stop(self) -> None:
         self.process.kill()
@@ -97,7 +98,7 @@ def work() -> None:
     for line in sys.stdin:
         name, path = json.loads(line)
         Path("/proc/self/clear_refs").write_text("5")
-        before = _peak()
+        before, began = _peak(), sum(os.times()[:4])
         try:
             outcome, text = "answer", json.dumps(FORMATS[name].read(Path(path)), sort_keys=True)
         except NasbenchError as error:
@@ -108,13 +109,15 @@ def work() -> None:
             outcome, text = "wrong", str(error)
         except BaseException:
             outcome, text = "exception", traceback.format_exc()
-        print(json.dumps([outcome, text, _peak() - before]), file=out, flush=True)
+        print(json.dumps([outcome, text, _peak() - before, sum(os.times()[:4]) - began]), file=out, flush=True)
 
 
 def judge(reading: Reading, sound: Reading, sealed: bool) -> Reading:
     """What a reading of a mutated file amounts to: one of OUTCOMES."""
     if reading.memory > 2 * sound.memory + SLACK:
         return Reading("memory", f"{reading.memory >> 20} MiB, the sound file {sound.memory >> 20}")
+    if reading.seconds > SECONDS:
+        return Reading("slow", f"{reading.seconds:.1f} s of CPU")
     if reading.outcome != "answer":
         return reading
     if reading.text == sound.text:
@@ -142,7 +145,7 @@ def run(mutations: int, names: list[str], seed: int, keep: Path | None) -> int:
     worker, counts, findings, started = Worker(), collections.Counter(), 0, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         sound = {name: FORMATS[name].make(Path(folder) / name) for name in names}
-        honest = {name: [worker.read(name, path, 60) for _ in range(2)][1] for name, path in sound.items()}
+        honest = {name: [worker.read(name, path) for _ in range(2)][1] for name, path in sound.items()}
         for name, reading in honest.items():
             if reading.outcome != "answer":
                 sys.exit(f"{name}: the sound file is not read: {reading.outcome} {reading.text}")

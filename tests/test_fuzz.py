@@ -19,6 +19,7 @@ def test_what_is_a_finding():
     assert fuzz.judge(fuzz.Reading("answer", "[2]"), sound, sealed=True).outcome == "as the mutated file"
     assert fuzz.judge(fuzz.Reading("refused", "no"), sound, sealed=True).outcome == "refused"
     assert fuzz.judge(fuzz.Reading("refused", "no", memory=1 << 30), sound, sealed=True).outcome == "memory"
+    assert fuzz.judge(fuzz.Reading("answer", "[1]", seconds=9.0), sound, sealed=True).outcome == "slow"
 
 
 def test_a_worker_that_dies_or_hangs_is_replaced(tmp_path):
