@@ -6,8 +6,8 @@ from the root of a checkout. Half of the mutations change bytes, whatever they m
 names and shapes where the format has them, and make all checksums right again. A worker process reads each file as a user
 would. It may refuse it with one line (NasbenchError), or answer: as the sound file does, or, behind checksums that are right,
 what the mutated file says and its format allows. All else is a finding: an answer that is wrong, another exception, a
-crash of the process, more than 5 s of its and its children's CPU, no answer for two minutes, more memory than twice what the sound file takes (and 32 MiB, which tell small files
-nothing). Findings are kept with --keep FOLDER.
+crash of the process, more than 5 s of its and its children's CPU, no answer for two minutes, more memory than twice what the
+sound file takes (and 32 MiB, which tell small files nothing). Findings are kept with --keep FOLDER.
 """
 
 import argparse
