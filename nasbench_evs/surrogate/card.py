@@ -14,7 +14,7 @@ import numpy as np
 from nasbench_evs.errors import SurrogateError
 from nasbench_evs.files import write_text
 from nasbench_evs.reader import Source
-from nasbench_evs.surrogate.figures import Card
+from nasbench_evs.surrogate.figures import Calibration, Card
 from nasbench_evs.tables.format import to_json
 
 CARD = "card.json"
@@ -44,7 +44,10 @@ def read_card(folder: Path, table_sha256: str | None = None) -> dict[str, Any] |
     written = card.pop("sha256", None)
     if written != _sha256(card):
         raise SurrogateError(f"{file.path} is damaged, or has no hash, as those of earlier versions: {_ADVICE}")
-    file.json(Card, content)
+    for split, figures in file.json(Card, content)["splits"].items():
+        lacks = sorted(Calibration.__annotations__.keys() - figures["calibration"].keys())
+        if figures["calibration"] and lacks:
+            raise file.refusal(f"it has no {lacks[0]}", place=f"calibration of {split} scores")
     if table_sha256 is not None and card["table_sha256"] != table_sha256:
         raise SurrogateError(f"{file.path} is about another table: {_ADVICE}")
     return card

@@ -259,3 +259,11 @@ def test_predictions_beyond_the_metric_are_refused(copy):
     rewrite(copy, change)
     with pytest.raises(SurrogateError, match=r"valid.cbm predicts roc_auc 5.*, expected 0 to 1"):
         Surrogate.load(copy)
+
+
+@pytest.mark.parametrize("name", ["noise_is", "noise", "noise_and_knowledge"])
+def test_a_calibration_is_whole_or_none(copy, name):
+    """Found by benchmarks/fuzz.py: the page of such a card was a KeyError."""
+    rewrite(copy, lambda card: card["splits"]["valid"]["calibration"].pop(name), "card.json")
+    with pytest.raises(SurrogateError, match=f"card.json, calibration of valid scores: it has no {name}"):
+        read_card(copy)
