@@ -18,6 +18,18 @@ __all__ = ["cli", "main"]
 
 def main() -> None:
     """Run the command; exit with 0, 1 for a mistake or a refusal, 2 for wrong usage, 130 if interrupted."""
+    try:
+        message, code = _run()
+    except KeyboardInterrupt:  # before or after `Interrupt` watches
+        message, code = "interrupted", 130
+    if message:
+        print("error: " + " ".join(message.split()), file=sys.stderr)
+    if code:
+        sys.exit(code)
+
+
+def _run() -> tuple[str, int]:
+    """What is to be said at the end, and the exit code."""
     with Interrupt() as interrupt:
         try:
             from nasbench_evs.cli.commands import run
@@ -28,13 +40,10 @@ def main() -> None:
         except BaseException:
             if not interrupt.seen:
                 raise
-            message, code = "interrupted", 130
+            return "interrupted", 130
     if interrupt.seen and code not in (0, 130):  # whatever it looked like where it happened
-        message, code = "interrupted", 130
-    if message:
-        print("error: " + " ".join(message.split()), file=sys.stderr)
-    if code:
-        sys.exit(code)
+        return "interrupted", 130
+    return message, code
 
 
 def __getattr__(name: str) -> Any:
