@@ -42,6 +42,9 @@ class Interrupt:
 
     def _raise_again(self, lost: sys.UnraisableHookArgs) -> None:
         if isinstance(lost.exc_value, KeyboardInterrupt):
-            _thread.interrupt_main()
+            # A moment later: at once it would be raised, and lost, within this very hook.
+            again = threading.Timer(0.01, _thread.interrupt_main)
+            again.daemon = True
+            again.start()
         else:
             self._hook(lost)
