@@ -15,9 +15,10 @@ from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
+from nasbench_evs.arguments import known
 from nasbench_evs.datasets.schema import Schema
 from nasbench_evs.datasets.split import SPLITS, subset
-from nasbench_evs.errors import DatasetError, NasbenchError, did_you_mean, one_line, shown
+from nasbench_evs.errors import DatasetError, NasbenchError, one_line
 from nasbench_evs.files import replacing, save_array
 from nasbench_evs.reader import Source, array_header, check_ordinary
 
@@ -110,10 +111,7 @@ class Dataset:
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of the sequences of a split ("train", "valid", "test")."""
-        if split not in SPLITS:
-            raise DatasetError(
-                f"unknown split {shown(split)}: expected one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}"
-            )
+        known("split", split, SPLITS, DatasetError)
         return np.flatnonzero(self.split == SPLITS.index(split))
 
     def batch(self, rows: np.ndarray, length: int | None = None) -> Batch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from nasbench_evs.errors import SurrogateError
 from nasbench_evs.files import write_text
 from nasbench_evs.reader import Source
 from nasbench_evs.surrogate.figures import Calibration, Card
-from nasbench_evs.tables.format import to_json
+from nasbench_evs.surrogate.sidecar import sha256_of
 
 CARD = "card.json"
 PAGE = "card.md"
@@ -27,7 +26,7 @@ _ADVICE = "make it again with nasbench-evs surrogate evaluate"
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     """Write CARD, with its hash, and PAGE into a surrogate's folder, each whole or not at all."""
     card = {name: _finite(each) for name, each in card.items()}
-    write_text(folder / CARD, json.dumps({**card, "sha256": _sha256(card)}, indent=1) + "\n", force=True)
+    write_text(folder / CARD, json.dumps({**card, "sha256": sha256_of(card)}, indent=1) + "\n", force=True)
     write_text(folder / PAGE, page(card), force=True)
 
 
@@ -42,7 +41,7 @@ def read_card(folder: Path, table_sha256: str | None = None) -> dict[str, Any] |
     content = file.content()
     card = file.json(dict[str, Any], content)
     written = card.pop("sha256", None)
-    if written != _sha256(card):
+    if written != sha256_of(card):
         raise SurrogateError(f"{file.path} is damaged, or has no hash, as those of earlier versions: {_ADVICE}")
     for split, figures in file.json(Card, content)["splits"].items():
         lacks = sorted(Calibration.__annotations__.keys() - figures["calibration"].keys())
@@ -51,14 +50,6 @@ def read_card(folder: Path, table_sha256: str | None = None) -> dict[str, Any] |
     if table_sha256 is not None and card["table_sha256"] != table_sha256:
         raise SurrogateError(f"{file.path} is about another table: {_ADVICE}")
     return card
-
-
-def _sha256(card: Mapping[str, Any]) -> str:
-    """Of the card as canonical JSON; of what JSON cannot hold, and so was not written, a hash that nothing has."""
-    try:
-        return hashlib.sha256(to_json(card).encode()).hexdigest()
-    except (ValueError, RecursionError):
-        return ""
 
 
 def _finite(value: Any) -> Any:

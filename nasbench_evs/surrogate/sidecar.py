@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
@@ -122,7 +123,7 @@ def read_sidecar(folder: Path) -> dict[str, Any]:
             "upgrade with pip install --upgrade nasbench-evs"
         )
     written = values.pop("sha256", None)
-    if _sha256(values) != written:
+    if sha256_of(values) != written:
         raise SurrogateError(f"{file.path} is damaged or was edited: {ADVICE}")
     file.json(Sidecar, content)
     if values["features"] != LAYOUT:
@@ -180,11 +181,11 @@ def check_plausible(scores: np.ndarray, metric: Metric, file: Path) -> None:
 
 def write_sidecar(sidecar: dict[str, Any], path: Path) -> None:
     """Write it with its hash."""
-    sidecar["sha256"] = _sha256(sidecar)
+    sidecar["sha256"] = sha256_of(sidecar)
     path.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _sha256(values: dict[str, Any]) -> str:
+def sha256_of(values: Mapping[str, Any]) -> str:
     """Of the values as canonical JSON; of what JSON cannot hold, and so was not written, a hash that nothing has."""
     try:
         return hashlib.sha256(to_json(values).encode()).hexdigest()
