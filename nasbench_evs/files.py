@@ -43,13 +43,19 @@ def replacing(target: Path, *, force: bool = False, marker: str = "") -> Iterato
         flush_names(target.parent, *(folder.parent for folder in made))
         made = []
     except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+        raise OutputError(f"cannot write {target}: {_why(error)}") from error
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only if it is empty
+
+
+def _why(error: OSError) -> object:
+    if isinstance(error, shutil.Error):  # the file, the copy and the reason of all that could not be copied
+        return error.args[0][0][2]
+    return error.strerror or error
 
 
 def write_text(target: Path, text: str, *, force: bool = False) -> None:

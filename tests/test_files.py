@@ -1,6 +1,7 @@
 """What is renamed into place lasts."""
 
 import os
+import shutil
 import stat
 
 import numpy as np
@@ -129,3 +130,12 @@ def test_what_cannot_be_removed_is_one_line(tmp_path, monkeypatch):
         remove(tmp_path / "folder")
     assert (tmp_path / "folder" / "file").read_text() == "x"
     assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_what_cannot_be_copied_into_it_is_one_line(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "link").symlink_to("nothing")
+    no = pytest.raises(OutputError, match=r"cannot write .*folder: \[Errno 2\] No such file")
+    with no as raised, replacing(tmp_path / "folder") as scratch:
+        shutil.copytree(tmp_path / "source", scratch)
+    assert "[(" not in str(raised.value)

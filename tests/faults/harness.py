@@ -9,11 +9,15 @@ kill   the process is killed (SIGKILL) at this call, half of whose bytes are wri
 
 import contextlib
 import ctypes
+import math
 import os
 import platform
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +27,7 @@ from nasbench_evs.errors import NasbenchError
 
 MODES = ("error", "full", "kill")
 STARTS = ("nothing", "old")  # what stands before
+PATIENCE = 120.0  # seconds for a forked process
 _CODES = {"count": 0, "error": 1, "full": 2, "kill": 3}
 _REMOVING = (84, 87, 263)  # rmdir, unlink, unlinkat: where these fail, what was to be removed stays
 _SOURCE = Path(__file__).with_name("trap.c")
@@ -63,6 +68,11 @@ def why_not():
     return ""
 
 
+def single():
+    """From here on this process has one CPU: the threads by which CatBoost predicts on more are not there in a fork of it."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
 def compiled(folder):
     """The trap as a library in that folder."""
     library = folder / "trap.so"
@@ -71,8 +81,8 @@ def compiled(folder):
     return library
 
 
-def sweep(writer, library, folder, *, modes=MODES, starts=STARTS, every=1):
-    """Let every call go wrong in each of these ways (or one of so many of them)."""
+def sweep(writer, library, folder, *, modes=MODES, starts=STARTS, most=None):
+    """Let every call go wrong in each of these ways (or at most so many of them, spread out; of each way others)."""
     total = Sweep()
     folder = folder.resolve()
     for start in starts:
@@ -89,8 +99,9 @@ def sweep(writer, library, folder, *, modes=MODES, starts=STARTS, every=1):
         if said[-1:] != ["ok"] or new == old:
             raise ValueError(f"{writer.name} does not write: {said}, {old} -> {new}")
         total.calls += len(calls)
-        for mode in modes:
-            for call in range(1, len(calls) + 1, every):
+        every = 1 if most is None else math.ceil(len(calls) / most)
+        for i, mode in enumerate(modes):
+            for call in range(1 + i % every, len(calls) + 1, every):
                 place = _copy(before, folder / f"{start}-{mode}-{call}")
                 said, _ = _attempt(writer, library, place, mode, call)
                 total.failures += 1
@@ -139,12 +150,24 @@ def _attempt(writer, library, folder, mode, call):
         os.close(reading)
         _child(writer, library, folder, mode, call, writing)
     os.close(writing)
-    with open(reading, encoding="utf-8") as pipe:
-        said = pipe.read().split("\0")[:-1]
+    said = _said(reading, child).split("\0")[:-1]
     _, status = os.waitpid(child, 0)
     calls = [int(each) for each in said[-1].split()[1:]] if said[-1:] and said[-1].startswith("calls") else []
     said = [each for each in said if not each.startswith("calls")]
     return said + ["died"] * (status != 0), calls
+
+
+def _said(reading, child):
+    """All that comes through a pipe; a process that is too long about it is killed, as one that waits for a thread it has not."""
+    said, end = [], time.monotonic() + PATIENCE
+    with open(reading, "rb", buffering=0) as pipe:
+        while select.select([pipe], [], [], max(0.0, end - time.monotonic()))[0]:
+            if not (some := pipe.read(1 << 16)):
+                break
+            said.append(some)
+        else:
+            os.kill(child, signal.SIGKILL)
+    return b"".join(said).decode(errors="replace")
 
 
 def _child(writer, library, folder, mode, call, pipe):

@@ -1,11 +1,14 @@
-"""One failure at each call by which something is written: nothing is lost, wrong or unreadable, and the next run succeeds."""
+"""A failure at calls by which something is written: nothing is lost, wrong or unreadable, and the next run succeeds.
+
+Here at some calls of each writer; at every one of them it takes about two hours: python -m tests.faults
+"""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from tests.faults.harness import Writer, compiled, sweep, why_not
+from tests.faults.harness import Writer, compiled, single, sweep, why_not
 from tests.faults.writers import WRITERS
 
 QUICK = ("text", "table", "logits", "journal of an experiment")  # the ways in which files are written
@@ -21,26 +24,20 @@ def library(tmp_path_factory):
 @pytest.fixture(scope="module")
 def process():
     """What is forked is not pytest, whose threads would not survive it."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=single) as pool:
         yield pool
 
 
-def sweep_named(name, library, folder, every):
-    return sweep(WRITERS[name], library, folder, every=every)
+def sweep_named(name, library, folder):
+    return sweep(WRITERS[name], library, folder, most=4)
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in WRITERS]
+)
 def test_a_failing_call_loses_nothing(name, process, library, tmp_path):
-    found = process.submit(sweep_named, name, library, tmp_path, 8).result()
+    found = process.submit(sweep_named, name, library, tmp_path).result()
     assert found.failures > 5
-    assert found.wrong == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", WRITERS)
-def test_no_failing_call_loses_anything(name, process, library, tmp_path):
-    found = process.submit(sweep_named, name, library, tmp_path, 1).result()
-    assert found.failures == 3 * found.calls
     assert found.wrong == []
 
 
