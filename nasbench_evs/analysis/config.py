@@ -21,6 +21,7 @@ from nasbench_evs.training.recipe import PRESETS
 if TYPE_CHECKING:
     from nasbench_evs.benchmark import Benchmark
     from nasbench_evs.metrics import Metric
+    from nasbench_evs.tables import Header
 
 RUN_REGIMES = ("clean", "noisy")  # what a search may see; "transfer" judges noisy searches otherwise
 
@@ -69,7 +70,12 @@ class BenchmarkConfig(NamedTuple):
     @property
     def metric(self) -> Metric:
         """Of its scores; where searches train, as the table says, so that reports need nothing that trains."""
-        return _recorded_metric(self.name, self.space) if self.trains else self.load().metric
+        return self.recorded.metric if self.trains else self.load().metric
+
+    @property
+    def recorded(self) -> Header:
+        """Of the table that the benchmark is named after."""
+        return _recorded(self.name, self.space)
 
     def load(self) -> Benchmark:
         return self.opened or _load(self.name, self.space, self.source, json.dumps(self.restrict))
@@ -103,11 +109,11 @@ def _load(name: str, space: str | None, source: str, restrict: str) -> Benchmark
 
 
 @cache
-def _recorded_metric(name: str, space: str | None) -> Metric:
+def _recorded(name: str, space: str | None) -> Header:
     from nasbench_evs.benchmark import find_table
     from nasbench_evs.tables import read
 
-    return read(find_table(name, space)).header.metric
+    return read(find_table(name, space)).header
 
 
 def read_experiment(path: Path) -> Experiment:
