@@ -108,8 +108,7 @@ def test_while_torch_is_imported(commands, tmp_path):
 
 
 @pytest.mark.slow
-# Not generate: at some moments, amid an import of numpy, it still prints a traceback.
-@pytest.mark.parametrize("name", ["query", "search", "experiment", "fit"])
+@pytest.mark.parametrize("name", ["query", "generate", "search", "experiment", "fit"])
 def test_at_any_moment_it_is_one_line(name, commands, tmp_path):
     for i in range(25):
         interrupted(commands[name], 0.003 * 1.35**i, tmp_path)
