@@ -18,6 +18,11 @@ from tests.conftest import make_table
     [
         (("seeds = 3", "seeds = 0"), "seeds = 0: expected an integer of 1 or more"),
         (("seeds = 3", "seed = 3"), "no key 'seed': expected some of title"),
+        (
+            ("seeds = 3", f"seeds = {10**18}"),
+            "seeds = 1000000000000000000: .* searches, expected at most 1,000,000; take",
+        ),
+        (("seeds = 3", f"seeds = {10**400}"), "seeds = 1000.*: expected an integer from 1"),
         (('"random", "evolution"]', '"randm"]'), "searcher 'randm': expected one of random"),
         (('label = "young"', ""), "two of \\[\\[searcher\\]\\] are called 'evolution'"),
         (("population = 4", "populaton = 4"), "young on bpic2012 table: evolution has no parameter 'populaton'"),

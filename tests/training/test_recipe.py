@@ -29,6 +29,13 @@ def test_protocols_round_trip_through_a_header():
     [
         (("datset",), "x", "unknown keys datset"),
         (("dataset",), 3, "dataset is 3: expected the name"),
+        (("plan",), "x" * 100_000, "xxx...xxxxxxxxxxxxxxxxxxxxxxxxxxxx': expected a section [plan]"),
+        (("space",), [0] * 1000, "space [0, 0, 0, 0, 0, 0, 0, 0, ...]: expected seqnas"),
+        (
+            ("protocol", "batch_size"),
+            [0] * 1000,
+            "batch_size = [0, 0, 0, 0, 0, 0, 0, 0, ...], expected an integer from 1",
+        ),
         (("subset",), 0, "subset 0: expected how many"),
         (("space",), "ffn", "space 'ffn': expected seqnas, or ffn-L"),
         (("plan",), [], r"plan is []: expected a section [plan]"),
