@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nasbench_evs.tables import Header
 
 _MOST = 1_000_000  # searches of an experiment
+_LONGEST_LABEL = 1000  # characters; some are paths
 RUN_REGIMES = ("clean", "noisy")  # what a search may see; "transfer" judges noisy searches otherwise
 
 
@@ -158,11 +159,11 @@ _RETRAIN = 2  # new trainings that judge an incumbent that was trained
 
 def _parse(values: dict[str, Any], stem: str) -> Experiment:
     _known(values, (*_KEYS, *_SHARED_KEYS), "the experiment")
-    searchers = [SearcherConfig(str(name), _text(name, "a searcher"), {}) for name in _list(values, "searchers")]
+    searchers = [SearcherConfig(_text(name, "a searcher"), name, {}) for name in _list(values, "searchers")]
     for entry in _list(values, "searcher"):
         rest = dict(entry) if isinstance(entry, dict) else {}
         name = _text(rest.pop("name", None), "a [[searcher]]'s name")
-        label = str(rest.pop("label", name))
+        label = _text(rest.pop("label", name), "a [[searcher]]'s label")
         distilled = rest.pop("distilled", None)
         if distilled not in (None, True, False):
             raise InvalidQuery(f"searcher {label}: distilled = {shown(distilled)}, expected true or false")
@@ -177,19 +178,24 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
             raise InvalidQuery(f"no {kind} is named: expected at least one [[{kind}]]")
         check_labels(labels, f"of [[{kind}]]")
     return Experiment(
-        str(values.get("title", stem)),
+        _text(values.get("title", stem), "title"),
         searchers,
         benchmarks,
         _whole(values, "seeds", 20),
         _whole(values, "workers", 1),
-        str(values.get("question", "")),
-        _against(values.get("against", ""), searchers),
+        _text(values.get("question", ""), "question"),
+        _against(_text(values.get("against", ""), "against"), searchers),
         _whole(values, "version", 1),
     )
 
 
 def check_labels(labels: Sequence[str], of_what: str) -> None:
-    """InvalidQuery where two have one label: results are told apart by it."""
+    """InvalidQuery where two have one label, or results could not be read with it: they are told apart by it."""
+    for label in labels:
+        if not label or not label.isprintable() or len(label) > _LONGEST_LABEL:
+            raise InvalidQuery(
+                f"some {of_what} are called {shown(label)}: expected printable text, at most {_LONGEST_LABEL} characters"
+            )
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise InvalidQuery(f"two {of_what} are called {shown(twice[0])}: give them a label each")
@@ -238,7 +244,7 @@ def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
     if restrict and source == "train":
         raise InvalidQuery(f"{where} is trained: restrict goes with what is recorded or predicted")
     return BenchmarkConfig(
-        str(entry.get("label", label)),
+        _text(entry.get("label", label), f"{where}: label"),
         entry["name"],
         space,
         source,
@@ -275,14 +281,14 @@ def _regimes(values: Mapping[str, Any], where: str) -> tuple[str, ...]:
     return tuple(each for each in RUN_REGIMES if each in named)
 
 
-def _against(name: Any, searchers: list[SearcherConfig]) -> str:
+def _against(name: str, searchers: list[SearcherConfig]) -> str:
     """The hyper-parameter of that name, which at least two searchers must have as a number and no other."""
     found = [each.parameters[name] for each in searchers if set(each.parameters) == {name}] if name else []
     if name and (len(found) < 2 or not all(isinstance(value, int | float) for value in found)):
         raise InvalidQuery(
             f"against = {shown(name)}: expected a numeric hyper-parameter that at least two searchers have, and no other one"
         )
-    return str(name)
+    return name
 
 
 def _known(values: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:

@@ -235,6 +235,8 @@ class Recipe:
         listed = plan_ranks(plan, space) if plan.architectures else None
         if listed is not None and plan.repeated > len(listed):
             raise RecipeError(f"plan: repeated = {plan.repeated:,} of {len(listed):,} architectures")
+        if listed is not None and len(listed) * plan.seeds_of_all > _MOST:
+            raise RecipeError(f"plan: {len(listed) * plan.seeds_of_all:,} trainings: expected at most {_MOST:,}")
         if plan.exhaustive and plan.repeated > space.size:
             raise RecipeError(f"plan: repeated = {plan.repeated:,} of {space.size:,} architectures")
         return space

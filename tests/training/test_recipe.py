@@ -234,6 +234,10 @@ def test_a_plan_lists_a_file_of_strings(tmp_path, values, dataset):
             "the sub-space seqnas-s is one of seqnas, not of ffn",
         ),
         ({"plan": {"architectures": "seqnas-s", "repeated": 913}}, "repeated = 913 of 912 architectures"),
+        (
+            {"plan": {"architectures": "seqnas-s", "seeds_of_all": 20_000}},
+            "18,240,000 trainings: expected at most 10,000,000",
+        ),
         ({"plan": {"architectures": "seqnas-s", "random": 5}}, "expected either random"),
         ({"plan": {}}, "expected either random"),
         ({"plan": {"random": 5, "first": 0}}, "first = 0, expected an integer from 1"),
