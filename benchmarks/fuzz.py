@@ -4,10 +4,10 @@
 
 from the root of a checkout. Half of the mutations change bytes, whatever they mean; the other half change values, types,
 names and shapes where the format has them, and make all checksums right again. A worker process reads each file as a user
-would. It may refuse it with one line (NasbenchError), or answer: as the sound file does, or, behind checksums that are right,
-what the mutated file says and its format allows. All else is a finding: an answer that is wrong, another exception, a
-crash of the process, more than 5 s of its and its children's CPU, no answer for two minutes, more memory than twice what the
-sound file takes (and 32 MiB, which tell small files nothing). Findings are kept with --keep FOLDER.
+would. It may refuse it with one line (NasbenchError), or answer: as the sound file does, or, behind checksums that are right or
+where there are none, what the mutated file says and its format allows. All else is a finding: an answer that is wrong,
+another exception, a crash of the process, more than 5 s of its and its children's CPU, no answer for two minutes, more memory
+than twice what the sound file takes (and 32 MiB, which tell small files nothing). Findings are kept with --keep FOLDER.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def work() -> None:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("surrogate", "results"):  # all libraries that are imported when they are needed
+        for name in ("surrogate", "results", "experiment"):  # all libraries that are imported when they are needed
             FORMATS[name].read(FORMATS[name].make(Path(folder) / name))
     print("ready", file=out, flush=True)
     for line in sys.stdin:
@@ -154,7 +154,7 @@ def run(mutations: int, names: list[str], seed: int, keep: Path | None) -> int:
             generator = random.Random(f"{seed} {i}")
             path = _copied(sound[name], Path(folder) / "mutated")
             done = (FORMATS[name].forge if sealed else FORMATS[name].damage)(path, generator)
-            reading = judge(worker.read(name, path), honest[name], sealed)
+            reading = judge(worker.read(name, path), honest[name], sealed or not FORMATS[name].summed)
             counts[name, sealed, reading.outcome] += 1
             if reading.outcome not in OUTCOMES[:3]:
                 findings += 1
@@ -185,7 +185,8 @@ def _table(counts: collections.Counter, names: list[str], mutations: int, second
     for name in names:
         for sealed in (False, True):
             cells = [counts[name, sealed, outcome] for outcome in OUTCOMES]
-            lines.append(f"| {name} | {'right again' if sealed else 'as they were'} | {' | '.join(map(str, cells))} |")
+            words = ("as they were", "right again") if FORMATS[name].summed else ("none; bytes", "none; values")
+            lines.append(f"| {name} | {words[sealed]} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 

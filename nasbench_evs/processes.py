@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from multiprocessing import parent_process
+from multiprocessing import parent_process, resource_tracker
 
 
 def serve_parent() -> None:
@@ -28,6 +28,7 @@ def ignoring_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # when the first spawned process starts it, it unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

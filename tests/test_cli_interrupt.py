@@ -107,9 +107,48 @@ def test_while_torch_is_imported(commands, tmp_path):
     assert interrupted(commands["generate"], 0.6, tmp_path)
 
 
+WITHIN_AN_IMPORT = """
+import signal, sys
+from nasbench_evs.cli import interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
+interrupt._PATIENCE = 0.5
+with interrupt.Interrupt():
+    try:
+        import interrupted
+        for _ in range(10**9):
+            pass
+    except KeyboardInterrupt:
+        print("stopped", *getattr(sys.modules.get("interrupted"), "done", []))
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [("done.append('whole')", "stopped whole"), ("while True: pass", "stopped")],
+    ids=["ends", "never ends"],
+)
+def test_what_is_imported_comes_first_unless_it_never_ends(tmp_path, then, said):
+    (tmp_path / "interrupted.py").write_text(f"import signal\ndone = []\nsignal.raise_signal(signal.SIGINT)\n{then}\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHIN_AN_IMPORT], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.stdout.strip(), ended.stderr) == (said, "")
+
+
+def test_the_first_spawned_process_hears_no_interrupt():
+    """Python's resource tracker, which starts with it, unblocks SIGINT then."""
+    code = (
+        "import signal\nfrom multiprocessing import resource_tracker\nfrom nasbench_evs.processes import ignoring_interrupts\n"
+        "with ignoring_interrupts():\n    resource_tracker.ensure_running()\n"
+        "    print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "True\n"
+
+
 @pytest.mark.slow
-# Not generate: at some moments, amid an import of numpy, it still prints a traceback.
-@pytest.mark.parametrize("name", ["query", "search", "experiment", "fit"])
+@pytest.mark.parametrize("name", ["query", "generate", "search", "experiment", "fit"])
 def test_at_any_moment_it_is_one_line(name, commands, tmp_path):
     for i in range(25):
         interrupted(commands[name], 0.003 * 1.35**i, tmp_path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import lzma
 import random
 import shutil
 import sqlite3
@@ -23,8 +22,8 @@ import h5py
 import numpy as np
 
 import nasbench_evs as nb
-from benchmarks.fuzzing.mutations import HOSTILE, TEXTS, damage_file, forged, nested
-from nasbench_evs.analysis import runs
+from benchmarks.fuzzing import prepared, texts
+from benchmarks.fuzzing.mutations import HOSTILE, damage_file, forged, hostile_number, nested
 from nasbench_evs.benchmark import SurrogateBenchmark, TableBenchmark
 from nasbench_evs.errors import OutputError
 from nasbench_evs.surrogate import Surrogate
@@ -42,12 +41,16 @@ _SIZES = (1, 50)  # of golden files, and how many records of a shipped one
 
 @dataclass(frozen=True)
 class Format:
-    """`make` writes a sound file at a path and returns it, `forge` changes one and makes its checksums right again."""
+    """`make` writes a sound file at a path and returns it, `forge` changes one and makes its checksums right again.
+
+    `summed`: it has checksums; what people write has none, and other bytes may be another file that is right.
+    """
 
     make: Callable[[Path], Path]
     read: Callable[[Path], Any]
     forge: Callable[[Path, random.Random], str]
     damage: Callable[[Path, random.Random], str] = damage_file
+    summed: bool = True
 
 
 # Tables
@@ -132,7 +135,7 @@ def _change_column(file: h5py.File, generator: random.Random) -> str:
     elif how in ("value", "all"):
         values = values.astype(f"S{max(8, values.dtype.itemsize)}") if values.dtype.kind == "S" else values
         at = tuple(generator.randrange(n) for n in values.shape) if how == "value" else ...
-        values[at] = _hostile(values.dtype, generator)
+        values[at] = hostile_number(values.dtype, generator)
         replace_column(file, path, values)
     elif how == "order":
         replace_column(file, path, np.random.default_rng(generator.randrange(99)).permutation(values))
@@ -155,15 +158,6 @@ def _change_column(file: h5py.File, generator: random.Random) -> str:
             file, path, values[..., None] if values.ndim == 1 else values[:, : generator.randrange(values.shape[1])]
         )
     return f"{path} {how}"
-
-
-def _hostile(dtype: np.dtype, generator: random.Random) -> Any:
-    if dtype.kind == "f":
-        return generator.choice([np.nan, np.inf, -np.inf, -1.0, 0.0, 1.0, 1e30, 0.5, 1.0000001])
-    if dtype.kind in "iu":
-        ends = np.iinfo(dtype)
-        return generator.choice([ends.min, ends.max, 0, 1, 2, 3, ends.max // 2])
-    return generator.choice([b"", b"\xff\xfe", b"ok", b"failed", b"diverged", b"1 2", b"-1", b"{", b"\xc3"])
 
 
 # Surrogates and their cards
@@ -303,47 +297,6 @@ def _forge_journal(path: Path, generator: random.Random) -> str:
     return f"job {at + 1} {field} {did}"
 
 
-# Results of experiments
-
-
-def _make_results(path: Path) -> Path:
-    found = runs.read_results(ROOT / "analysis" / "development" / runs.RESULTS)
-    path = path.with_suffix(".csv.xz")
-    runs.write_results(found[:: len(found) // 40], path)
-    return path
-
-
-def _read_results(path: Path) -> Any:
-    if not path.exists():
-        raise OutputError("no file: that is no results, which an experiment begins with")
-    found = runs.read_results(path)
-    for run in found:
-        assert run.points, "a search without a point"
-        assert run.regime in ("clean", "noisy"), f"the regime {run.regime}"
-    return hashlib.sha256(repr(found).encode()).hexdigest()
-
-
-def _forge_results(path: Path, generator: random.Random) -> str:
-    lines = lzma.decompress(path.read_bytes()).decode().splitlines()
-    at = generator.randrange(len(lines))
-    how = generator.choice([*["cell"] * 6, "twice", "gone", "short", "long", "name", "bomb"])
-    cells = lines[at].split(",")
-    if how == "cell":
-        cells[generator.randrange(len(cells))] = generator.choice(TEXTS)
-        lines[at] = ",".join(cells)
-    elif how == "twice":
-        lines.insert(at, lines[at])
-    elif how == "gone":
-        del lines[at]
-    elif how == "name":
-        lines[0] = lines[0].replace(generator.choice(lines[0].split(",")), "x")
-    else:
-        lines[at] = ",".join(cells[:-1] if how == "short" else [*cells, "0"])
-    content = ("\n".join(lines) + "\n").encode(errors="surrogatepass")
-    path.write_bytes(lzma.compress(content + b"," * (300 << 20) if how == "bomb" else content, preset=0))
-    return f"line {at + 1} {how}"
-
-
 # Archives of published records
 
 
@@ -401,6 +354,10 @@ FORMATS = {
     "surrogate": Format(_make_surrogate, _read_surrogate, _forge_surrogate, _damage_surrogate),
     "card": Format(_make_surrogate, _read_surrogate_card, _forge_card, _damage_card),
     "journal": Format(_make_journal, _read_journal, _forge_journal),
-    "results": Format(_make_results, _read_results, _forge_results),
+    "results": Format(texts.make_results, texts.read_results, texts.forge_cells),
+    "trainings": Format(texts.make_trainings, texts.read_trainings, texts.forge_cells),
+    "dataset": Format(prepared.make_dataset, prepared.read_dataset, prepared.forge_dataset),
+    "recipe": Format(texts.make_recipes, texts.read_recipes, texts.forge_toml, summed=False),
+    "experiment": Format(texts.make_experiment, texts.read_experiment, texts.forge_toml, summed=False),
     "archive": Format(_make_archive, _read_archive, _forge_archive),
 }

@@ -1,11 +1,14 @@
-"""Changes to bytes, to JSON and to text cells, by a seeded generator; each says in a word what it did."""
+"""Changes to bytes, to JSON or TOML and to text cells, by a seeded generator; each says in a word what it did."""
 
 from __future__ import annotations
 
 import copy
+import json
 import random
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 HOSTILE = (
     None, True, False, 0, -1, 1, 5, 2**31, 2**63, 2**64, -(2**70), 10**400, 0.5, -0.0, 1e-320, 1e308, -1e308, float("nan"),
@@ -21,6 +24,25 @@ TEXTS = (
 def nested(depth: int = 20_000) -> str:
     """JSON that is nested too deep for whoever recurses."""
     return "[" * depth + "]" * depth
+
+
+def as_toml(value: Any) -> str:
+    """TOML of such values, all tables inline; None, which it has not, is an empty text."""
+    if isinstance(value, dict):
+        return "\n".join(f"{json.dumps(key)} = {_inline(each)}" for key, each in value.items()) + "\n"
+    return f"x = {_inline(value)}\n"
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_inline(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    if value is None or isinstance(value, str):
+        return json.dumps(value or "")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value)
 
 
 def damaged(content: bytes, generator: random.Random) -> tuple[bytes, str]:
@@ -99,3 +121,13 @@ def forged(value: Any, generator: random.Random) -> tuple[Any, str]:
     else:
         parent[last] = generator.choice(HOSTILE)
     return value, f"{name} {how}"
+
+
+def hostile_number(dtype: np.dtype, generator: random.Random) -> Any:
+    """A value of that type, or a text where it is one of bytes, that few columns may have."""
+    if dtype.kind == "f":
+        return generator.choice([np.nan, np.inf, -np.inf, -1.0, 0.0, 1.0, 1e30, 0.5, 1.0000001])
+    if dtype.kind in "iu":
+        ends = np.iinfo(dtype)
+        return generator.choice([ends.min, ends.max, 0, 1, 2, 3, ends.max // 2])
+    return generator.choice([b"", b"\xff\xfe", b"ok", b"failed", b"diverged", b"1 2", b"-1", b"{", b"\xc3"])

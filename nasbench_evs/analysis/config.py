@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nasbench_evs.arguments import check_float
+from nasbench_evs.arguments import check_float, check_int
 from nasbench_evs.benchmark.landscapes import PREFIX
-from nasbench_evs.errors import InvalidQuery, did_you_mean
+from nasbench_evs.errors import InvalidQuery, did_you_mean, shown
 from nasbench_evs.models.networks import DEFAULT
 from nasbench_evs.reader import Source
 from nasbench_evs.search.registry import check_name
@@ -21,7 +21,10 @@ from nasbench_evs.training.recipe import PRESETS
 if TYPE_CHECKING:
     from nasbench_evs.benchmark import Benchmark
     from nasbench_evs.metrics import Metric
+    from nasbench_evs.tables import Header
 
+_MOST = 1_000_000  # searches of an experiment
+_LONGEST_LABEL = 1000  # characters; some are paths
 RUN_REGIMES = ("clean", "noisy")  # what a search may see; "transfer" judges noisy searches otherwise
 
 
@@ -69,7 +72,12 @@ class BenchmarkConfig(NamedTuple):
     @property
     def metric(self) -> Metric:
         """Of its scores; where searches train, as the table says, so that reports need nothing that trains."""
-        return _recorded_metric(self.name, self.space) if self.trains else self.load().metric
+        return self.recorded.metric if self.trains else self.load().metric
+
+    @property
+    def recorded(self) -> Header:
+        """Of the table that the benchmark is named after."""
+        return _recorded(self.name, self.space)
 
     def load(self) -> Benchmark:
         return self.opened or _load(self.name, self.space, self.source, json.dumps(self.restrict))
@@ -88,6 +96,13 @@ class Experiment:
     against: str = ""  # a hyper-parameter that a figure shows regret against
     version: int = 1  # results of another version are not gone on from
 
+    def __post_init__(self) -> None:
+        searches = self.seeds * len(self.searchers) * sum(len(each.regimes) for each in self.benchmarks)
+        if searches > _MOST:
+            raise InvalidQuery(
+                f"seeds = {shown(self.seeds)}: {shown(searches)} searches, expected at most {_MOST:,}; take fewer"
+            )
+
     @property
     def regimes(self) -> tuple[str, ...]:
         """The regimes in which some benchmark is searched."""
@@ -103,11 +118,11 @@ def _load(name: str, space: str | None, source: str, restrict: str) -> Benchmark
 
 
 @cache
-def _recorded_metric(name: str, space: str | None) -> Metric:
+def _recorded(name: str, space: str | None) -> Header:
     from nasbench_evs.benchmark import find_table
     from nasbench_evs.tables import read
 
-    return read(find_table(name, space)).header.metric
+    return read(find_table(name, space)).header
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -144,14 +159,14 @@ _RETRAIN = 2  # new trainings that judge an incumbent that was trained
 
 def _parse(values: dict[str, Any], stem: str) -> Experiment:
     _known(values, (*_KEYS, *_SHARED_KEYS), "the experiment")
-    searchers = [SearcherConfig(str(name), _text(name, "a searcher"), {}) for name in _list(values, "searchers")]
+    searchers = [SearcherConfig(_text(name, "a searcher"), name, {}) for name in _list(values, "searchers")]
     for entry in _list(values, "searcher"):
         rest = dict(entry) if isinstance(entry, dict) else {}
         name = _text(rest.pop("name", None), "a [[searcher]]'s name")
-        label = str(rest.pop("label", name))
+        label = _text(rest.pop("label", name), "a [[searcher]]'s label")
         distilled = rest.pop("distilled", None)
         if distilled not in (None, True, False):
-            raise InvalidQuery(f"searcher {label}: distilled = {distilled!r}, expected true or false")
+            raise InvalidQuery(f"searcher {label}: distilled = {shown(distilled)}, expected true or false")
         seeds = _whole(rest, "seeds", 1) if "seeds" in rest else None
         rest.pop("seeds", None)
         searchers.append(SearcherConfig(label, name, rest, distilled, seeds))
@@ -163,22 +178,27 @@ def _parse(values: dict[str, Any], stem: str) -> Experiment:
             raise InvalidQuery(f"no {kind} is named: expected at least one [[{kind}]]")
         check_labels(labels, f"of [[{kind}]]")
     return Experiment(
-        str(values.get("title", stem)),
+        _text(values.get("title", stem), "title"),
         searchers,
         benchmarks,
         _whole(values, "seeds", 20),
         _whole(values, "workers", 1),
-        str(values.get("question", "")),
-        _against(values.get("against", ""), searchers),
+        _text(values.get("question", ""), "question"),
+        _against(_text(values.get("against", ""), "against"), searchers),
         _whole(values, "version", 1),
     )
 
 
 def check_labels(labels: Sequence[str], of_what: str) -> None:
-    """InvalidQuery where two have one label: results are told apart by it."""
+    """InvalidQuery where two have one label, or results could not be read with it: they are told apart by it."""
+    for label in labels:
+        if not label or not label.isprintable() or len(label) > _LONGEST_LABEL:
+            raise InvalidQuery(
+                f"some {of_what} are called {shown(label)}: expected printable text, at most {_LONGEST_LABEL} characters"
+            )
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise InvalidQuery(f"two {of_what} are called {twice[0]!r}: give them a label each")
+        raise InvalidQuery(f"two {of_what} are called {shown(twice[0])}: give them a label each")
 
 
 def check_searcher(searcher: SearcherConfig, benchmarks: Sequence[BenchmarkConfig]) -> None:
@@ -198,15 +218,15 @@ def check_searcher(searcher: SearcherConfig, benchmarks: Sequence[BenchmarkConfi
 def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
     """A [[benchmark]]; what it does not say of _SHARED_KEYS, the experiment's `values` do."""
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-        raise InvalidQuery(f"benchmark {entry!r}: expected a table with a name")
+        raise InvalidQuery(f"benchmark {shown(entry)}: expected a table with a name")
     where = f"benchmark {entry['name']}"
     _known(entry, (*_BENCHMARK_KEYS, *_SHARED_KEYS), where)
     source = _text(entry.get("source", "auto"), f"{where}: source")
     space = None if "space" not in entry else _text(entry["space"], f"{where}: space")
     limits = {cost: check_float(f"{where}: {cost}", entry[cost], 0) for cost in Cost._fields if cost in entry}
     priced = [f"{name} <= {limit:,.0f}" for name, limit in limits.items()]
-    shown = [] if entry["name"].startswith(PREFIX) else [source]
-    label = " ".join([entry["name"], *([space] if space not in (None, DEFAULT) else []), *shown, *priced])
+    source_shown = [] if entry["name"].startswith(PREFIX) else [source]
+    label = " ".join([entry["name"], *([space] if space not in (None, DEFAULT) else []), *source_shown, *priced])
     budget = _whole(entry if "budget" in entry else values, "budget", 150)
     regimes = _regimes(entry if {"regime", "regimes"} & set(entry) else values, where)
     retrain = _whole(entry, "retrain", _RETRAIN) if source == "train" or "retrain" in entry else 0
@@ -219,12 +239,12 @@ def _benchmark(entry: Any, values: Mapping[str, Any]) -> BenchmarkConfig:
     restrict = entry.get("restrict", {})
     if not isinstance(restrict, dict) or not all(isinstance(options, list) for options in restrict.values()):
         raise InvalidQuery(
-            f"{where}: restrict = {restrict!r}, expected a table of choices, each with a list of options"
+            f"{where}: restrict = {shown(restrict)}, expected a table of choices, each with a list of options"
         )
     if restrict and source == "train":
         raise InvalidQuery(f"{where} is trained: restrict goes with what is recorded or predicted")
     return BenchmarkConfig(
-        str(entry.get("label", label)),
+        _text(entry.get("label", label), f"{where}: label"),
         entry["name"],
         space,
         source,
@@ -242,9 +262,9 @@ def _marks(values: Mapping[str, Any], budget: int, *, own: bool) -> tuple[int, .
     marks = _list(values, "marks")
     for mark in marks:
         if isinstance(mark, bool) or not isinstance(mark, int) or mark < 1:
-            raise InvalidQuery(f"marks = {marks!r}: expected integers of 1 or more")
+            raise InvalidQuery(f"marks = {shown(marks)}: expected integers of 1 or more")
         if own and mark > budget:
-            raise InvalidQuery(f"marks = {marks!r}: {mark} is more than the budget of {budget}")
+            raise InvalidQuery(f"marks = {shown(marks)}: {mark} is more than the budget of {budget}")
     return tuple(sorted({*(mark for mark in marks if mark <= budget), budget}))
 
 
@@ -255,45 +275,42 @@ def _regimes(values: Mapping[str, Any], where: str) -> tuple[str, ...]:
     for each in named:
         if each not in RUN_REGIMES:
             raise InvalidQuery(
-                f"regime {each!r}: expected some of {', '.join(RUN_REGIMES)} (transfer is read off noisy searches)"
+                f"regime {shown(each)}: expected some of {', '.join(RUN_REGIMES)} (transfer is read off noisy searches)"
                 f"{did_you_mean(each, RUN_REGIMES)}"
             )
     return tuple(each for each in RUN_REGIMES if each in named)
 
 
-def _against(name: Any, searchers: list[SearcherConfig]) -> str:
+def _against(name: str, searchers: list[SearcherConfig]) -> str:
     """The hyper-parameter of that name, which at least two searchers must have as a number and no other."""
     found = [each.parameters[name] for each in searchers if set(each.parameters) == {name}] if name else []
     if name and (len(found) < 2 or not all(isinstance(value, int | float) for value in found)):
         raise InvalidQuery(
-            f"against = {name!r}: expected a numeric hyper-parameter that at least two searchers have, and no other one"
+            f"against = {shown(name)}: expected a numeric hyper-parameter that at least two searchers have, and no other one"
         )
-    return str(name)
+    return name
 
 
 def _known(values: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
     for key in values:
         if key not in keys:
             raise InvalidQuery(
-                f"{where} has no key {key!r}: expected some of {', '.join(keys)}{did_you_mean(key, keys)}"
+                f"{where} has no key {shown(key)}: expected some of {', '.join(keys)}{did_you_mean(key, keys)}"
             )
 
 
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise InvalidQuery(f"{what} is {value!r}: expected text")
+        raise InvalidQuery(f"{what} is {shown(value)}: expected text")
     return value
 
 
 def _list(values: Mapping[str, Any], key: str) -> list[Any]:
     found = values.get(key, [])
     if not isinstance(found, list):
-        raise InvalidQuery(f"{key} = {found!r}: expected a list")
+        raise InvalidQuery(f"{key} = {shown(found)}: expected a list")
     return found
 
 
 def _whole(values: Mapping[str, Any], key: str, default: int) -> int:
-    value = values.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidQuery(f"{key} = {value!r}: expected an integer of 1 or more")
-    return value
+    return check_int(key, values.get(key, default), 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import math
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,10 +12,10 @@ import numpy as np
 
 from nasbench_evs.analysis.config import BenchmarkConfig, Experiment, SearcherConfig
 from nasbench_evs.analysis.one_search import run_of
-from nasbench_evs.analysis.runs import DIGITS, RESULTS_LIMIT, Run, Task, write_compressed
-from nasbench_evs.errors import OutputError, one_line
+from nasbench_evs.analysis.runs import DIGITS, Run, Task, read_cells, rounded, write_compressed
+from nasbench_evs.errors import OutputError
 from nasbench_evs.files import write_text
-from nasbench_evs.reader import Source
+from nasbench_evs.reader import MIB, Source
 from nasbench_evs.search.domain import Domain
 from nasbench_evs.search.registry import make
 
@@ -24,16 +24,20 @@ if TYPE_CHECKING:
 
     from nasbench_evs.generators.driver import Progress
     from nasbench_evs.generators.live import LiveSearch
+    from nasbench_evs.tables import Header
     from nasbench_evs.training.recipe import Recipe
 
 TRAININGS = "trainings.csv.xz"
 _FOLDER = "live"
 _FILE = "trainings.csv"
 _KEYS = ("benchmark", "searcher", "seed", "settings")
-_COLUMNS = {
-    "benchmark": "str", "searcher": "str", "seed": "int64", "settings": "str", "evaluation": "int64", "rank": "uint64",
-    "distilled": "int64", "valid": "float64", "test": "float64", "seconds": "float64", "real_seconds": "float64",
+_COLUMNS: dict[str, type] = {
+    "benchmark": object, "searcher": object, "seed": np.int64, "settings": object, "evaluation": np.int64, "rank": np.uint64,
+    "distilled": np.int64, "valid": np.float64, "test": np.float64, "seconds": np.float64, "real_seconds": np.float64,
 }  # fmt: skip
+_WHOLE = {"seed": (0, 2**63 - 1), "evaluation": (1, 2**63 - 1), "rank": (0, 2**64 - 1), "distilled": (0, 1)}
+_LOWEST = dict.fromkeys(("seconds", "real_seconds"), " of 0 or more")
+_LIMIT = 128 * MIB  # of a file that is unpacked: a million trainings
 
 
 def check_live(config: BenchmarkConfig, searcher: SearcherConfig) -> None:
@@ -118,12 +122,13 @@ def _rows(task: Task, settings: str, live: LiveSearch) -> pd.DataFrame:
 def write_trainings(experiment: Experiment, runs: Iterable[Run], folder: Path) -> pd.DataFrame | None:
     """All trainings of searches that have ended as TRAININGS in `folder`, from their folders and from what it held before.
 
-    None, and no file, if the experiment trains nothing. OutputError if a search's trainings are in neither place.
+    None, and no file, if the experiment trains nothing. OutputError if a search's trainings are in neither place, or are not
+    those that its run speaks of.
     """
     import pandas as pd
 
-    labels = {each.label for each in experiment.benchmarks if each.trains}
-    wanted = [run for run in runs if run.benchmark in labels]
+    trained = {each.label: each for each in experiment.benchmarks if each.trains}
+    wanted = [run for run in runs if run.benchmark in trained]
     if not wanted:
         return None
     target = folder / TRAININGS
@@ -131,58 +136,101 @@ def write_trainings(experiment: Experiment, runs: Iterable[Run], folder: Path) -
     parts = []
     for run in wanted:
         fresh = _own_folder(folder, run.benchmark, run.searcher, run.seed, run.settings) / _FILE
-        key = (run.benchmark, run.searcher, run.seed, run.settings)
         if fresh.exists():
-            parts.append(read_trainings(fresh))
-        elif before is not None and (rows := _same(before, key)).any():
-            parts.append(before[rows])
+            part, path = read_trainings(fresh), fresh
+        elif before is not None and (rows := _same(before, run)).any():
+            part, path = before[rows], target
         else:
             raise OutputError(
                 f"the trainings of {run.searcher} on {run.benchmark}, seed {run.seed}, are neither in {target} nor in {fresh}: "
                 "bring one of them back, or raise the experiment's version"
             )
+        _check(part, run, trained[run.benchmark].recorded, path)
+        parts.append(part)
     frame = pd.concat(parts, ignore_index=True)
     write_compressed(frame, target)
     return frame
 
 
 def read_trainings(path: Path) -> pd.DataFrame:
-    """One row for each training of each search; OutputError for anything else.
+    """One row for each training of each search, each search's in the order of asking; OutputError for anything else.
 
-    `benchmark`, `searcher`, `seed` and `settings` say which search; `evaluation` counts from 1 in the order of asking;
-    `rank`; `distilled`: 1 if it was taught; `valid` and `test`: its own scores; `seconds` of this training; `real_seconds` of
-    all the search's trainings by the wall.
+    `benchmark`, `searcher`, `seed` and `settings` say which search; `evaluation` counts from 1; `rank`; `distilled`: 1 if it was
+    taught; `valid` and `test`: its own scores, NaN where none; `seconds` of this training, `real_seconds` of all the search's
+    trainings by the wall, NaN where unknown.
     """
     import pandas as pd
 
     advice = "move it away, or choose another --out"
-    file = Source(path, OutputError, "trainings of this version of nasbench-evs", advice, RESULTS_LIMIT)
-    content = file.unpacked() if path.suffix == ".xz" else file.content()
-    try:
-        empty = {name: [""] for name, kind in _COLUMNS.items() if kind == "float64"}
-        frame = pd.read_csv(
-            io.BytesIO(content), dtype=_COLUMNS, keep_default_na=False, na_values=empty, low_memory=False
-        )
-        if missing := [name for name in _COLUMNS if name not in frame]:
-            raise ValueError(f"it has no column {missing[0]}")
-    except (ValueError, OverflowError, MemoryError, RecursionError) as error:  # among them pandas' own
-        raise file.refusal(f"it holds no {file.what} ({one_line(error)})") from None
+    file = Source(path, OutputError, "trainings of this version of nasbench-evs", advice, _LIMIT)
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    last: dict[tuple[Any, ...], int] = {}  # evaluation of each search
+    for row, cells in read_cells(file, tuple(_COLUMNS)):
+        for name, text in zip(_COLUMNS, cells, strict=True):
+            try:
+                columns[name].append(_value(name, text))
+            except ValueError:
+                low, high = _WHOLE.get(name, (0, 0))
+                kind = (
+                    f"an integer from {low} to {high}" if name in _WHOLE else f"a finite number{_LOWEST.get(name, '')}"
+                )
+                raise file.refusal(f"{name} is {text[:50]!r}, expected {kind}", place=f"row {row}") from None
+        search = tuple(columns[name][-1] for name in _KEYS)
+        evaluation, expected = columns["evaluation"][-1], last.get(search, 0) + 1
+        if evaluation != expected:
+            raise file.refusal(
+                f"evaluation is {evaluation}, expected {expected}, the search's next", place=f"row {row}"
+            )
+        last[search] = evaluation
+    return pd.DataFrame({name: np.array(columns[name], dtype) for name, dtype in _COLUMNS.items()})
+
+
+def _value(name: str, text: str) -> Any:
+    """What a cell holds; ValueError for what no training has."""
+    if name in _WHOLE:
+        low, high = _WHOLE[name]
+        if not low <= (whole := int(text)) <= high:
+            raise ValueError
+        return whole
+    if _COLUMNS[name] is object:
+        return text
+    value = float(text) if text else math.nan
+    if text and (not math.isfinite(value) or (name in _LOWEST and value < 0)):
+        raise ValueError
+    return value
+
+
+def _check(part: pd.DataFrame, run: Run, header: Header, path: Path) -> None:
+    """OutputError unless these can be the trainings of that search, on the header's benchmark; `path` is where they were."""
+    file = Source(path, OutputError, "trainings", "bring back the file as it was, or raise the experiment's version")
+    who = f"{run.searcher} on {run.benchmark}, seed {run.seed}"
+    low, high = header.metric.low, header.metric.high
     wrong = {
-        "evaluation": frame["evaluation"] < 1,
-        "seed": frame["seed"] < 0,
-        "distilled": ~frame["distilled"].isin([0, 1]),
-        **{name: np.isinf(frame[name]) for name in ("valid", "test")},
-        **{name: np.isinf(frame[name]) | (frame[name] < 0) for name in ("seconds", "real_seconds")},
-        "evaluation of that search": frame.duplicated([*_KEYS, "evaluation"]),
+        "searcher": (~_same(part, run), f"expected {who}, with the settings {run.settings}"),
+        "rank": (part["rank"] > header.space.size - 1, f"expected one below {header.space.size}"),
+        **{
+            name: (
+                (part[name] < low) | (part[name] > high),
+                f"expected a {header.metric.name} from {low:g} to {high:g}",
+            )
+            for name in ("valid", "test")
+        },
     }
-    for name, rows in wrong.items():
+    for name, (rows, expected) in wrong.items():
         if rows.any():
-            row = int(np.flatnonzero(rows)[0])
-            value = frame[name].iloc[row] if name in frame else f"there twice ({frame['evaluation'].iloc[row]})"
-            raise file.refusal(f"{name} is {str(value)[:50]}", place=f"row {row + 2}")
-    return frame
+            at = int(np.flatnonzero(rows)[0])
+            raise file.refusal(
+                f"{name} is {str(part[name].iloc[at])[:50]}, {expected}", place=f"row {part.index[at] + 2}"
+            )
+    asked = int(run.curve[-1].evaluations)
+    if len(part) != asked:
+        raise file.refusal(f"it has {len(part)} trainings of {who}, which asked for {asked}")
+    found = set(zip(part["rank"].tolist(), part["valid"].map(rounded), strict=True))
+    for point in run.curve:
+        if point.rank >= 0 and (point.rank, point.seen) not in found:
+            raise file.refusal(f"it has no training of rank {point.rank} with the score {point.seen}, which {who}, saw")
 
 
-def _same(frame: pd.DataFrame, key: tuple[str, str, int, str]) -> np.ndarray:
+def _same(frame: pd.DataFrame, run: Run) -> np.ndarray:
     """Which rows are of that search, bool (rows,)."""
-    return np.logical_and.reduce([frame[name].to_numpy() == value for name, value in zip(_KEYS, key, strict=True)])
+    return np.logical_and.reduce([frame[name].to_numpy() == getattr(run, name) for name in _KEYS])

@@ -259,9 +259,9 @@ def read_results(path: Path) -> list[Run]:
 
 
 def read_cells(file: Source, names: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV in xz as text, with their numbers, of which the columns are row 1; its error if it has other columns."""
+    """The rows of a CSV (*.csv, else in xz) as text, with their numbers; row 1 must be `names`. The file's error."""
     try:
-        text = file.unpacked().decode()
+        text = (file.content() if file.path.suffix == ".csv" else file.unpacked()).decode()
         if "\0" in text:
             raise ValueError("it has a NUL")
         rows = csv.reader(io.StringIO(text, newline=""), strict=True)

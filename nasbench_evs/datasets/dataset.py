@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 
 from nasbench_evs.arguments import known
-from nasbench_evs.datasets.schema import Schema
+from nasbench_evs.datasets.schema import PADDING, Schema
 from nasbench_evs.datasets.split import SPLITS, subset
 from nasbench_evs.errors import DatasetError, NasbenchError, one_line
 from nasbench_evs.files import replacing, save_array
@@ -251,18 +251,23 @@ def _map(path: Path, advice: str) -> np.ndarray:
 
 
 def _check_values(dataset: Dataset, folder: Path, advice: str) -> None:
-    """DatasetError for codes, lengths and labels that the schema does not have, however right the checksums are."""
-    schema, offsets = dataset.schema, dataset.offsets
+    """DatasetError for values that no prepared dataset of that schema has, however right the checksums are."""
+    schema, offsets, ids, time = dataset.schema, dataset.offsets, dataset.ids, dataset.time
     ends = {"labels": len(schema.classes), "split": len(SPLITS), "scenarios": max(len(dataset.scenario_names), 1)}
     wrong = [name for name, end in ends.items() if not _within(getattr(dataset, name), 0, end)]
     for name, fields in (("categorical", schema.categorical), ("profile_categorical", schema.profile_categorical)):
         codes = getattr(dataset, name)
-        wrong += [name for i, field in enumerate(fields) if not _within(codes[:, i], 0, field.cardinality)]
+        wrong += [name for i, field in enumerate(fields) if not _within(codes[:, i], PADDING + 1, field.cardinality)]
+    wrong += [name for name in ("time", *DERIVED) if not np.isfinite(getattr(dataset, name)).all()]
     lengths = np.diff(offsets)
-    if offsets[0] != 0 or offsets[-1] != len(dataset.time) or not _within(lengths, 0, schema.max_length + 1):
+    if offsets[0] != 0 or offsets[-1] != len(time) or not _within(lengths, 1, schema.max_length + 1):
         wrong.append("offsets")
-    if not np.isfinite(dataset.time).all() or np.isinf(dataset.inputs).any() or np.isnan(dataset.inputs).any():
-        wrong.append("time or inputs")
+    elif (np.delete(np.diff(time), offsets[1:-1] - 1) < 0).any():
+        wrong.append("time")
+    if (dataset.full_lengths < lengths).any():
+        wrong.append("full_lengths")
+    if not (ids[1:] > ids[:-1]).all():
+        wrong.append("ids")
     if wrong:
         raise DatasetError(f"{folder} holds {wrong[0]} that its schema does not have: the files were edited; {advice}")
 

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nasbench_evs.errors import InvalidArchitecture, InvalidSpace
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, shown
 from nasbench_evs.spaces import (
     Architecture,
     FFNSpace,
@@ -125,7 +125,7 @@ def by_label(label: object) -> NetworkSpec:
         for spec in _TABLE.values():
             if isinstance(label, str) and re.fullmatch(spec.label_pattern, label):
                 return spec
-    raise InvalidSpace(f"space {label!r}: expected {', or '.join(spec.label_text for spec in _TABLE.values())}")
+    raise InvalidSpace(f"space {shown(label)}: expected {', or '.join(spec.label_text for spec in _TABLE.values())}")
 
 
 def of_label(label: str, labels: list[str]) -> list[str]:

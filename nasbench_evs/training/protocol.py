@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from nasbench_evs.errors import RecipeError, did_you_mean
+from nasbench_evs.errors import RecipeError, did_you_mean, shown
 from nasbench_evs.spaces.shapes import NORMS
 
 TRAINER = 1  # version of the function a training computes; tables of different ones never merge
@@ -95,19 +95,19 @@ class Protocol:
         for name, (low, high) in _INTEGERS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise RecipeError(f"protocol: {name} = {value!r}, expected an integer from {low} to {high}")
+                raise RecipeError(f"protocol: {name} = {shown(value)}, expected an integer from {low} to {high}")
         for name, (low, high) in _OPTIONAL_INTEGERS.items():
             value = getattr(self, name)
             if value is not None and (
                 isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high
             ):
                 raise RecipeError(
-                    f"protocol: {name} = {value!r}, expected an integer from {low} to {high}, or nothing for all"
+                    f"protocol: {name} = {shown(value)}, expected an integer from {low} to {high}, or nothing for all"
                 )
         for name, largest in _NUMBERS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= largest:
-                raise RecipeError(f"protocol: {name} = {value!r}, expected a number from 0 to {largest:g}")
+                raise RecipeError(f"protocol: {name} = {shown(value)}, expected a number from 0 to {largest:g}")
             object.__setattr__(self, name, float(value))
         for name, options in (
             ("optimiser", OPTIMIZERS),
@@ -119,17 +119,17 @@ class Protocol:
         ):
             if getattr(self, name) not in options:
                 raise RecipeError(
-                    f"protocol: {name} = {getattr(self, name)!r}, expected one of {', '.join(map(repr, options))}"
+                    f"protocol: {name} = {shown(getattr(self, name))}, expected one of {', '.join(map(repr, options))}"
                 )
         if not isinstance(self.test_curves, bool):
-            raise RecipeError(f"protocol: test_curves = {self.test_curves!r}, expected true or false")
+            raise RecipeError(f"protocol: test_curves = {shown(self.test_curves)}, expected true or false")
         if self.test_curves and self.curve_rows is None:
             raise RecipeError(
                 "protocol: test_curves = true without curve_rows: name how many sequences, or leave both out for whole splits"
             )
         if self.score_at == "end" and self.schedule not in _ENDING_AT_ZERO:
             raise RecipeError(
-                f"protocol: score_at = 'end' with schedule = {self.schedule!r}: expected one that ends at 0, "
+                f"protocol: score_at = 'end' with schedule = {shown(self.schedule)}: expected one that ends at 0, "
                 f"{' or '.join(map(repr, _ENDING_AT_ZERO))}"
             )
         if self.teachers > self.teach_after:
@@ -161,7 +161,7 @@ class Protocol:
         """The protocol in a table's header; RecipeError if this library's trainer did not write it."""
         if values.get("trainer") != trainer_name():
             raise RecipeError(
-                f"the records were not made by this trainer ({trainer_name()}) but by {values.get('trainer')!r}: "
+                f"the records were not made by this trainer ({trainer_name()}) but by {shown(values.get('trainer'))}: "
                 f"they cannot be trained again here"
             )
         names = {field.name for field in fields(cls)}

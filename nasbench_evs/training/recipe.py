@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nasbench_evs.datasets import Dataset
-from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, did_you_mean
+from nasbench_evs.errors import InvalidArchitecture, InvalidSpace, RecipeError, did_you_mean, shown
 from nasbench_evs.models import networks
 from nasbench_evs.reader import Source
 from nasbench_evs.spaces import Cost, SearchSpace
@@ -55,7 +55,7 @@ class Search:
             raise RecipeError(f"{where}: expected a section [{where}]")
         values = dict(values)
         if not isinstance(values.get("searcher"), str):
-            raise RecipeError(f"{where}: searcher is {values.get('searcher', 'missing')!r}, expected its name")
+            raise RecipeError(f"{where}: searcher is {shown(values.get('searcher', 'missing'))}, expected its name")
         if "architectures" not in values:
             raise RecipeError(f"{where}: architectures is missing: expected how many to ask for")
         if values["searcher"] in PRESETS:
@@ -66,12 +66,12 @@ class Search:
         for name in ("parameters", "constraint"):
             part = values.get(name, {})
             if not isinstance(part, Mapping):
-                raise RecipeError(f"{where}: {name} = {part!r}, expected a section [{where}.{name}]")
+                raise RecipeError(f"{where}: {name} = {shown(part)}, expected a section [{where}.{name}]")
             values[name] = dict(sorted(part.items()))
         _no_others(values["constraint"], Cost._fields, f"{where}.constraint")
         for name, limit in values["constraint"].items():
             if isinstance(limit, bool) or not isinstance(limit, int | float) or not limit >= 0:
-                raise RecipeError(f"{where}.constraint: {name} = {limit!r}, expected the largest allowed")
+                raise RecipeError(f"{where}.constraint: {name} = {shown(limit)}, expected the largest allowed")
         return _make(cls, values, where)
 
 
@@ -140,7 +140,7 @@ class Recipe:
         for name, kind in (("dataset", str), ("protocol", Mapping), ("plan", Mapping)):
             if not isinstance(values.get(name), kind):
                 what = "the name of a dataset" if kind is str else f"a section [{name}]"
-                raise RecipeError(f"{name} is {values.get(name, 'missing')!r}: expected {what}")
+                raise RecipeError(f"{name} is {shown(values.get(name, 'missing'))}: expected {what}")
         plan = dict(values["plan"])
         if "search" in plan:
             plan["search"] = Search.from_dict(plan["search"])
@@ -181,14 +181,14 @@ class Recipe:
         for name in ("subset", "train"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise RecipeError(f"{name} {value!r}: expected how many sequences, or nothing for all")
+                raise RecipeError(f"{name} {shown(value)}: expected how many sequences, or nothing for all")
         if self.subset is not None and self.train is not None:
             raise RecipeError(
                 "subset and train: expected one of them; train bounds the training split only, subset cuts all three"
             )
         if protocol.norm != "none" and spec.inputs == "sequences":
             raise RecipeError(
-                f"protocol: norm = {protocol.norm!r} is for networks of vectors, such as ffn; the space is {self.space}: "
+                f"protocol: norm = {shown(protocol.norm)} is for networks of vectors, such as ffn; the space is {self.space}: "
                 "leave it out"
             )
         sources = bool(plan.exhaustive) + bool(plan.random) + bool(plan.architectures)
@@ -235,6 +235,8 @@ class Recipe:
         listed = plan_ranks(plan, space) if plan.architectures else None
         if listed is not None and plan.repeated > len(listed):
             raise RecipeError(f"plan: repeated = {plan.repeated:,} of {len(listed):,} architectures")
+        if listed is not None and len(listed) * plan.seeds_of_all > _MOST:
+            raise RecipeError(f"plan: {len(listed) * plan.seeds_of_all:,} trainings: expected at most {_MOST:,}")
         if plan.exhaustive and plan.repeated > space.size:
             raise RecipeError(f"plan: repeated = {plan.repeated:,} of {space.size:,} architectures")
         return space
@@ -262,7 +264,7 @@ def plan_ranks(plan: Plan, space: SearchSpace) -> list[int]:
 def _listed(name: object, folder: Path | None) -> tuple[str, ...]:
     """The strings of a file; nothing for the name of a sub-space."""
     if not isinstance(name, str):
-        raise RecipeError(f"plan: architectures = {name!r}, expected the name of a sub-space or of a file")
+        raise RecipeError(f"plan: architectures = {shown(name)}, expected the name of a sub-space or of a file")
     if name in SUBSPACES:
         return ()
     path = (folder or Path()) / name
@@ -270,7 +272,7 @@ def _listed(name: object, folder: Path | None) -> tuple[str, ...]:
         lines = Source(path, RecipeError, "canonical strings, one a line").text().splitlines()
     except RecipeError as error:
         raise RecipeError(
-            f"plan: architectures = {name[:200]!r} is neither a sub-space ({', '.join(SUBSPACES)}) nor a file of canonical "
+            f"plan: architectures = {shown(name)} is neither a sub-space ({', '.join(SUBSPACES)}) nor a file of canonical "
             f"strings: {error}"
         ) from None
     strings = tuple(text for line in lines if (text := line.split("#")[0].strip()))
@@ -285,7 +287,7 @@ Section = TypeVar("Section", Search, Plan)
 def _make(cls: type[Section], values: Mapping[str, Any], where: str) -> Section:
     for each in fields(cls):
         if each.type == "bool" and not isinstance(values.get(each.name, False), bool):
-            raise RecipeError(f"{where}: {each.name} = {values[each.name]!r}, expected true or false")
+            raise RecipeError(f"{where}: {each.name} = {shown(values[each.name])}, expected true or false")
     return cls(**values)
 
 
@@ -303,4 +305,4 @@ def _integers(values: Mapping[str, Any], cls: type[Search | Plan], where: str, l
     for name, low in lowest.items():
         value = values.get(name, low)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= _MOST:
-            raise RecipeError(f"{where}: {name} = {value!r}, expected an integer from {low} to {_MOST:,}")
+            raise RecipeError(f"{where}: {name} = {shown(value)}, expected an integer from {low} to {_MOST:,}")

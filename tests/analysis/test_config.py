@@ -18,6 +18,11 @@ from tests.conftest import make_table
     [
         (("seeds = 3", "seeds = 0"), "seeds = 0: expected an integer of 1 or more"),
         (("seeds = 3", "seed = 3"), "no key 'seed': expected some of title"),
+        (
+            ("seeds = 3", f"seeds = {10**18}"),
+            "seeds = 1000000000000000000: .* searches, expected at most 1,000,000; take",
+        ),
+        (("seeds = 3", f"seeds = {10**400}"), "seeds = 1000.*: expected an integer from 1"),
         (('"random", "evolution"]', '"randm"]'), "searcher 'randm': expected one of random"),
         (('label = "young"', ""), "two of \\[\\[searcher\\]\\] are called 'evolution'"),
         (("population = 4", "populaton = 4"), "young on bpic2012 table: evolution has no parameter 'populaton'"),
@@ -29,6 +34,14 @@ from tests.conftest import make_table
         (("params = 20000", 'params = "40k"'), "benchmark digits: params = '40k': expected a finite number"),
         (('source = "surrogate"', "source = 5"), "benchmark age: source is 5: expected text"),
         (("tournament = 2", "tournament = 2\nseed = 3"), "young on bpic2012 table: seed is no hyper-parameter"),
+        (("seeds = 3", 'seeds = 3\nagainst = ["k"]'), "against is \\['k'\\]: expected text"),
+        (("seeds = 3", "seeds = 3\nquestion = inf"), "question is inf: expected text"),
+        (('label = "young"', "label = 5"), "label is 5: expected text"),
+        (
+            ('label = "young"', 'label = "a\\u0000b"'),
+            "some of \\[\\[searcher\\]\\] are called 'a.x00b': expected printable text",
+        ),
+        (('label = "young"', f'label = "{"x" * 100_000}"'), "are called 'xxx.*, at most 1000 characters"),
         (("seeds = 3", 'seeds = 3\nagainst = "k"'), "against = 'k': expected a numeric hyper-parameter"),
         (("seeds = 3", "seeds = 3\nnoise = false"), "no key 'noise'"),
         (('"clean", "noisy"]', '"transfer"]'), "regime 'transfer': expected some of clean, noisy"),

@@ -1,6 +1,8 @@
 """Experiments whose searches really train: run, judged by new trainings, gone on with, and reported from what is committed."""
 
+import lzma
 import shutil
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ from click.testing import CliRunner
 import nasbench_evs as nb
 from nasbench_evs.analysis.config import BenchmarkConfig, read_experiment
 from nasbench_evs.analysis.experiment import run_experiment
-from nasbench_evs.analysis.live import TRAININGS, read_trainings
+from nasbench_evs.analysis.live import TRAININGS, read_trainings, write_trainings
 from nasbench_evs.analysis.one_search import FIRST_SEED
 from nasbench_evs.analysis.report import PAGE, write_report
 from nasbench_evs.analysis.runs import RESULTS, read_runs
@@ -153,12 +155,131 @@ def test_without_its_trainings_a_report_is_refused(done, file, tmp_path):
         write_report(read_experiment(file), read_runs(read_experiment(file), tmp_path).values(), tmp_path, "")
 
 
-def test_no_trainings_are_said_to_be_none(tmp_path):
+HEADER = "benchmark,searcher,seed,settings,evaluation,rank,distilled,valid,test,seconds,real_seconds"
+FIRST = "b,s,0,0123,1,7,0,0.7,0.6,2.5,9"
+SECOND = "b,s,0,0123,2,8,1,,0.5,2.5,9"
+GOOD = f"{HEADER}\n{FIRST}\n{SECOND}\n"
+
+
+def packed(path, text):
+    path.write_bytes(lzma.compress(text.encode(), preset=0))
+    return path
+
+
+def test_a_score_that_is_missing_is_no_number(tmp_path):
+    frame = read_trainings(packed(tmp_path / TRAININGS, GOOD))
+    assert frame["evaluation"].tolist() == [1, 2]
+    assert frame["valid"].tolist() == [0.7, pytest.approx(np.nan, nan_ok=True)]
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", GOOD.encode(), lzma.compress(GOOD.encode())[:-20]])
+def test_no_trainings_are_said_to_be_none(tmp_path, content):
     path = tmp_path / TRAININGS
-    for content in (b"", b"nothing", b"\xfd7zXZ\x00 cut"):
-        path.write_bytes(content)
-        with pytest.raises(OutputError, match="it is damaged .*, expected trainings of this version"):
-            read_trainings(path)
+    path.write_bytes(content)
+    with pytest.raises(OutputError, match=r"it is damaged .*, expected trainings of this version"):
+        read_trainings(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (HEADER, HEADER.replace("valid", "score"), "its columns are benchmark, searcher"),
+        (HEADER, HEADER.replace(",test", ""), "its columns are benchmark, searcher"),
+        (HEADER, f"{HEADER},valid", "its columns are benchmark, searcher"),
+        (FIRST, f"0,{FIRST}", "row 2 has 12 cells, expected 11"),
+        (FIRST, FIRST[:-2], "row 2 has 10 cells, expected 11"),
+        ("b,s", "b,\0", "it has a NUL"),
+        ("0.6", "good", "row 2: test is 'good', expected a finite number"),
+        ("0.7", "nan", "row 2: valid is 'nan', expected a finite number"),
+        ("0.7", "-inf", "row 2: valid is '-inf', expected a finite number"),
+        ("0.7", "1e400", "row 2: valid is '1e400', expected a finite number"),
+        ("2.5,9\n", "-2.5,9\n", "row 2: seconds is '-2.5', expected a finite number of 0 or more"),
+        (",7,", ",7.5,", "row 2: rank is '7.5', expected an integer from 0 to"),
+        (",7,", ",-1,", "row 2: rank is '-1', expected an integer from 0 to"),
+        (",7,", f",{2**64},", "row 2: rank is '18446744073709551616', expected an integer from 0 to"),
+        (",7,", "," + "7" * 5000 + ",", "row 2: rank is '7777"),
+        (",7,0", ",7,2", "row 2: distilled is '2', expected an integer from 0 to 1"),
+        ("s,0,", "s,-1,", "row 2: seed is '-1', expected an integer from 0 to"),
+        (SECOND, f"{SECOND}\n{SECOND}", "row 4: evaluation is 2, expected 3, the search's next"),
+        (f"{FIRST}\n", "", "row 2: evaluation is 2, expected 1, the search's next"),
+    ],
+    ids=range(19),
+)  # fmt: skip
+def test_trainings_that_no_search_can_have(tmp_path, old, new, message):
+    with pytest.raises(OutputError) as caught:
+        read_trainings(packed(tmp_path / TRAININGS, GOOD.replace(old, new, 1)))
+    said = str(caught.value)
+    assert said.startswith(str(tmp_path / TRAININGS))
+    assert message in said
+    assert said.endswith("move it away, or choose another --out")
+    assert "\n" not in said
+    assert len(said) < 1000
+
+
+def test_what_is_packed_to_unpack_to_more_is_not_unpacked(tmp_path):
+    path, zeros = tmp_path / TRAININGS, bytes(8 << 20)
+    packer = lzma.LZMACompressor(preset=0)
+    parts = [packer.compress(GOOD.encode()), *(packer.compress(zeros) for _ in range(8)), packer.flush()]
+    path.write_bytes(b"".join(parts))
+    tracemalloc.start()
+    with pytest.raises(OutputError, match="it unpacks to more than"):
+        read_trainings(path)
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+
+
+def test_what_is_larger_than_trainings_can_be_is_not_read(tmp_path):
+    path = tmp_path / "trainings.csv"
+    with path.open("wb") as file:
+        file.truncate(10 << 30)
+    with pytest.raises(OutputError, match="it has 10,737,418,240 bytes, trainings .* at most"):
+        read_trainings(path)
+
+
+def change(row, column, value):
+    """A change to the trainings of all searches: a cell of that row is another."""
+
+    def changed(frame):
+        frame = frame.astype({column: object})
+        frame.loc[row, column] = value
+        return frame
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (change(3, "test", 1.5), r"row 5: test is 1\.5, expected a .* from 0 to 1;"),
+        (change(3, "valid", -0.1), r"row 5: valid is -0\.1, expected a .* from 0 to 1;"),
+        (change(3, "rank", 2**64 - 1), r"row 5: rank is 18446744073709551615, expected one below \d+;"),
+        (lambda frame: frame.drop(9), r"it has 9 trainings of evolution on trained, seed 0, which asked for 10;"),
+        (lambda frame: frame.assign(settings="other"), r"the trainings of evolution on trained, seed 0, are neither in"),
+        (lambda frame: frame.assign(benchmark="other"), r"the trainings of evolution on trained, seed 0, are neither in"),
+        (
+            lambda frame: frame.assign(seed=frame["seed"].replace({0: 1, 1: 0})),
+            r"it has no training of rank \d+ with the score .*, which evolution on trained, seed 0, saw;",
+        ),
+    ],
+    ids=["test", "valid", "rank", "gone", "settings", "benchmark", "swapped"],
+)  # fmt: skip
+def test_trainings_of_another_search_are_refused(done, file, tmp_path, changed, message):
+    folder, runs, _ = done
+    frame = changed(read_trainings(folder / TRAININGS)).sort_values(["searcher", "seed", "evaluation"], kind="stable")
+    packed(tmp_path / TRAININGS, frame.to_csv(index=False))
+    before = (tmp_path / TRAININGS).read_bytes()
+    with pytest.raises(OutputError, match=message):
+        write_trainings(read_experiment(file), runs.values(), tmp_path)
+    assert (tmp_path / TRAININGS).read_bytes() == before
+
+
+def test_trainings_in_a_search_s_folder_are_its_own(done, file, tmp_path):
+    folder, runs, _ = done
+    shutil.copytree(folder, tmp_path / "other")
+    first, second = sorted((tmp_path / "other" / "live").glob("trained-evolution-*/trainings.csv"))
+    shutil.copy(second, first)
+    with pytest.raises(OutputError, match=r"row 2: searcher is evolution, expected evolution on trained, seed 0, with"):
+        write_trainings(read_experiment(file), runs.values(), tmp_path / "other")
 
 
 def test_the_three_best_are_those_of_the_trainings(done, file):

@@ -102,6 +102,24 @@ def test_manifests_that_are_not_ours(folder):
             Dataset.open(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "at", "value"),
+    [
+        ("ids", 1, "00"), ("labels", 3, 9), ("labels", 3, -1), ("split", 0, 7), ("scenarios", 5, 2), ("offsets", 1, 0),
+        ("offsets", -1, 10**9), ("full_lengths", 2, 0), ("categorical", (0, 0), 0), ("categorical", (0, 0), 99),
+        ("profile_categorical", (0, 0), 0), ("time", 0, np.inf), ("time", 0, 1e9), ("inputs", (0, 0), np.nan),
+        ("profile_inputs", (0, 0), np.nan), ("profile_inputs", (0, 0), np.inf),
+    ],
+)  # fmt: skip
+def test_values_that_no_dataset_has(dataset, tmp_path, name, at, value):
+    """Behind checksums that are right; most were found by benchmarks/fuzz.py."""
+    columns = {each: np.array(getattr(dataset, each)) for each in COLUMNS}
+    columns[name][at] = value
+    Dataset(dataset.schema, columns, dataset.scenario_names).save(tmp_path / "d")
+    with pytest.raises(DatasetError, match=f"d holds {name} that its schema does not have: .* prepare it again"):
+        Dataset.open(tmp_path / "d")
+
+
 def test_a_failed_write_leaves_nothing(dataset, tmp_path, monkeypatch):
     saved = []
 

@@ -29,6 +29,13 @@ def test_protocols_round_trip_through_a_header():
     [
         (("datset",), "x", "unknown keys datset"),
         (("dataset",), 3, "dataset is 3: expected the name"),
+        (("plan",), "x" * 100_000, "xxx...xxxxxxxxxxxxxxxxxxxxxxxxxxxx': expected a section [plan]"),
+        (("space",), [0] * 1000, "space [0, 0, 0, 0, 0, 0, 0, 0, ...]: expected seqnas"),
+        (
+            ("protocol", "batch_size"),
+            [0] * 1000,
+            "batch_size = [0, 0, 0, 0, 0, 0, 0, 0, ...], expected an integer from 1",
+        ),
         (("subset",), 0, "subset 0: expected how many"),
         (("space",), "ffn", "space 'ffn': expected seqnas, or ffn-L"),
         (("plan",), [], r"plan is []: expected a section [plan]"),
@@ -227,6 +234,10 @@ def test_a_plan_lists_a_file_of_strings(tmp_path, values, dataset):
             "the sub-space seqnas-s is one of seqnas, not of ffn",
         ),
         ({"plan": {"architectures": "seqnas-s", "repeated": 913}}, "repeated = 913 of 912 architectures"),
+        (
+            {"plan": {"architectures": "seqnas-s", "seeds_of_all": 20_000}},
+            "18,240,000 trainings: expected at most 10,000,000",
+        ),
         ({"plan": {"architectures": "seqnas-s", "random": 5}}, "expected either random"),
         ({"plan": {}}, "expected either random"),
         ({"plan": {"random": 5, "first": 0}}, "first = 0, expected an integer from 1"),
