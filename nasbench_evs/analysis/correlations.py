@@ -18,13 +18,14 @@ _RESAMPLED = 1000
 
 
 class Plan(NamedTuple):
-    """Architectures that were drawn alike for every dataset: records of one sampler, each trained so many times at least."""
+    """Architectures of a space that were drawn alike for every dataset: records of one sampler, so often trained at least."""
 
     sampler: bytes
     trainings: int
     what: str
 
 
+# By the label of the space, or of the part of it, that they are drawn from.
 PLANS = {
     "seqnas-s": Plan(b"seqnas-s", 2, "the 912 architectures of seqnas-s, in their frozen random order"),
     "seqnas": Plan(b"random", 1, "random architectures of the whole space seqnas, drawn with one seed"),
@@ -71,8 +72,9 @@ def drawn(table: Table, plan: Plan) -> Drawn:
 
 @dataclass(frozen=True)
 class Correlation:
-    """How alike datasets `a` and `b` order the architectures that both have; brackets are 95 % of resampled architectures.
+    """How alike datasets `a` and `b` order the architectures that both have; low and high are 95 % of resampled architectures.
 
+    space       a key of PLANS
     tau         Kendall's, between mean validation scores over `trainings` of each, and its interval
     spearman    Spearman's
     ceiling     what tau would be if the true orders were the same: noise leaves no more (NaN: unknown)
@@ -82,7 +84,7 @@ class Correlation:
     again       of the best 5 % of a by one training, the share among the best by another of a itself; then b's; NaN: unknown
     """
 
-    plan: str
+    space: str
     a: str
     b: str
     architectures: int
@@ -101,8 +103,8 @@ class Correlation:
     again: tuple[float, float, float, float]
 
 
-def correlation(plan: str, names: tuple[str, str], a: Drawn, b: Drawn) -> Correlation | None:
-    """Of two datasets' architectures of a plan; None where fewer than FEWEST are in common."""
+def correlation(space: str, names: tuple[str, str], a: Drawn, b: Drawn) -> Correlation | None:
+    """Of two datasets' architectures of a space's plan; None where fewer than FEWEST are in common."""
     from scipy.stats import spearmanr
 
     common = np.intersect1d(a.ranks, b.ranks)
@@ -116,7 +118,7 @@ def correlation(plan: str, names: tuple[str, str], a: Drawn, b: Drawn) -> Correl
     low_high = [_interval(each[1:]) for each in (tau, ceiling, share)]
     trainings = a.scores.shape[1]
     return Correlation(
-        plan,
+        space,
         *names,
         len(common),
         trainings,

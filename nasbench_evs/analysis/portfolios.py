@@ -6,11 +6,11 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
 from nasbench_evs.analysis.correlations import Drawn, reliability
+from nasbench_evs.analysis.recommend import Worth
 from nasbench_evs.analysis.references import Reference, reference
 from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.errors import NotRecorded
@@ -23,25 +23,6 @@ SEARCHERS = ("random", "evolution")
 FEWEST = 200  # architectures that all datasets have, to choose among
 REGIMES = ("noisy", "transfer")
 _DRAWS = 400  # of what true orders may be
-
-
-class Worth(NamedTuple):
-    """What one approach found on a dataset, in a regime: true values of what it would choose there by validation scores.
-
-    trainings   that it spends there
-    value       mean over seeds, in the dataset's metric; `error` its standard error (NaN: not repeated)
-    regret      normalized: 0 is the best architecture, 1 the median one (see `references.Reference`)
-    portfolio_better  the share of seeds with which the portfolio is better, ties count half (NaN: not paired)
-    """
-
-    dataset: str
-    regime: str
-    approach: str
-    trainings: int
-    value: float
-    error: float
-    regret: float
-    portfolio_better: float
 
 
 def common_pool(sources: Mapping[str, Drawn]) -> tuple[list[str], np.ndarray]:
@@ -66,9 +47,9 @@ def choose(sources: Sequence[Drawn], size: int = SIZE) -> list[int]:
     """Positions of the architectures of a portfolio, in the order in which to train them; `sources` have the same ranks.
 
     Greedy: each has the largest gain in the expected place of the portfolio's best, mean over datasets. A place is the normal
-    score of a mean's rank, so that failed trainings and units do not matter; what it truly is, given the noise of means, is drawn:
-    normal with mean sqrt(R) z and variance 1 - R, z the observed one and R the `reliability` of means there. Without that,
-    whatever is added to the best of one dataset gains nothing.
+    score of a mean's rank, so that failed trainings and units do not matter. What it truly is, given the noise of means, is
+    drawn: normal with mean sqrt(R) z and variance 1 - R, z the observed one and R the `reliability` of means there. Without
+    noise, whatever is added to the best of one dataset would gain nothing.
     """
     from scipy.stats import norm, rankdata
 
@@ -102,7 +83,7 @@ def judge(
     for seed in range(seeds):
         values, _ = bench.observe_many(portfolio, seed=seed)
         score = np.nan_to_num(bench.metric.sign * values, nan=-np.inf)
-        found.setdefault(("portfolio", len(portfolio)), []).append(portfolio[int(score.argmax())])
+        found.setdefault(("portfolio", SIZE), []).append(portfolio[int(score.argmax())])
         found.setdefault(("first of the portfolio", 1), []).append(portfolio[0])
         for searcher in SEARCHERS:
             result = run(searcher, bench, budget=BUDGET, seed=seed)
@@ -133,16 +114,15 @@ def _worth(
     reference: Reference,
 ) -> Worth:
     values = known[key]
-    difference = sign * (next(iter(known.values())) - values).round(9)  # the portfolio's come first
+    difference = (sign * (known["portfolio", SIZE] - values)).round(9)
     better = (difference > 0).mean() + (difference == 0).mean() / 2
-    mean = float(np.nanmean(values))
-    error = float(np.nanstd(values, ddof=1) / np.isfinite(values).sum() ** 0.5) if len(values) > 1 else math.nan
+    mean, spread = float(np.nanmean(values)), float(np.nanstd(values, ddof=1)) if len(values) > 1 else 0.0
     return Worth(
         dataset,
         regime,
         *key,
-        mean,
-        error,
-        sign * (reference.value - mean) / reference.scale,
+        round(mean, 6),
+        round(float(spread / np.isfinite(values).sum() ** 0.5), 6) if spread else math.nan,
+        round(float(sign * (reference.value - mean) / reference.scale), 4),
         math.nan if key[0] == "portfolio" else float(better),
     )
