@@ -10,7 +10,7 @@ from typing import Any
 from nasbench_evs.analysis import looks
 from nasbench_evs.analysis.across import Across
 from nasbench_evs.analysis.correlations import PLANS, Correlation
-from nasbench_evs.analysis.recommend import GRU, Compared, Portfolio, Worth, mean_regrets
+from nasbench_evs.analysis.recommend import GRU, Compared, Portfolio, Worth, mean_regrets, verdict
 
 PAGE = "README.md"
 FIGURE = "across.svg"
@@ -99,7 +99,7 @@ def _portfolios(compared: Compared, seeds: int) -> list[str]:
         members = ", ".join(f"`{m.architecture}` ({m.places[each.left_out]})" for m in each.members)
         lines.append(f"| {each.left_out} | {members} |")
     for regime in dict.fromkeys(each.regime for each in compared.worth):
-        lines += ["", *worth_table(compared.worth, regime, seeds)]
+        lines += ["", *_worths(compared.worth, regime, seeds), "", verdict(compared.worth, regime)]
     return lines
 
 
@@ -116,7 +116,7 @@ def _members(compared: Compared, portfolio: Portfolio) -> list[str]:
     return lines
 
 
-def worth_table(worth: Sequence[Worth], regime: str, seeds: int) -> list[str]:
+def _worths(worth: Sequence[Worth], regime: str, seeds: int) -> list[str]:
     """What the approaches found in a regime, a column for each dataset, as lines of markdown."""
     rows = [each for each in worth if each.regime == regime]
     names = list(dict.fromkeys(each.dataset for each in rows))
@@ -126,7 +126,7 @@ def worth_table(worth: Sequence[Worth], regime: str, seeds: int) -> list[str]:
         "± its standard error over seeds, in brackets the normalized regret (0 the best architecture, 1 the median one), and "
         "the share of seeds with which the portfolio is better.",
         "",
-        f"| approach, trainings | {' | '.join(names)} | mean regret |",
+        f"| approach (trainings) | {' | '.join(names)} | mean regret |",
         f"| --- |{' --- |' * (len(names) + 1)}",
     ]
     for approach in dict.fromkeys(each.name for each in rows):
@@ -167,7 +167,7 @@ def _short(value: float) -> str:
 
 
 def figure(found: Across, target: Path) -> None:
-    """Taus with intervals and ceilings, and for each plan the normalized regrets of the approaches by test scores."""
+    """Taus with intervals and ceilings, and for each space the normalized regrets of the approaches by test scores."""
     pyplot = looks.pyplot()
     height = 1.2 + 0.28 * len(found.correlations)
     shape, axes = pyplot.subplots(
@@ -199,7 +199,7 @@ def _taus(axis: Any, correlations: Sequence[Correlation]) -> None:
     axis.axvline(0, color="#7F7F7F", linewidth=0.7)
     axis.set_yticks(places, [f"{each.a}, {each.b}" for each in correlations])
     looks.label(axis, "Kendall's tau, 95 % intervals", "")
-    axis.legend(fontsize=7, frameon=False, loc="upper left")
+    axis.legend(fontsize=7, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
 
 def _regrets(axis: Any, compared: Compared) -> None:

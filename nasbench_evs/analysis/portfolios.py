@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from nasbench_evs.analysis.correlations import Drawn, reliability
-from nasbench_evs.analysis.recommend import Worth
+from nasbench_evs.analysis.recommend import PORTFOLIO, Worth
 from nasbench_evs.analysis.references import Reference, reference
 from nasbench_evs.benchmark import Benchmark
 from nasbench_evs.errors import NotRecorded
@@ -83,7 +83,7 @@ def judge(
     for seed in range(seeds):
         values, _ = bench.observe_many(portfolio, seed=seed)
         score = np.nan_to_num(bench.metric.sign * values, nan=-np.inf)
-        found.setdefault(("portfolio", SIZE), []).append(portfolio[int(score.argmax())])
+        found.setdefault((PORTFOLIO, SIZE), []).append(portfolio[int(score.argmax())])
         found.setdefault(("first of the portfolio", 1), []).append(portfolio[0])
         for searcher in SEARCHERS:
             result = run(searcher, bench, budget=BUDGET, seed=seed)
@@ -114,7 +114,7 @@ def _worth(
     reference: Reference,
 ) -> Worth:
     values = known[key]
-    difference = (sign * (known["portfolio", SIZE] - values)).round(9)
+    difference = (sign * (known[PORTFOLIO, SIZE] - values)).round(9)
     better = (difference > 0).mean() + (difference == 0).mean() / 2
     mean, spread = float(np.nanmean(values)), float(np.nanstd(values, ddof=1)) if len(values) > 1 else 0.0
     return Worth(
@@ -124,5 +124,5 @@ def _worth(
         round(mean, 6),
         round(float(spread / np.isfinite(values).sum() ** 0.5), 6) if spread else math.nan,
         round(float(sign * (reference.value - mean) / reference.scale), 4),
-        math.nan if key[0] == "portfolio" else float(better),
+        math.nan if key[0] == PORTFOLIO else float(better),
     )

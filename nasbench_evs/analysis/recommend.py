@@ -16,7 +16,7 @@ from nasbench_evs.reader import Source
 
 FILE = "across/portfolios.json"  # in the shipped folder analysis
 COMMAND = "nasbench-evs across"  # which makes it
-GRU = "tuned GRU"
+PORTFOLIO, GRU = "portfolio", "tuned GRU"  # approaches
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Worth:
     trainings   that it spends there (None: unknown)
     value       true value of what it chooses by validation scores, mean over seeds, in the dataset's metric
     error       standard error of it over seeds (NaN: it is the same with each)
-    regret      normalized: 0 is the best architecture, 1 the median one (see `references.Reference`)
+    regret      normalized: 0 is the best architecture, 1 the median one (see `references.Reference`); NaN: not comparable
     portfolio_better    the share of seeds with which the portfolio is better, ties count half (NaN: not paired)
     """
 
@@ -73,8 +73,8 @@ class Worth:
 
     @property
     def name(self) -> str:
-        """The approach with its trainings; those of a GRU are no trainings of architectures."""
-        return self.approach if self.approach == GRU else f"{self.approach}, {self.trainings}"
+        """The approach with its trainings; of a GRU they are settings."""
+        return self.approach if self.approach == GRU else f"{self.approach} ({self.trainings})"
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,8 @@ def read_portfolios(path: Path) -> list[Compared]:
     """What `write_portfolios` wrote; InvalidQuery for anything else."""
     source = Source(path, InvalidQuery, f"what {COMMAND} writes", "make it again")
     found = source.json(list[Compared], nan=True)
+    if not found:
+        raise source.refusal("it holds no comparison")
     for each in found:
         if not each.portfolios or any(not portfolio.members for portfolio in each.portfolios):
             raise source.refusal(f"{each.space} has no portfolio, or an empty one")
@@ -175,7 +177,22 @@ def mean_regrets(worth: Sequence[Worth], regime: str) -> dict[str, float]:
     regrets: dict[str, list[float]] = {}
     for each in of_regime:
         regrets.setdefault(each.name, []).append(each.regret)
-    return {name: math.fsum(values) / count for name, values in regrets.items() if len(values) == count}
+    means = {name: math.fsum(values) / count for name, values in regrets.items() if len(values) == count}
+    return {name: value for name, value in means.items() if not math.isnan(value)}
+
+
+def verdict(worth: Sequence[Worth], regime: str) -> str:
+    """On how many datasets the portfolio is better than each of the others, in a sentence; only regrets that are known count."""
+    of_regime = [each for each in worth if each.regime == regime]
+    regrets = {(each.dataset, each.name): each.regret for each in of_regime}
+    portfolio = {each.dataset: each.regret for each in of_regime if each.approach == PORTFOLIO}
+    parts = []
+    for name in dict.fromkeys(each.name for each in worth if each.approach != PORTFOLIO):
+        known = [(own, regrets[dataset, name]) for dataset, own in portfolio.items() if (dataset, name) in regrets]
+        known = [(own, other) for own, other in known if not math.isnan(other)]
+        if known:
+            parts.append(f"{name} on {sum(own < other for own, other in known)} of {len(known)}")
+    return f"The portfolio is better than {', than '.join(parts)} datasets."
 
 
 def _known(dataset: str, compared: Compared, found: dict[str, Compared]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +17,7 @@ from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.progress import with_progress
 
 if TYPE_CHECKING:
-    from nasbench_evs.analysis.recommend import Recommendation
+    from nasbench_evs.analysis.recommend import Member, Recommendation, Worth
     from nasbench_evs.benchmark import TableBenchmark
 
 _SPACE = "seqnas"
@@ -101,15 +103,12 @@ def recommend_command(dataset: str, space: str | None, out: Path | None, form: s
     found = recommend.recommend(dataset, space)
     for each in recommend.outdated(found.compared):
         print(f"warning: the table of {each} has changed since these were chosen: {recommend.COMMAND}", file=sys.stderr)
-    rows = _rows(found)
     if form == "json":
         print(json.dumps(recommend.to_builtins(found), indent=1))
     elif form == "csv":
-        print_rows(rows, form)
+        print_rows(_rows(found), form)
     else:
-        print(_introduction(found), end="\n\n")
-        print_rows(rows, form)
-        print("", *_explanation(found), sep="\n")
+        _print_all(found)
     if out is not None:
         write_text(out, "".join(f"{each.architecture}\n" for each in found.portfolio.members), force=force)
         print(f"written to {out}", file=sys.stderr)
@@ -126,35 +125,65 @@ def _rows(found: Recommendation) -> list[dict[str, Any]]:
     return rows
 
 
-def _introduction(found: Recommendation) -> str:
-    used = [name for name in found.compared.names if name != found.portfolio.left_out]
-    return (
-        f"{found.known}.\n{len(found.portfolio.members)} architectures of {found.compared.space}, chosen on {', '.join(used)}: "
-        "train them in this order, and keep the best by validation score."
+def _print_all(found: Recommendation) -> None:
+    from nasbench_evs.analysis.recommend import verdict
+
+    compared, left_out = found.compared, found.portfolio.left_out
+    used = [name for name in compared.names if name != left_out]
+    print(f"{found.known}{'' if found.known.endswith('?') else '.'}")
+    print(
+        f"{len(found.portfolio.members)} architectures of {compared.space}, chosen on {', '.join(used)}: train them in this "
+        "order, keep the best by validation score."
     )
+    print()
+    print_rows([_cells(each, compared.names, left_out) for each in found.portfolio.members], "table")
+    print()
+    print(
+        f"For each dataset: the place among {compared.architectures} architectures by mean validation score, parameters, and "
+        f"seconds of a training. Compared are {compared.what}, as far as all these datasets have them."
+    )
+    for each in compared.datasets:
+        print(f"Protocol on {each.dataset}: {each.protocol}.")
+    worth = [each for each in found.worth if each.regime == "transfer"]
+    if not worth:
+        return
+    folds = list(dict.fromkeys(each.dataset for each in worth))
+    print()
+    print(
+        "What a portfolio was worth on a dataset that it was chosen without, against searches among the same architectures: test "
+        "scores of trainings that were not seen, in brackets normalized regret (0 the best architecture, 1 the median one)."
+    )
+    print()
+    print_rows([_worths(name, worth, folds) for name in dict.fromkeys(each.name for each in worth)], "table")
+    print()
+    print(verdict(worth, "transfer"))
+    count = "One dataset is a case" if len(folds) == 1 else f"{len(folds)} datasets are cases"
+    print(f"{count}, not a law: on yours, and by another protocol, it may be otherwise.")
+    print('To train them, write them to a file with --out and name it in a recipe: [plan] architectures = "FILE".')
 
 
-def _explanation(found: Recommendation) -> list[str]:
+def _cells(member: Member, names: Sequence[str], left_out: str) -> dict[str, str]:
+    """A row for people."""
+    row = {"architecture": member.architecture}
+    for name in names:
+        cell = str(member.places.get(name, ""))
+        cell += f", {member.params[name]:,} params" if name in member.params else ""
+        cell += f", {member.seconds[name]:.1f} s" if name in member.seconds else ""
+        row[f"{name} (left out)" if name == left_out else name] = cell
+    return row
+
+
+def _worths(approach: str, worth: Sequence[Worth], folds: Sequence[str]) -> dict[str, str]:
+    """A row for people."""
+    row = {"approach (trainings)": approach}
+    own = {each.dataset: each for each in worth if each.name == approach}
+    for name in folds:
+        row[name] = f"{own[name].value:.4f}" if name in own else ""
+        if name in own and not math.isnan(own[name].regret):
+            row[name] += f" ({own[name].regret:.2f})"
     from nasbench_evs.analysis.recommend import mean_regrets
 
-    compared = found.compared
-    folds = list(dict.fromkeys(each.dataset for each in found.worth))
-    lines = [
-        f"Of {compared.what}: places are among the {compared.architectures} that all have, by mean validation score; seconds are "
-        "those of one training.",
-        *(f"Protocol on {each.dataset}: {each.protocol}." for each in compared.datasets),
-        "",
-        "What five that were chosen without a dataset were worth there, against searches of the same architectures: test scores "
-        "of trainings that were not seen, in brackets the normalized regret, 0 the best architecture, 1 the median one.",
-    ]
-    for name in folds:
-        own = [each for each in found.worth if each.dataset == name and each.regime == "transfer"]
-        metric = next(each.metric for each in compared.datasets if each.dataset == name)
-        lines.append(f"- {name}, {metric}: {'; '.join(f'{e.name} {e.value:.4f} ({e.regret:.2f})' for e in own)}")
+    means = mean_regrets(worth, "transfer")
     if len(folds) > 1:
-        means = "; ".join(f"{name} {value:.2f}" for name, value in mean_regrets(found.worth, "transfer").items())
-        lines.append(f"- mean regret: {means}")
-    lines.append(
-        f"So few datasets (n = {len(folds)}) are cases, not a law: on yours it may be otherwise, and protocols differ."
-    )
-    return lines
+        row["mean regret"] = f"{means[approach]:.2f}" if approach in means else ""
+    return row
