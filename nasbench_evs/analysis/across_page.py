@@ -45,7 +45,7 @@ def page(found: Across, seeds: int, command: str) -> str:
         )
         lines.append(
             f"| {each.a}, {each.b} | {each.architectures} of {each.space} | {each.trainings} | {tau} | {ceiling} | {share} | "
-            f"{each.spearman:.2f} |"
+            f"{_short(each.spearman)} |"
         )
     lines += [
         "",
