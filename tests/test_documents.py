@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+from nasbench_evs.analysis.recommend import read_portfolios, verdict
 from nasbench_evs.benchmark import list_benchmarks
 from nasbench_evs.datasets.sources import SOURCES
 from nasbench_evs.surrogate.card import page, summary
@@ -52,6 +53,19 @@ def test_the_table_of_surrogates():
         assert (path.parent / "card.md").read_text() == page(card)
         expected += summary(card)
     assert expected == re.findall(r"^\| [\w-]+/[\w-]+ \| (?:valid|test) \| .*$", text, re.MULTILINE)
+
+
+def test_the_page_across_datasets_has_the_portfolios_that_ship():
+    folder = ROOT / "analysis" / "across"
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    for compared in read_portfolios(folder / "portfolios.json"):
+        assert f"the {compared.architectures} that " in text
+        for portfolio in compared.portfolios:
+            places = [member.places.get(portfolio.left_out) for member in portfolio.members]
+            for member, place in zip(portfolio.members, places, strict=True):
+                assert (f"`{member.architecture}` ({place})" if place else f"| `{member.architecture}` |") in text
+        for regime in ("noisy", "transfer"):
+            assert verdict(compared.worth, regime) in text
 
 
 def test_every_dataset_has_a_card():

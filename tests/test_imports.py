@@ -198,6 +198,10 @@ bench.query(bench.space.sample(seed=0))
     assert not {"torch", "matplotlib", "sklearn"} & set(loaded)
 
 
+def test_a_recommendation_reads_what_ships_and_loads_nothing_heavy():
+    assert modules_after("from nasbench_evs.analysis.recommend import recommend; recommend('new-data')") == ["numpy"]
+
+
 def test_everything_public_is_there():
     assert set(nasbench_evs.__all__) <= set(dir(nasbench_evs))
     for name in nasbench_evs.__all__:

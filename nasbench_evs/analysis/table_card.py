@@ -67,6 +67,11 @@ def _rows(table: Table, score: np.ndarray, rows: np.ndarray) -> list[tuple[Any, 
     return list(zip(table["rank"][rows], table["seed"][rows], score[rows], strict=True))
 
 
+def protocol_line(protocol: Mapping[str, Any]) -> str:
+    """What decides a training, in one line."""
+    return ", ".join(f"{key} {value}" for key, value in protocol.items() if key not in _NOT_SHOWN and value is not None)
+
+
 def write_table_card(
     table: Table,
     name: str,
@@ -94,7 +99,7 @@ def write_table_card(
         f"{len(table):,} trainings of {len(np.unique(table['rank'])):,} architectures of the space {space.name} "
         f"({space.size:,}), {table.epochs} epochs each; score: {metric.name}.",
         "",
-        *_protocol(header.protocol),
+        f"Protocol: {protocol_line(header.protocol)}.",
         "",
         "## How much of a score is chance",
         "",
@@ -129,11 +134,6 @@ def check_card(table: Table, name: str) -> None:
 
 def _notes(path: Path) -> list[str]:
     return [path.read_text(encoding="utf-8").strip(), ""] if path.is_file() else []
-
-
-def _protocol(protocol: Mapping[str, Any]) -> list[str]:
-    shown = [f"{key} {value}" for key, value in protocol.items() if key not in _NOT_SHOWN and value is not None]
-    return [f"Protocol: {', '.join(shown)}."]
 
 
 def _noise(table: Table) -> list[str]:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from nasbench_evs import locations
 from nasbench_evs.cli.output import TABLE, check_installed
-from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.files import check_folder
 from nasbench_evs.progress import with_progress
-from nasbench_evs.reader import Source
-
-if TYPE_CHECKING:
-    from nasbench_evs.tables import Header
 
 
 @click.command("card")
@@ -32,6 +26,7 @@ def card_command(table: Path, out: Path) -> None:
     Example:
       nasbench-evs table card datasets/digits/ffn-3.h5 --out cards
     """
+    from nasbench_evs.analysis.beside import read_baselines, read_pilot
     from nasbench_evs.analysis.table_card import check_card, write_table_card
     from nasbench_evs.datasets import store
     from nasbench_evs.datasets.boosting import boosting
@@ -45,8 +40,8 @@ def card_command(table: Path, out: Path) -> None:
     check_card(opened, table.stem)
     spec = networks.find(header.space.name)
     sequences = spec is not None and spec.inputs == "sequences"  # which the baselines read
-    baselines = _baselines(table.parent / "baselines.json", header) if sequences else []
-    pilot = _pilot(table.with_suffix(".pilot.json"), header)
+    baselines = read_baselines(table.parent / "baselines.json", header) if sequences else []
+    pilot = read_pilot(table.with_suffix(".pilot.json"), header)
     found = None
     if header.dataset in store.prepared():
         dataset = store.open_dataset(header.dataset)
@@ -67,52 +62,3 @@ def _command(table: Path, out: Path) -> str:
         folder = f"datasets/{known.dataset}"
         return f"nasbench-evs table card {folder}/{known.space}.h5 --out {folder}"
     return f"nasbench-evs table card {known.dataset}/{known.space} --out {out}"
-
-
-def _pilot(path: Path, header: Header) -> dict[str, Any] | None:
-    """What `nasbench-evs pilot` wrote there, if it is of the same protocol."""
-    if not path.exists() and not path.is_symlink():
-        return None
-    try:
-        found = Source(path, InvalidQuery, "what nasbench-evs pilot writes").json(dict[str, Any], nan=True)
-        protocol = {**found["protocol"], "train": found["train"]}
-        same = found["dataset"] == header.dataset and all(header.protocol.get(k) == v for k, v in protocol.items())
-        complete = {"verdict", "reliability", "cost", "twice the steps", "baselines", "order matters"} <= set(found)
-    except (InvalidQuery, ValueError, TypeError, KeyError, AttributeError):
-        complete = same = False
-    if not complete or not same:
-        what = "another dataset or protocol than the table" if complete else "not what nasbench-evs pilot writes"
-        raise InvalidQuery(f"{path} is {'of ' * complete}{what}: make it again, or move it away")
-    return found
-
-
-def _baselines(path: Path, header: Header) -> list[dict[str, Any]]:
-    """What `nasbench-evs baselines` wrote there, if it is of the same sequences."""
-    if not path.exists() and not path.is_symlink():
-        return []
-    expected: dict[str, Any] = {"dataset": header.dataset, "metric": header.metric.name}
-    expected |= {name: header.protocol.get(name) for name in ("subset", "train")}
-    needed = (
-        "network",
-        "trials",
-        "valid_mean",
-        "valid_std",
-        "test_mean",
-        "test_std",
-        "valid_curves",
-        *(name for name in expected if name != "train"),  # which older files do not have
-    )
-    try:
-        found = Source(path, InvalidQuery, "what nasbench-evs baselines writes").json(list[dict[str, Any]], nan=True)
-        complete = all(set(needed) <= set(each) and {"best", "seeds"} & set(each) for each in found)
-    except InvalidQuery:
-        complete = False
-    if not complete:
-        raise InvalidQuery(f"{path} is not what nasbench-evs baselines writes: make it again, or move it away")
-    for each in found:
-        for name, value in expected.items():
-            if each.get(name) != value:
-                raise InvalidQuery(
-                    f"{path} has {name} = {each.get(name)}, the table {value}: make it again, or move it away"
-                )
-    return found

@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from nasbench_evs.cli.across import across_command, recommend_command
 from nasbench_evs.cli.benchmarks import list_command, query
 from nasbench_evs.cli.data import data
 from nasbench_evs.cli.experiment import experiment_command
@@ -80,6 +81,8 @@ for _command in (
     search_command,
     experiment_command,
     explore_command,
+    across_command,
+    recommend_command,
     generate_command,
     pilot_command,
     baselines_command,
