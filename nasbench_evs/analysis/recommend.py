@@ -129,7 +129,7 @@ def read_portfolios(path: Path) -> list[Compared]:
     for each in found:
         if not each.portfolios or any(not portfolio.members for portfolio in each.portfolios):
             raise source.refusal(f"{each.space} has no portfolio, or an empty one")
-        if {portfolio.left_out for portfolio in each.portfolios} != {"", *each.names}:
+        if sorted(portfolio.left_out for portfolio in each.portfolios) != sorted(["", *each.names]):
             raise source.refusal(f"{each.space} has not one portfolio without each dataset and one of all")
     return found
 
