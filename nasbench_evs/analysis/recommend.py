@@ -192,7 +192,7 @@ def verdict(worth: Sequence[Worth], regime: str) -> str:
         known = [(own, other) for own, other in known if not math.isnan(other)]
         if known:
             parts.append(f"{name} on {sum(own < other for own, other in known)} of {len(known)}")
-    return f"The portfolio is better than {', than '.join(parts)} datasets."
+    return f"By the mean over seeds the portfolio is better than {', than '.join(parts)} datasets."
 
 
 def _known(dataset: str, compared: Compared, found: dict[str, Compared]) -> str:
