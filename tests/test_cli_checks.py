@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import nasbench_evs.analysis.across
 import nasbench_evs.analysis.experiment
 import nasbench_evs.analysis.predictors
 import nasbench_evs.datasets.boosting
@@ -45,6 +46,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(nasbench_evs.generators.driver.Driver, "go", worked)
     monkeypatch.setattr(nasbench_evs.analysis.experiment, "run_experiment", worked)
     monkeypatch.setattr(nasbench_evs.analysis.predictors, "compare", worked)
+    monkeypatch.setattr(nasbench_evs.analysis.across, "compare_datasets", worked)
     monkeypatch.setattr(sys.modules["nasbench_evs.search.run"], "run_with", worked)  # `search.run` is a function
     return tmp_path
 
@@ -58,6 +60,7 @@ OWN = ("--from", "e.csv", "--labels", "l.csv", "--schema", "s.toml")
         ("generate", "recipe.toml", "--out", "file/run"),
         ("surrogate", "fit", "table.h5", "--out", "file/surrogate"),
         ("surrogate", "predictors", "table.h5", "--out", "file/predictors"),
+        ("across", "--out", "file/across"),
         ("table", "card", "table.h5", "--out", "file/cards"),
         ("data", "card", "synthetic", "--out", "file/cards"),
         ("experiment", "experiment.toml", "--out", "file/results"),
@@ -83,6 +86,7 @@ def test_a_home_that_cannot_be(capsys, folder, monkeypatch):
         ("matplotlib", ("table", "card", "table.h5", "--out", "cards")),
         ("matplotlib", ("data", "card", "synthetic", "--out", "cards")),
         ("matplotlib", ("experiment", "experiment.toml")),
+        ("matplotlib", ("across",)),
         ("matplotlib", ("surrogate", "predictors", "table.h5", "--out", "p")),
         ("aeon", ("baselines", "recipe.toml", "--network", "gru", "--network", "minirocket")),
     ],

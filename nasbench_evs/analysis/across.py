@@ -16,7 +16,7 @@ import numpy as np
 
 from nasbench_evs.analysis.beside import read_baselines, read_pilot
 from nasbench_evs.analysis.correlations import PLANS, Correlation, Drawn, correlation, drawn
-from nasbench_evs.analysis.portfolios import choose, common_pool, judge
+from nasbench_evs.analysis.portfolios import FEWEST, choose, common_pool, judge
 from nasbench_evs.analysis.recommend import GRU, Compared, Member, Portfolio, Recorded, Worth
 from nasbench_evs.analysis.references import Reference
 from nasbench_evs.analysis.table_card import protocol_line
@@ -49,7 +49,7 @@ def compare_datasets(
     seeds: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Across:
-    """Of the recorded trainings of the space seqnas, by the name of their dataset; `grus` where there are any.
+    """Tables of the space seqnas by the name of their dataset, and what tuned GRUs reach there, where that is known.
 
     Searches and portfolios are repeated with `seeds`. InvalidQuery where no two tables share enough architectures.
     """
@@ -59,6 +59,11 @@ def compare_datasets(
         name: {dataset: drawn(bench.table, plan) for dataset, bench in tables.items()} for name, plan in PLANS.items()
     }
     pools = {name: common_pool(sources) for name, sources in parts.items()}
+    if not any(names for names, _ in pools.values()):
+        raise InvalidQuery(
+            f"{len(tables)} tables share too few architectures to compare: expected two or more that share {FEWEST}, of "
+            f"{' or of '.join(plan.what for plan in PLANS.values())}"
+        )
     pairs = [(name, pair) for name in PLANS for pair in combinations(sorted(tables), 2)]
     total = len(pairs) + seeds * sum(len(names) for names, _ in pools.values())
     done = 0
@@ -78,11 +83,6 @@ def compare_datasets(
         for name, (names, ranks) in pools.items()
         if names
     ]
-    if not correlations:
-        raise InvalidQuery(
-            f"{len(tables)} tables share too few architectures to compare: expected two or more of the space seqnas, with "
-            f"records of {' or of '.join(plan.what for plan in PLANS.values())}"
-        )
     return Across(correlations, compared)
 
 

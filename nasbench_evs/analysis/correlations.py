@@ -51,7 +51,7 @@ class Drawn:
         return np.asarray(self.scores.mean(axis=1))
 
     def of(self, ranks: np.ndarray) -> Drawn:
-        """The same of these ranks, sorted, all of which are there."""
+        """The same of these ranks, in their order; all of them are there."""
         rows = np.searchsorted(self.ranks, ranks)
         return Drawn(self.ranks[rows], self.scores[rows], self.twice[rows])
 

@@ -30,9 +30,10 @@ def common_pool(sources: Mapping[str, Drawn]) -> tuple[list[str], np.ndarray]:
 
     Empty where no two do.
     """
-    for count in range(len(sources), 1, -1):
+    large = [name for name, each in sources.items() if len(each.ranks) >= FEWEST]
+    for count in range(len(large), 1, -1):
         found = []
-        for names in combinations(sources, count):
+        for names in combinations(large, count):
             shared = sources[names[0]].ranks
             for name in names[1:]:
                 shared = np.intersect1d(shared, sources[name].ranks)
@@ -109,20 +110,22 @@ def _worth(
     dataset: str,
     regime: str,
     key: tuple[str, int],
-    known: Mapping[tuple[str, int], np.ndarray],
+    values_of: Mapping[tuple[str, int], np.ndarray],
     sign: int,
     reference: Reference,
 ) -> Worth:
-    values = known[key]
-    difference = (sign * (known[PORTFOLIO, SIZE] - values)).round(9)
+    values = values_of[key]
+    difference = (sign * (values_of[PORTFOLIO, SIZE] - values)).round(9)
     better = (difference > 0).mean() + (difference == 0).mean() / 2
-    mean, spread = float(np.nanmean(values)), float(np.nanstd(values, ddof=1)) if len(values) > 1 else 0.0
+    known = values[np.isfinite(values)]  # what failed has no true value
+    mean = float(known.mean()) if len(known) else math.nan
+    spread = float(known.std(ddof=1)) if len(known) > 1 else 0.0
     return Worth(
         dataset,
         regime,
         *key,
         round(mean, 6),
-        round(float(spread / np.isfinite(values).sum() ** 0.5), 6) if spread else math.nan,
+        round(spread / len(known) ** 0.5, 6) if spread else math.nan,
         round(float(sign * (reference.value - mean) / reference.scale), 4),
         math.nan if key[0] == PORTFOLIO else float(better),
     )

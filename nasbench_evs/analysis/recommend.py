@@ -129,7 +129,7 @@ def read_portfolios(path: Path) -> list[Compared]:
     for each in found:
         if not each.portfolios or any(not portfolio.members for portfolio in each.portfolios):
             raise source.refusal(f"{each.space} has no portfolio, or an empty one")
-        if {portfolio.left_out for portfolio in each.portfolios} != {"", *each.names}:
+        if sorted(portfolio.left_out for portfolio in each.portfolios) != sorted(["", *each.names]):
             raise source.refusal(f"{each.space} has not one portfolio without each dataset and one of all")
     return found
 
@@ -192,7 +192,7 @@ def verdict(worth: Sequence[Worth], regime: str) -> str:
         known = [(own, other) for own, other in known if not math.isnan(other)]
         if known:
             parts.append(f"{name} on {sum(own < other for own, other in known)} of {len(known)}")
-    return f"The portfolio is better than {', than '.join(parts)} datasets."
+    return f"By the mean over seeds the portfolio is better than {', than '.join(parts)} datasets."
 
 
 def _known(dataset: str, compared: Compared, found: dict[str, Compared]) -> str:

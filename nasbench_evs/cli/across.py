@@ -175,14 +175,14 @@ def _cells(member: Member, names: Sequence[str], left_out: str) -> dict[str, str
 
 def _worths(approach: str, worth: Sequence[Worth], folds: Sequence[str]) -> dict[str, str]:
     """A row for people."""
+    from nasbench_evs.analysis.recommend import mean_regrets
+
     row = {"approach (trainings)": approach}
     own = {each.dataset: each for each in worth if each.name == approach}
     for name in folds:
         row[name] = f"{own[name].value:.4f}" if name in own else ""
         if name in own and not math.isnan(own[name].regret):
             row[name] += f" ({own[name].regret:.2f})"
-    from nasbench_evs.analysis.recommend import mean_regrets
-
     means = mean_regrets(worth, "transfer")
     if len(folds) > 1:
         row["mean regret"] = f"{means[approach]:.2f}" if approach in means else ""

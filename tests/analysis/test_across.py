@@ -227,6 +227,7 @@ def test_recommendations(compared, tmp_path):
         (lambda found: found[0].update(portfolios=[]), "no portfolio"),
         (lambda found: found[0]["portfolios"][0].update(members=[]), "an empty one"),
         (lambda found: found[0]["portfolios"].pop(), "has not one portfolio without each dataset"),
+        (lambda found: found[0]["portfolios"].append(found[0]["portfolios"][1]), "has not one portfolio without each"),
         (lambda found: found.clear(), "no comparison"),
     ],
 )
