@@ -36,7 +36,7 @@ _COLUMNS: dict[str, type] = {
     "distilled": np.int64, "valid": np.float64, "test": np.float64, "seconds": np.float64, "real_seconds": np.float64,
 }  # fmt: skip
 _WHOLE = {"seed": (0, 2**63 - 1), "evaluation": (1, 2**63 - 1), "rank": (0, 2**64 - 1), "distilled": (0, 1)}
-_LOWEST = dict.fromkeys(("seconds", "real_seconds"), " of 0 or more")
+_SECONDS = ("seconds", "real_seconds")
 _LIMIT = 128 * MIB  # of a file that is unpacked: a million trainings
 
 
@@ -170,17 +170,15 @@ def read_trainings(path: Path) -> pd.DataFrame:
             try:
                 columns[name].append(_value(name, text))
             except ValueError:
-                low, high = _WHOLE.get(name, (0, 0))
-                kind = (
-                    f"an integer from {low} to {high}" if name in _WHOLE else f"a finite number{_LOWEST.get(name, '')}"
-                )
-                raise file.refusal(f"{name} is {text[:50]!r}, expected {kind}", place=f"row {row}") from None
+                expected = "a finite number" + " of 0 or more" * (name in _SECONDS)
+                if name in _WHOLE:
+                    expected = "an integer from {} to {}".format(*_WHOLE[name])
+                raise file.refusal(f"{name} is {text[:50]!r}, expected {expected}", place=f"row {row}") from None
         search = tuple(columns[name][-1] for name in _KEYS)
-        evaluation, expected = columns["evaluation"][-1], last.get(search, 0) + 1
-        if evaluation != expected:
-            raise file.refusal(
-                f"evaluation is {evaluation}, expected {expected}, the search's next", place=f"row {row}"
-            )
+        evaluation, following = columns["evaluation"][-1], last.get(search, 0) + 1
+        if evaluation != following:
+            problem = f"evaluation is {evaluation}, expected {following}, the search's next"
+            raise file.refusal(problem, place=f"row {row}")
         last[search] = evaluation
     return pd.DataFrame({name: np.array(columns[name], dtype) for name, dtype in _COLUMNS.items()})
 
@@ -195,7 +193,7 @@ def _value(name: str, text: str) -> Any:
     if _COLUMNS[name] is object:
         return text
     value = float(text) if text else math.nan
-    if text and (not math.isfinite(value) or (name in _LOWEST and value < 0)):
+    if text and (not math.isfinite(value) or (name in _SECONDS and value < 0)):
         raise ValueError
     return value
 
@@ -222,7 +220,7 @@ def _check(part: pd.DataFrame, run: Run, header: Header, path: Path) -> None:
             raise file.refusal(
                 f"{name} is {str(part[name].iloc[at])[:50]}, {expected}", place=f"row {part.index[at] + 2}"
             )
-    asked = int(run.curve[-1].evaluations)
+    asked = int(max((point.evaluations for point in run.curve), default=0))
     if len(part) != asked:
         raise file.refusal(f"it has {len(part)} trainings of {who}, which asked for {asked}")
     found = set(zip(part["rank"].tolist(), part["valid"].map(rounded), strict=True))

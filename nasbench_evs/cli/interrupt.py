@@ -66,7 +66,7 @@ class Interrupt:
 def _importing(frame: FrameType | None) -> bool:
     """Whether the module system is at work somewhere below."""
     while frame is not None:
-        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             return True
         frame = frame.f_back
     return False

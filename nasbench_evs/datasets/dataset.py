@@ -18,7 +18,7 @@ import numpy as np
 from nasbench_evs.arguments import known
 from nasbench_evs.datasets.schema import PADDING, Schema
 from nasbench_evs.datasets.split import SPLITS, subset
-from nasbench_evs.errors import DatasetError, NasbenchError, one_line
+from nasbench_evs.errors import DatasetError, NasbenchError, one_line, shown
 from nasbench_evs.files import replacing, save_array
 from nasbench_evs.reader import Source, array_header, check_ordinary
 
@@ -202,7 +202,7 @@ class Dataset:
             version = file.json(dict[str, Any], content)["format_version"]
             if version != FORMAT_VERSION:
                 raise DatasetError(
-                    f"{folder} has format version {version}, this nasbench-evs reads {FORMAT_VERSION}: {again}"
+                    f"{folder} has format version {shown(version)}, this nasbench-evs reads {FORMAT_VERSION}: {again}"
                 )
             manifest = file.json(_Manifest, content)
             schema = Schema.from_dict(manifest["schema"])

@@ -83,6 +83,10 @@ def test_manifests_that_are_not_ours(folder):
     manifest = json.loads(original)
     for content, message in (
         (json.dumps({**manifest, "format_version": 2}), "format version 2, this nasbench-evs reads 1"),
+        (
+            json.dumps({**manifest, "format_version": "x" * 100_000}),
+            "format version 'x{27}...x{28}', this nasbench-evs",
+        ),
         (json.dumps({**manifest, "fingerprint": "0"}), "does not match its fingerprint"),
         (original.replace('"a"', '"z"', 1), "does not match its fingerprint"),
         (original.replace('"std": ', '"std": 9', 1), "does not match its fingerprint"),
