@@ -28,5 +28,7 @@ class Adam:
         for moment, beta, value in zip(self._moments, _BETAS, (gradient, gradient**2), strict=True):
             moment *= beta
             moment += (1 - beta) * value
-        mean, square = (m / (1 - b**self.steps) for m, b in zip(self._moments, _BETAS, strict=True))
-        self._weights -= self._rate * mean / (np.sqrt(square) + self._epsilon)
+        first, second = (1 - beta**self.steps for beta in _BETAS)  # what the moments are short of
+        scale = np.sqrt(self._moments[1] / second)
+        scale += self._epsilon
+        self._weights -= self._moments[0] * (self._rate / first) / scale

@@ -44,6 +44,24 @@ class Decisions(NamedTuple):
         return np.where(self.active, -_expectation(self.logs, self.logs), 0.0).sum(1)
 
 
+class _Switch(NamedTuple):
+    """When a choice is active: the column of the choice that decides it, and with which of its options, the last one none."""
+
+    parent: int
+    active: np.ndarray
+
+
+def _switch(space: SearchSpace, column: int) -> _Switch | None:
+    """None of a choice that is always active."""
+    name = space.choices[column].parent
+    if name is None:
+        return None
+    parent = [choice.name for choice in space.choices].index(name)
+    probe = np.full((len(space.choices[parent].options) + 1, len(space.choices)), -1, np.int8)
+    probe[:-1, parent] = np.arange(len(probe) - 1)
+    return _Switch(parent, space.is_active(column, probe))
+
+
 class Controller:
     """Samples architectures, tells their probabilities, and learns from rewards.
 
@@ -64,6 +82,7 @@ class Controller:
         self._counts = np.array([len(choice.options) for choice in space.choices])
         self._first = np.cumsum(self._counts) - self._counts  # of each choice's options among all options
         self._most = int(self._counts.max())
+        self._switches = [_switch(space, column) for column in range(len(self._counts))]
         self._network = LSTMNetwork(int(self._counts.sum()), seed)
         self._adam = Adam(self._network.weights, learning_rate)
         self._average: float | None = None
@@ -74,10 +93,16 @@ class Controller:
         choices = np.full((len(self._counts), n), -1, np.int8).T
         allowed = None if walk is None else np.zeros((n, len(self._counts), self._most), bool)
         token = np.zeros(n, np.intp)
+        everyone: slice | np.ndarray = slice(None)
         for column, (first, count) in enumerate(zip(self._first.tolist(), self._counts.tolist(), strict=True)):
-            rows = np.flatnonzero(self.space.is_active(column, choices))
-            if not len(rows):
-                continue
+            rows, size = everyone, n
+            if switch := self._switches[column]:
+                active = switch.active[choices[:, switch.parent]]
+                size = int(np.count_nonzero(active))
+                if not size:
+                    continue
+                if size < n:
+                    rows = np.flatnonzero(active)
             logits = steps.take(token[rows], rows, slice(first, first + count))
             weights = np.exp(logits)  # squashed: neither large nor small
             if walk is not None and allowed is not None:
@@ -86,7 +111,7 @@ class Controller:
                 weights *= options
             reached = weights.cumsum(axis=1)
             # Above what a draw reaches: an option without weight is never taken, not even by a draw of 0.
-            drawn = (reached <= rng.random((len(rows), 1)) * reached[:, -1:]).sum(axis=1)
+            drawn = (reached <= rng.random((size, 1)) * reached[:, -1:]).sum(axis=1)
             if walk is not None:
                 walk.take(rows, drawn)
             choices[rows, column] = drawn

@@ -5,6 +5,7 @@ It is so small that PyTorch would take longer to be called, and far longer to be
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -47,19 +48,17 @@ class LSTMNetwork:
             "logits": (_OUTPUT, options),
             "logits_bias": (options,),
         }
-        self._shapes = shapes
-        size = sum(int(np.prod(shape)) for shape in shapes.values())
+        self._places: dict[str, tuple[slice, tuple[int, ...]]] = {}
+        size = 0
+        for name, shape in shapes.items():
+            start, size = size, size + math.prod(shape)
+            self._places[name] = slice(start, size), shape
         self.weights = np.random.default_rng(seed).uniform(-_WEIGHTS, _WEIGHTS, size)
         self._parts = self._split(self.weights)
 
     def _split(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """The parts of a vector as large as `weights`, by name: views."""
-        parts, start = {}, 0
-        for name, shape in self._shapes.items():
-            size = int(np.prod(shape))
-            parts[name] = vector[start : start + size].reshape(shape)
-            start += size
-        return parts
+        return {name: vector[place].reshape(shape) for name, (place, shape) in self._places.items()}
 
     def forward(self, tokens: np.ndarray) -> tuple[np.ndarray, Cache]:
         """Tokens (N, T) to logits (N, T, options)."""
@@ -119,8 +118,8 @@ class Steps:
         self._bias = (weights["output_bias"] @ weights["logits"] + weights["logits_bias"]) / _TEMPERATURE
         self._hidden, self._cell = np.zeros((2, 2, n, _UNITS))
 
-    def take(self, tokens: np.ndarray, rows: np.ndarray, options: slice) -> np.ndarray:
-        """One decision of these rows, each after its token: logits of these options, (len(rows), options)."""
+    def take(self, tokens: np.ndarray, rows: slice | np.ndarray, options: slice) -> np.ndarray:
+        """One decision of these n rows, each after its token: logits of these options, (n, options)."""
         entering = self._entering[tokens]
         for layer in (0, 1):
             gates = entering + self._hidden[layer, rows] @ self._w[f"recurrent{layer}"]
@@ -141,9 +140,13 @@ _SHIFT[2 * _UNITS : 3 * _UNITS] = 0.0
 
 def _step(entering: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gates (n, 4 units: input, forget, cell, output) after their activation, the new cell, the new hidden state."""
-    gates = np.tanh(entering * _HALF) * _HALF + _SHIFT
+    gates = entering * _HALF
+    np.tanh(gates, out=gates)
+    gates *= _HALF
+    gates += _SHIFT
     u = _UNITS
-    cell = gates[:, u : 2 * u] * cell + gates[:, :u] * gates[:, 2 * u : 3 * u]
+    cell = gates[:, u : 2 * u] * cell
+    cell += gates[:, :u] * gates[:, 2 * u : 3 * u]
     return gates, cell, gates[:, 3 * u :] * np.tanh(cell)
 
 
@@ -173,11 +176,13 @@ def _through_time(kept: dict[str, np.ndarray], slope: np.ndarray, recurrent: np.
 
 def _product(inputs: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     """The gradient of a matrix, from its inputs (T, N, a) and the slopes by its outputs (T, N, b)."""
-    result: np.ndarray = (inputs.transpose(0, 2, 1) @ slopes).sum(0)
-    return result
+    return _multiply(inputs.reshape(-1, inputs.shape[2]).T, slopes.reshape(-1, slopes.shape[2]))
 
 
 def _multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b, in parts for which BLAS starts no threads: on busy cores these wait for each other longer than all takes."""
     rows = max(1, _UNTHREADED // b.size)
+    if rows >= len(a):
+        whole: np.ndarray = a @ b
+        return whole
     return np.concatenate([a[start : start + rows] @ b for start in range(0, len(a), rows)])

@@ -50,12 +50,12 @@ class Walk:
         self.first = np.zeros(n, np.intp)
         self._edges = np.zeros((0, 0), np.intp)
 
-    def allowed(self, column: int, draws: np.ndarray) -> np.ndarray:
-        """Which options lead to a row, bool (len(draws), K)."""
+    def allowed(self, column: int, draws: slice | np.ndarray) -> np.ndarray:
+        """Which options lead to a row, bool (number of draws, K)."""
         self._edges = self._tree.children(column, self.first[draws])
         below = self._before[self._edges]
         return below[:, 1:] > below[:, :-1]
 
-    def take(self, draws: np.ndarray, options: np.ndarray) -> None:
-        """The same draws go on with these options (len(draws),), which were allowed."""
-        self.first[draws] = self._edges[np.arange(len(draws)), options]
+    def take(self, draws: slice | np.ndarray, options: np.ndarray) -> None:
+        """The same draws go on with these options (number of draws,), which were allowed."""
+        self.first[draws] = self._edges[np.arange(len(options)), options]

@@ -60,8 +60,9 @@ class PNASM(Reinforce):
     is that of the distributions over architectures (`divergence = "architecture"`, the default: KL of policies is of these),
     or that of a decision's options, the mean over the decisions ("decision").
 
-    `predictor` is a name of `surrogate.predictors` (the paper takes what orders its space best: SemiNAS on one, XGBoost on the
-    other; here "seminas" and "single-xgboost", which need the extras train and predictors).
+    `predictor` is a name of `surrogate.predictors`, fitted after every batch; a Gaussian process takes milliseconds for it (the
+    paper takes what orders its space best: SemiNAS on one, XGBoost on the other; here "seminas" and "single-xgboost", which
+    need the extras train and predictors).
     `bounds` holds the terms of theorem 1, one for each iteration.
     """
 
@@ -76,7 +77,7 @@ class PNASM(Reinforce):
         adaptive: bool = False,
         mix: str = "new",
         divergence: str = "architecture",
-        predictor: str = "single-catboost",
+        predictor: str = "gp",
         predicted: int = 2000,
         passes: int = 5,
         learning_rate: float = 0.01,

@@ -13,7 +13,8 @@ from nasbench_evs.search.masks import PrefixTree
 from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import SearchSpace
 
-_ATTEMPTS = 100  # batches of samples without a new one, before random architectures take their place
+_ATTEMPTS = 20  # batches of samples without a new one, before random architectures take their place
+_LARGEST = 128  # samples at a time: so many take twice as long as twenty
 
 
 class Reinforce(Searcher):
@@ -57,14 +58,15 @@ class Reinforce(Searcher):
         if self.domain.pool is not None:
             return self._sample_pool(n)
         found: dict[bytes, np.ndarray] = {}
-        attempts = 0
+        attempts, drawn = 0, n
         while len(found) < n and attempts < _ATTEMPTS:
             before = len(found)
-            self._keep(found, self.controller.sample(n - len(found), self.rng).choices)
+            self._keep(found, self.controller.sample(drawn, self.rng).choices)
             attempts = 0 if len(found) > before else attempts + 1
+            drawn = max(n - len(found), min(2 * drawn, _LARGEST))  # where most are known, it takes many
         if len(found) < n:
             self._keep(found, self.random(n - len(found)))
-        return self._stack(list(found.values()))
+        return self._stack(list(found.values())[:n])
 
     def _keep(self, found: dict[bytes, np.ndarray], choices: np.ndarray) -> None:
         """Add what may be asked for and was not."""

@@ -12,6 +12,7 @@ from nasbench_evs.surrogate.predictors.predictor import Prediction, Predictor
 __all__ = ["PREDICTORS", "Prediction", "Predictor", "predictor"]
 
 PREDICTORS = {
+    "gp": "gaussian_process.GaussianProcess",
     "leaf-gp": "gaussian_process.LeafGP",
     "virtual-ensembles": "virtual_ensembles.VirtualEnsembles",
     "catboost": "trees.CatBoost",
