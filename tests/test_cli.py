@@ -278,6 +278,7 @@ def test_verify_names_the_file(capsys, tmp_path):
     fails(capsys, "wrong.h5: record 0", "table", "verify", tmp_path / "wrong.h5")
 
 
+@pytest.mark.slow
 def test_surrogate_fit_makes_the_rest_answerable(capsys, tmp_path, seqnas_table):
     write(seqnas_table, tmp_path / "mine.h5")
     query = ("query", tmp_path / "mine.h5", "--arch", "k5d.t.a4/gc.2x8.d-max", "--format", "json")

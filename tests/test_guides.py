@@ -54,14 +54,8 @@ def run(guide, folder):
     return said, left_out
 
 
-@pytest.mark.parametrize(
-    "guide",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if name == "shards" else [])  # which trains
-        for name, blocks in BLOCKS.items()
-        if blocks and name not in OWN_TESTS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("guide", [name for name, blocks in BLOCKS.items() if blocks and name not in OWN_TESTS])
 def test_a_guide_runs(guide, tmp_path):
     _, left_out = run(guide, tmp_path)
     if left_out:

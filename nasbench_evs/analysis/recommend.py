@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nasbench_evs import locations
+from nasbench_evs.arguments import as_path
 from nasbench_evs.errors import InvalidQuery, NotRecorded, did_you_mean, shown
 from nasbench_evs.files import write_text
 from nasbench_evs.reader import Source
@@ -120,9 +122,9 @@ def write_portfolios(found: Sequence[Compared], target: Path) -> None:
     write_text(target, json.dumps(msgspec.to_builtins(list(found)), indent=1) + "\n", force=True)
 
 
-def read_portfolios(path: Path) -> list[Compared]:
+def read_portfolios(path: str | os.PathLike[str]) -> list[Compared]:
     """What `write_portfolios` wrote; InvalidQuery for anything else."""
-    source = Source(path, InvalidQuery, f"what {COMMAND} writes", "make it again")
+    source = Source(as_path("path", path), InvalidQuery, f"what {COMMAND} writes", "make it again")
     found = source.json(list[Compared], nan=True)
     if not found:
         raise source.refusal("it holds no comparison")
@@ -134,7 +136,7 @@ def read_portfolios(path: Path) -> list[Compared]:
     return found
 
 
-def recommend(dataset: str, space: str | None = None, *, path: Path | None = None) -> Recommendation:
+def recommend(dataset: str, space: str | None = None, *, path: str | os.PathLike[str] | None = None) -> Recommendation:
     """The portfolio for a dataset: of all that were compared, or without it where it is one of them.
 
     `space` is a key of `correlations.PLANS`; None: the first one that the dataset was compared on, else the first. `path` is what
@@ -145,7 +147,8 @@ def recommend(dataset: str, space: str | None = None, *, path: Path | None = Non
     """
     if not isinstance(dataset, str) or not dataset.strip() or Path(dataset).name != dataset or dataset.endswith(".h5"):
         raise InvalidQuery(f"dataset {shown(dataset)}: expected the name of a dataset, recorded or not")
-    found = {each.space: each for each in read_portfolios(path or locations.shipped("analysis") / FILE)}
+    place = locations.shipped("analysis") / FILE if path is None else path
+    found = {each.space: each for each in read_portfolios(place)}
     if space is not None and space not in found:
         raise NotRecorded(
             f"no portfolios of the space {shown(space)}: expected {' or '.join(found)}{did_you_mean(space, found)}"

@@ -53,6 +53,7 @@ def test_an_installed_table_is_found_by_name(mine, home, small_table):
     assert not list(home.rglob(".*"))
 
 
+@pytest.mark.slow
 def test_its_surrogate_comes_with_it(tmp_path, seqnas_table):
     path = tmp_path / "run.h5"
     write(seqnas_table, path)

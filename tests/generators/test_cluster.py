@@ -47,6 +47,7 @@ def address(home, tmp_path_factory):
         cluster.shutdown()
 
 
+@pytest.mark.slow
 def test_a_cluster_records_what_a_machine_does(address, recipe, tmp_path):
     seen = []
     here = read(generate(recipe, tmp_path / "here"))

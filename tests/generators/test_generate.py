@@ -77,6 +77,7 @@ def test_two_workers_record_the_same(undisturbed, recipe, tmp_path):
     assert seen[-1].best == pytest.approx(float(np.nanmax(undisturbed["valid_score"])))
 
 
+@pytest.mark.slow
 def test_shards_merge_into_the_undivided_run(undisturbed, recipe, tmp_path):
     shards = [read(generate(recipe, tmp_path / str(i), shard=(i, 4))) for i in range(1, 5)]
     assert all(len(shard) < len(undisturbed) for shard in shards)
@@ -117,6 +118,7 @@ def test_impossible_shards_are_refused(recipe, tmp_path, home, shard, message):
         generate(recipe, tmp_path, shard=shard)
 
 
+@pytest.mark.slow
 def test_a_training_that_kills_its_worker_three_times_is_a_failed_record(values, tmp_path, home, monkeypatch):
     """A worker is told to die on every training of one architecture, as one that needs too much memory would."""
     values["plan"] = {"random": 4}
@@ -175,6 +177,7 @@ def test_a_table_that_the_run_did_not_write_is_left_alone(recipe, undisturbed, t
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["delete", "spoil"])
 def test_lost_or_damaged_logits_are_made_again(undisturbed, recipe, tmp_path, damage):
     generate(recipe, tmp_path)

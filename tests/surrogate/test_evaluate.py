@@ -173,6 +173,7 @@ def run(arguments):
     return 0
 
 
+@pytest.mark.slow
 def test_the_evaluate_command(fitted_file, evaluated_table, capsys):
     assert run(["surrogate", "evaluate", str(fitted_file), "--repeats", "1", "--folds", "2"]) == 0
     out = capsys.readouterr().out
