@@ -93,9 +93,9 @@ class Controller:
         choices = np.full((len(self._counts), n), -1, np.int8).T
         allowed = None if walk is None else np.zeros((n, len(self._counts), self._most), bool)
         token = np.zeros(n, np.intp)
-        everyone: slice | np.ndarray = slice(None)
         for column, (first, count) in enumerate(zip(self._first.tolist(), self._counts.tolist(), strict=True)):
-            rows, size = everyone, n
+            rows: slice | np.ndarray = slice(None)
+            size = n
             if switch := self._switches[column]:
                 active = switch.active[choices[:, switch.parent]]
                 size = int(np.count_nonzero(active))

@@ -14,7 +14,7 @@ from nasbench_evs.search.searcher import Searcher
 from nasbench_evs.spaces import SearchSpace
 
 _ATTEMPTS = 20  # batches of samples without a new one, before random architectures take their place
-_LARGEST = 128  # samples at a time: so many take twice as long as twenty
+_LARGEST = 128  # samples at a time
 
 
 class Reinforce(Searcher):
