@@ -11,6 +11,7 @@ from nasbench_evs.errors import InvalidQuery, shown
 
 DIRECTIONS = ("max", "min")
 BLOCKS = 10  # of sequences, of which scores leave out one each
+_T95 = 2.262  # Student's t with BLOCKS - 1 degrees of freedom, two-sided 95 %
 
 
 class Metric(NamedTuple):
@@ -133,6 +134,25 @@ def block_error(differences: np.ndarray) -> np.ndarray:
     differences = np.asarray(differences, np.float64)
     spread = differences - differences.mean(axis=-1, keepdims=True)
     return np.sqrt((BLOCKS - 1) / BLOCKS * (spread**2).sum(axis=-1))
+
+
+class Lead(NamedTuple):
+    """By how much one model is better than another on the same sequences: positive where it is, whatever the metric."""
+
+    difference: float
+    low: float  # of the interval that is 95 % over blocks of sequences
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """ "above" or "below" where the interval leaves out 0."""
+        return "above" if self.low > 0 else "below" if self.high < 0 else "not told apart"
+
+
+def lead(difference: float, without: np.ndarray) -> Lead:
+    """The lead whose values without a block each are `without` (BLOCKS,)."""
+    half = _T95 * float(block_error(without))
+    return Lead(difference, difference - half, difference + half)
 
 
 def _block_auc(positive: np.ndarray, values: np.ndarray, blocks: np.ndarray) -> np.ndarray:

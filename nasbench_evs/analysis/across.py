@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.analysis.beside import read_baselines, read_pilot
+from nasbench_evs.analysis.beside import baselines_of, read_pilot
 from nasbench_evs.analysis.correlations import PLANS, Correlation, Drawn, correlation, drawn
 from nasbench_evs.analysis.portfolios import FEWEST, choose, common_pool, judge
 from nasbench_evs.analysis.recommend import GRU, Compared, Member, Portfolio, Recorded, Worth
@@ -89,7 +89,7 @@ def compare_datasets(
 def tuned_gru(table: Path, bench: TableBenchmark) -> Gru | None:
     """From baselines.json beside the table, else from its pilot's figures; None where neither is there."""
     header = bench.table.header
-    for each in read_baselines(table.parent / "baselines.json", header):
+    for each in baselines_of(table.parent / "baselines.json", header):
         if each["network"] == "gru":
             return Gru(each["test_mean"], each["trials"])
     pilot = read_pilot(table.with_suffix(".pilot.json"), header)

@@ -29,12 +29,19 @@ def read_pilot(path: Path, header: Header) -> dict[str, Any] | None:
     return found
 
 
-def read_baselines(path: Path, header: Header) -> list[dict[str, Any]]:
-    """What `nasbench-evs baselines` wrote there, empty if nothing; InvalidQuery unless it is of the same sequences."""
+def baselines_of(path: Path, header: Header) -> list[dict[str, Any]]:
+    """The baselines in that file on the sequences of a table."""
+    subset, train = (header.protocol.get(name) for name in ("subset", "train"))
+    return read_baselines(path, dataset=header.dataset, metric=header.metric.name, subset=subset, train=train)
+
+
+def read_baselines(
+    path: Path, *, dataset: str, metric: str, subset: int | None, train: int | None
+) -> list[dict[str, Any]]:
+    """What `nasbench-evs baselines` wrote there, empty if nothing; InvalidQuery unless it is of these sequences."""
     if not path.exists() and not path.is_symlink():
         return []
-    expected: dict[str, Any] = {"dataset": header.dataset, "metric": header.metric.name}
-    expected |= {name: header.protocol.get(name) for name in ("subset", "train")}
+    expected = {"dataset": dataset, "metric": metric, "subset": subset, "train": train}
     needed = (
         "network",
         "trials",
@@ -56,6 +63,6 @@ def read_baselines(path: Path, header: Header) -> list[dict[str, Any]]:
         for name, value in expected.items():
             if each.get(name) != value:
                 raise InvalidQuery(
-                    f"{path} has {name} = {each.get(name)}, the table {value}: make it again, or move it away"
+                    f"{path} has {name} = {each.get(name)}, expected {value}: make it again, or move it away"
                 )
     return found

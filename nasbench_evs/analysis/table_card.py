@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasbench_evs.analysis.gate import gate_section
+from nasbench_evs.analysis.worth import NAMES, worth_section
+from nasbench_evs.datasets.boosting import BASELINES
 from nasbench_evs.errors import NotRecorded
 from nasbench_evs.files import replacing, write_text
 from nasbench_evs.tables import Table
@@ -111,6 +113,7 @@ def write_table_card(
         "",
         *_scores(table, boosting, baselines),
         "",
+        *worth_section(table, baselines),
         *_notes(folder / f"{name}.notes.md"),
         f"![learning curves and scores]({figure})",
         "",
@@ -171,10 +174,9 @@ def _scores(table: Table, boosting: Mapping[str, Any] | None, baselines: Sequenc
             "stopped early on validation |"
         )
     for each in baselines:
-        lines.append(
-            f"| {each['network']} | {each['valid_mean']:.4f} ± {each['valid_std']:.4f} | {each['test_mean']:.4f} ± "
-            f"{each['test_std']:.4f} | {_how(each)} |"
-        )
+        name = NAMES.get(each["network"], each["network"])
+        scores = " | ".join(f"{each[f'{split}_mean']:.4f} ± {each[f'{split}_std']:.4f}" for split in ("valid", "test"))
+        lines.append(f"| {name} | {scores} | {_how(each)} |")
     valid, test = table.scores("valid"), table.scores("test")
     first = ~np.isnan(valid) & (table["seed"] <= 0)
     kinds = sorted(set(zip(table["distilled"][first] == 1, table["sampler"][first], strict=True)))
@@ -206,6 +208,8 @@ def _how(baseline: Mapping[str, Any]) -> str:
     """What mean and deviation of a baseline are over, and where it is not as in paper 000's appendix A."""
     if baseline["network"] == "minirocket":
         return f"ridge on {baseline['kernels']:,} random kernels over a regular grid, sd over {baseline['seeds']} draws"
+    if baseline["network"] in BASELINES:
+        return f"stopped early on validation, sd over {baseline['seeds']} seeds"
     if "best" in baseline:
         return f"the best {baseline['best']} of {baseline['trials']} settings, sd over them"
     return (

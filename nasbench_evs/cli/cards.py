@@ -20,16 +20,16 @@ def card_command(table: Path, out: Path) -> None:
     """Write a table's card: protocol, noise between seeds, whether searchers can be told apart, scores, costs.
 
     Baselines are read from baselines.json beside the table, a pilot's figures from NAME.pilot.json, if they are there;
-    gradient boosting is fitted to the same sequences if the dataset is prepared here.
+    without boosting among them it is fitted to the same sequences, if the dataset is prepared here.
 
     \b
     Example:
       nasbench-evs table card datasets/digits/ffn-3.h5 --out cards
     """
-    from nasbench_evs.analysis.beside import read_baselines, read_pilot
+    from nasbench_evs.analysis.beside import baselines_of, read_pilot
     from nasbench_evs.analysis.table_card import check_card, write_table_card
     from nasbench_evs.datasets import store
-    from nasbench_evs.datasets.boosting import boosting
+    from nasbench_evs.datasets.boosting import BASELINES, boosting
     from nasbench_evs.models import networks
     from nasbench_evs.tables import read
 
@@ -40,10 +40,10 @@ def card_command(table: Path, out: Path) -> None:
     check_card(opened, table.stem)
     spec = networks.find(header.space.name)
     sequences = spec is not None and spec.inputs == "sequences"  # which the baselines read
-    baselines = read_baselines(table.parent / "baselines.json", header) if sequences else []
+    baselines = baselines_of(table.parent / "baselines.json", header) if sequences else []
     pilot = read_pilot(table.with_suffix(".pilot.json"), header)
     found = None
-    if header.dataset in store.prepared():
+    if header.dataset in store.prepared() and not any(each["network"] in BASELINES for each in baselines):
         dataset = store.open_dataset(header.dataset)
         if dataset.fingerprint == header.fingerprint:
             subset, train = (header.protocol.get(name) for name in ("subset", "train"))

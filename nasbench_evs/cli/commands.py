@@ -11,11 +11,12 @@ import sys
 import click
 
 from nasbench_evs.cli.across import across_command, recommend_command
+from nasbench_evs.cli.baselines import baselines_command
 from nasbench_evs.cli.benchmarks import list_command, query
 from nasbench_evs.cli.data import data
 from nasbench_evs.cli.experiment import experiment_command
 from nasbench_evs.cli.explore import explore_command
-from nasbench_evs.cli.generate import baselines_command, generate_command, pilot_command
+from nasbench_evs.cli.generate import generate_command, pilot_command
 from nasbench_evs.cli.output import extra_of
 from nasbench_evs.cli.search import search_command, searchers_command
 from nasbench_evs.cli.surrogates import surrogate

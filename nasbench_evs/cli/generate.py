@@ -1,4 +1,4 @@
-"""`nasbench-evs generate`, `pilot` and `baselines`: what trains."""
+"""`nasbench-evs generate` and `pilot`: what trains."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from nasbench_evs.cli.output import FORCE, FORMAT, check_installed, print_rows, resumable
-from nasbench_evs.errors import InvalidQuery, RecipeError
-from nasbench_evs.progress import LINE_EVERY, with_progress
+from nasbench_evs.cli.output import print_rows, resumable
+from nasbench_evs.errors import RecipeError
+from nasbench_evs.progress import LINE_EVERY
 
 if TYPE_CHECKING:
     from nasbench_evs.generators.driver import Progress
@@ -115,68 +113,6 @@ def pilot_command(recipe: Path, out: Path, workers: int, device: str, others: bo
             report=screen.show,
         )
     print(json.dumps(figures, indent=1) if form == "json" else "\n".join(pilot_section(figures)))
-
-
-@click.command("baselines")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option(
-    "--network", "networks", multiple=True, help="gru, lstm, transformer (the default: all three) or minirocket."
-)
-@click.option("--trials", type=int, default=30, help="Settings that Optuna tries, for each network.  [default: 30]")
-@click.option("--best", type=int, default=3, help="How many of them, the best, are averaged.  [default: 3]")
-@click.option("--device", default="cpu", help="Where to train: cpu, cuda, cuda:0.  [default: cpu]")
-@click.option("--out", type=click.Path(path_type=Path), help="A JSON file to write as well.")
-@FORCE
-@FORMAT
-def baselines_command(
-    recipe: Path,
-    networks: tuple[str, ...],
-    trials: int,
-    best: int,
-    device: str,
-    out: Path | None,
-    force: bool,
-    form: str,
-) -> None:
-    """GRU, LSTM and Transformer with tuned hyper-parameters, trained as the recipe's architectures are.
-
-    Mean and standard deviation are over the best settings. `minirocket` is a ridge on random convolutions of the same
-    sequences on a regular grid, over three draws; --trials, --best and --device mean nothing to it (the `rocket` extra).
-
-    \b
-    Example:
-      nasbench-evs baselines generators/credit-default.toml --network gru --out datasets/credit-default/baselines.json
-    """
-    from nasbench_evs.datasets.rocket import minirocket
-    from nasbench_evs.datasets.store import open_dataset
-    from nasbench_evs.files import check_target, write_text
-    from nasbench_evs.generators.baselines import NETWORKS, tune
-    from nasbench_evs.training.recipe import Recipe
-
-    if out is not None:
-        check_target(out, force=force)
-    unknown = sorted(set(networks) - {*NETWORKS, "minirocket"})
-    if unknown:
-        raise InvalidQuery(f"unknown network {', '.join(unknown)}: expected some of {', '.join(NETWORKS)}, minirocket")
-    if "minirocket" in networks:
-        check_installed("aeon")
-    read = Recipe.read(recipe)
-    dataset = open_dataset(read.dataset)
-
-    def work(network: str, report: Callable[[int, int], None]) -> dict[str, Any]:
-        if network == "minirocket":
-            part = dataset.subset(read.subset) if read.subset else dataset
-            return minirocket(part, train=read.train, report=report) | {"subset": read.subset}
-        return tune(read, dataset, network, trials=trials, best=best, device=device, report=report)
-
-    results: list[dict[str, Any]] = []
-    for network in networks or NETWORKS:
-        results.append(with_progress(network, partial(work, network)))
-        if out is not None:  # after every network, which takes minutes
-            write_text(out, json.dumps(results, indent=1) + "\n", force=force or len(results) > 1)
-    print_rows(
-        [{k: v for k, v in row.items() if k not in ("protocols", "machine", "valid_curves")} for row in results], form
-    )
 
 
 def describe(progress: Progress) -> str:

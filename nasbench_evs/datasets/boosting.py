@@ -6,6 +6,7 @@ the second does not fall when events are shuffled, their order does not matter. 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMS = ("counts", "last events")
+BASELINES = {"boosting": "counts", "boosting-last-events": "last events"}  # as baselines.json has them, and their forms
+_SCORED = ("valid", "test")
 _FIXED = {"depth": 5, "l2_leaf_reg": 6.0, "verbose": False, "allow_writing_files": False}
 _CATEGORIES = 400  # of each field, that are counted one by one
 _LAST = 16  # events at most that "last events" sees one by one
@@ -104,7 +107,7 @@ def boosting(
     ]
     result: dict[str, Any] = {"dataset": name, "form": form, "shuffled": shuffled, "train": len(parts["train"])}
     result["metric"] = metric
-    for split in ("valid", "test"):
+    for split in _SCORED:
         rows = parts[split]
         probabilities = np.mean([model.predict_proba(pools[split]) for model in models], axis=0)
         result[split] = score(metric, target[rows], probabilities)
@@ -114,6 +117,48 @@ def boosting(
     order = np.argsort(-models[0].get_feature_importance())[:5]
     result["most_important"] = [names[i] for i in order]
     return result
+
+
+def boosting_baseline(
+    dataset: Dataset,
+    form: str,
+    *,
+    train: int | None = None,
+    seeds: int = 3,
+    report: Callable[[int, int], None] = lambda *_: None,
+) -> dict[str, Any]:
+    """`boosting` with several seeds, as `over_seeds` has it; its name is one of BASELINES."""
+    found = []
+    for seed in range(seeds):  # no model has the seed of another
+        found.append(boosting(dataset, form=form, train=train, seed=100 * seed))
+        report(seed + 1, seeds)
+    return over_seeds(
+        next(name for name, each in BASELINES.items() if each == form),
+        dataset,
+        train,
+        [[each[split] for split in _SCORED] for each in found],
+        [[np.array(each[f"{split}_blocks"]) for split in _SCORED] for each in found],
+    )
+
+
+def over_seeds(
+    name: str,
+    dataset: Dataset,
+    train: int | None,
+    scores: Sequence[Sequence[float]],
+    without: Sequence[Sequence[np.ndarray]],
+) -> dict[str, Any]:
+    """A baseline without settings, as baselines.json has it: means and standard deviations over seeds.
+
+    `scores` are those of each seed on validation and test, (S, 2), `without` those without a block each, (S, 2, BLOCKS).
+    """
+    mean, std = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1)
+    result: dict[str, Any] = {"network": name, "dataset": dataset.schema.name, "train": train}
+    result |= {"metric": dataset.schema.metric.name, "trials": 1, "seeds": len(scores)}
+    for i, split in enumerate(_SCORED):
+        result |= {f"{split}_mean": float(mean[i]), f"{split}_std": float(std[i])}
+        result[f"{split}_blocks"] = np.mean([each[i] for each in without], axis=0).tolist()
+    return result | {"valid_curves": []}
 
 
 def split_rows(dataset: Dataset, train: int | None) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_evs.datasets.boosting import split_rows
+from nasbench_evs.datasets.boosting import over_seeds, split_rows
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.split import blocks
 from nasbench_evs.errors import InvalidQuery
@@ -75,13 +75,7 @@ def minirocket(
             [block_scores(metric, labels[parts[split]], found[split], block[parts[split]]) for split in found]
         )
         report(seed + 1, seeds)
-    mean, std = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1)
-    result: dict[str, Any] = {"network": "minirocket", "dataset": dataset.schema.name, "train": train, "metric": metric}
-    result |= {"trials": 1, "seeds": seeds, "kernels": kernels}
-    for i, split in enumerate(("valid", "test")):
-        result |= {f"{split}_mean": float(mean[i]), f"{split}_std": float(std[i])}
-        result[f"{split}_blocks"] = np.mean([each[i] for each in without], axis=0).tolist()
-    return result | {"valid_curves": []}
+    return over_seeds("minirocket", dataset, train, scores, without) | {"kernels": kernels}
 
 
 def grid(dataset: Dataset, rows: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -9,13 +9,12 @@ import numpy as np
 
 from nasbench_evs.datasets.dataset import Dataset
 from nasbench_evs.datasets.split import blocks
-from nasbench_evs.metrics import block_error, block_scores, score
+from nasbench_evs.metrics import block_error, block_scores, lead, score
 from nasbench_evs.tables import Table
 from nasbench_evs.tables.reliability import SEEDS, reliability, seed_rows
 
 MOST_AT_CHANCE = 2
 _CHANCE_ERRORS = 3.0  # standard errors from a constant's score within which a training is at chance
-_T95 = 2.262  # Student's t with BLOCKS - 1 degrees of freedom, two-sided 95 %
 
 
 def evaluate(table: Table, constant: Callable[[str], tuple[float, np.ndarray]] | None = None) -> dict[str, Any]:
@@ -127,13 +126,13 @@ def against(table: Table, rival: dict[str, Any]) -> dict[str, Any]:
     sign = table.header.metric.sign
     rows = seed_rows(table)
     best = rows[np.nanargmax(sign * _mean(table["valid_score"][rows]))]
-    difference = float(sign * (_mean(table["test_score"][best][None])[0] - rival["test"]))
-    without = sign * (_mean(table["test_blocks"][best].T) - np.array(rival["test_blocks"]))
-    half = _T95 * float(block_error(without))
-    verdict = "above" if difference > half else "below" if difference < -half else "not told apart"
+    found = lead(
+        float(sign * (_mean(table["test_score"][best][None])[0] - rival["test"])),
+        sign * (_mean(table["test_blocks"][best].T) - np.array(rival["test_blocks"])),
+    )
     return {
         "architecture": str(table.header.space.unrank(int(table["rank"][best[0]]))),
-        "difference": difference,
-        "interval": [difference - half, difference + half],
-        "verdict": verdict,
+        "difference": found.difference,
+        "interval": [found.low, found.high],
+        "verdict": found.verdict,
     }

@@ -90,7 +90,7 @@ def test_the_card_says_what_was_recorded(table, tmp_path):
     write_table_card(table, "seqnas", tmp_path, {"valid": 0.6, "test": 0.59}, [BASELINE])
     text = (tmp_path / "seqnas.md").read_text()
     assert "43 trainings of 13 architectures" in text
-    assert "| gru | 0.6100 ± 0.0100 |" in text
+    assert "| tuned GRU | 0.6100 ± 0.0100 |" in text
     assert "| random: mean of 10 |" in text
     assert "| bananas, with teachers: mean of 3 |" in text
     assert "The same 10 random architectures" in text
@@ -106,7 +106,7 @@ def test_the_card_of_scores_at_the_end(tmp_path):
     text = (tmp_path / "seqnas.md").read_text()
     valid, test = table["valid_score"], table["test_score"]
     assert f"| seqnas-s: mean of 59 | {np.nanmean(valid):.4f} | {np.nanmean(test):.4f} | seed 0 |" in text
-    assert "| gru | 0.6100 ± 0.0100 |" in text
+    assert "| tuned GRU | 0.6100 ± 0.0100 |" in text
     assert "of the 59 architectures that no search chose is 1.00" in text
     assert "CPU seconds per training on one thread (one): median 14.0, mean 13.8, largest 14.0" in text
     assert "Outcomes: 1 diverged, 59 ok" in text
@@ -142,9 +142,9 @@ def test_tables_without_curves_or_scores_have_no_card(table, tmp_path):
         ([1], "is not what"),
         (None, "is not what"),
         ([{"network": "gru"}], "is not what"),
-        ([{**BASELINE, "dataset": "abank"}], "has dataset = abank, the table made"),
-        ([{**BASELINE, "subset": 7}], "has subset = 7, the table None"),
-        ([{**BASELINE, "train": 7}], "has train = 7, the table None"),
+        ([{**BASELINE, "dataset": "abank"}], "has dataset = abank, expected made"),
+        ([{**BASELINE, "subset": 7}], "has subset = 7, expected None"),
+        ([{**BASELINE, "train": 7}], "has train = 7, expected None"),
     ],
 )
 def test_baselines_of_something_else_are_refused(table, tmp_path, content, message):
@@ -162,6 +162,6 @@ def test_what_is_said_of_baselines_is_how_they_were_made(table, tmp_path):
     write(table, tmp_path / "made.h5")
     cli.main(["table", "card", str(tmp_path / "made.h5"), "--out", str(tmp_path)], standalone_mode=False)
     lines = {line.split(" | ")[0]: line.split(" | ")[-1] for line in (tmp_path / "made.md").read_text().splitlines()}
-    assert lines["| gru"].startswith("the best of 3 settings, sd over 2 seeds; unlike paper 000's: kernel 1")
-    assert lines["| lstm"] == "the best 3 of 30 settings, sd over them |"
-    assert lines["| minirocket"] == "ridge on 10,000 random kernels over a regular grid, sd over 2 draws |"
+    assert lines["| tuned GRU"].startswith("the best of 3 settings, sd over 2 seeds; unlike paper 000's: kernel 1")
+    assert lines["| tuned LSTM"] == "the best 3 of 30 settings, sd over them |"
+    assert lines["| MiniRocket"] == "ridge on 10,000 random kernels over a regular grid, sd over 2 draws |"

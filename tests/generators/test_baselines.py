@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from nasbench_evs.cli import cli
+from nasbench_evs.datasets import boosting
 from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.generators import baselines
 from nasbench_evs.generators.baselines import NETWORKS, _network, train_baseline, tune
@@ -98,6 +99,45 @@ def test_the_command_writes_what_it_found(values, home, tmp_path, capsys):
     (written,) = json.loads(out.read_text())
     assert shown["valid_mean"] == written["valid_mean"]
     assert written["protocols"][0]["optimiser"] in ("adamw", "adam", "sgd")
+
+
+def test_a_file_keeps_what_it_has(values, home, tmp_path, monkeypatch):
+    """Other baselines stay, those that are named take --force, those of other sequences are refused."""
+    few = boosting._THOROUGH._replace(models=1, trees=5)
+    monkeypatch.setattr(boosting, "_THOROUGH", few)
+    monkeypatch.setattr(baselines, "tune", lambda recipe, dataset, network, **_: {**old, "valid_mean": 0.8})
+    (tmp_path / "recipe.toml").write_text(toml(values))
+    out = tmp_path / "baselines.json"
+    old = {
+        "network": "gru", "dataset": values["dataset"], "subset": 200, "train": None, "metric": "roc_auc", "trials": 3,
+        "best": 2, "valid_mean": 0.6, "valid_std": 0.1, "test_mean": 0.6, "test_std": 0.1, "valid_curves": [[0.6]],
+    }  # fmt: skip
+    out.write_text(json.dumps([old]))
+
+    def baseline(*names):
+        options = [each for name in names for each in ("--network", name)]
+        cli.main(["baselines", str(tmp_path / "recipe.toml"), *options, "--out", str(out)], standalone_mode=False)
+        return json.loads(out.read_text())
+
+    first, second, third = baseline("boosting-last-events", "boosting")
+    assert first == old
+    assert [second["network"], third["network"]] == ["boosting", "boosting-last-events"]
+    for each in (second, third):
+        assert (each["subset"], each["seeds"], len(each["test_blocks"])) == (200, 3, 10)
+        assert 0 <= each["test_std"] < 0.5
+    assert second["test_mean"] != third["test_mean"]
+    before = out.read_text()
+    with pytest.raises(InvalidQuery, match="has gru already: --force replaces that"):
+        baseline("gru")
+    assert out.read_text() == before
+    cli.main(
+        ["baselines", str(tmp_path / "recipe.toml"), "--network", "gru", "--out", str(out), "--force"],
+        standalone_mode=False,
+    )
+    assert json.loads(out.read_text()) == [{**old, "valid_mean": 0.8}, second, third]
+    out.write_text(json.dumps([{**old, "subset": 100}]))
+    with pytest.raises(InvalidQuery, match="has subset = 100, expected 200"):
+        baseline("boosting")
 
 
 def test_minirocket_is_written_beside_them(values, home, tmp_path, capsys):
