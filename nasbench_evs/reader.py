@@ -90,7 +90,9 @@ class Source:
 
         try:
             if nan:
-                return msgspec.convert(json.loads(self.content() if content is None else content), kind)
+                value = json.loads(self.content() if content is None else content)
+                json.dumps(value, ensure_ascii=False).encode()  # half a character, which could not be written again
+                return msgspec.convert(value, kind)
             return msgspec.json.decode(self.content() if content is None else content, type=kind)
         except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:  # a ValidationError is one
             raise self.refusal(f"{one_line(error)}, expected {self.what}") from None

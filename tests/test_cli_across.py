@@ -52,7 +52,7 @@ def test_what_cannot_be_compared_is_one_line_and_leaves_nothing(capsys, shared):
     fails(capsys, "--seeds 1: expected 2 or more", "across", "--seeds", "1")
     fails(capsys, "one.h5 is a file", "across", "one.h5", "two.h5", "--out", "one.h5")
     (shared / "baselines.json").write_text("{}")
-    fails(capsys, "baselines.json is not what", "across", "one.h5", "two.h5", "--out", "found")
+    fails(capsys, "baselines.json: Expected `array`", "across", "one.h5", "two.h5", "--out", "found")
     assert not (shared / "found").exists()
 
 

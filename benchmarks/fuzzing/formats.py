@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 import nasbench_evs as nb
-from benchmarks.fuzzing import prepared, texts
+from benchmarks.fuzzing import beside, prepared, texts
 from benchmarks.fuzzing.mutations import HOSTILE, damage_file, forged, hostile_number, nested
 from nasbench_evs.benchmark import SurrogateBenchmark, TableBenchmark
 from nasbench_evs.errors import OutputError
@@ -359,5 +359,14 @@ FORMATS = {
     "dataset": Format(prepared.make_dataset, prepared.read_dataset, prepared.forge_dataset),
     "recipe": Format(texts.make_recipes, texts.read_recipes, texts.forge_toml, summed=False),
     "experiment": Format(texts.make_experiment, texts.read_experiment, texts.forge_toml, summed=False),
+    "baselines": Format(
+        beside.copy_of("datasets/tafeng-churn/baselines.json"), beside.read_baselines, beside.forge_json, summed=False
+    ),
+    "pilot": Format(
+        beside.copy_of("datasets/tafeng-churn/seqnas.pilot.json"), beside.read_a_pilot, beside.forge_json, summed=False
+    ),
+    "portfolios": Format(
+        beside.copy_of(beside.PORTFOLIOS), beside.read_recommendations, beside.forge_json, summed=False
+    ),
     "archive": Format(_make_archive, _read_archive, _forge_archive),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from nasbench_evs.errors import InvalidQuery
 from nasbench_evs.progress import with_progress
 
 if TYPE_CHECKING:
+    from nasbench_evs.analysis.beside import Baseline
     from nasbench_evs.datasets import Dataset
     from nasbench_evs.training.recipe import Recipe
 
@@ -77,7 +78,7 @@ def baselines_command(
         check_target(out, force=True)
     read = Recipe.read(recipe)
     dataset = open_dataset(read.dataset)
-    kept = _others(out, wanted, read, dataset, force=force) if out is not None else []
+    kept: Sequence[Mapping[str, Any]] = _others(out, wanted, read, dataset, force=force) if out is not None else []
     found: list[dict[str, Any]] = []
     for network in wanted:
         work = partial(_work, network, read, dataset, trials, best, device)
@@ -112,9 +113,7 @@ def _work(
     return found | {"subset": recipe.subset}
 
 
-def _others(
-    path: Path, wanted: tuple[str, ...], recipe: Recipe, dataset: Dataset, *, force: bool
-) -> list[dict[str, Any]]:
+def _others(path: Path, wanted: tuple[str, ...], recipe: Recipe, dataset: Dataset, *, force: bool) -> list[Baseline]:
     """What the file has already; InvalidQuery where that is of other sequences, or, without `force`, among the wanted."""
     from nasbench_evs.analysis.beside import read_baselines
 

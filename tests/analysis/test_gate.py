@@ -53,8 +53,8 @@ def test_without_enough_seeds_and_a_pilot_nothing_is_said():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[]", "is not what nasbench-evs pilot writes"),
-        ("{", "is not what nasbench-evs pilot writes"),
+        ("[]", "expected what nasbench-evs pilot writes"),
+        ("{", "expected what nasbench-evs pilot writes"),
         (None, "is of another dataset or protocol than the table"),
     ],
 )

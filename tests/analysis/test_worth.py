@@ -84,4 +84,4 @@ def test_a_card_with_boosting_among_its_baselines_fits_none(table, tmp_path, mon
     run(capsys, "table", "card", str(tmp_path / "made.h5"), "--out", str(tmp_path))
     assert "| boosting on counts | 0.6100 ± 0.0100 |" in (tmp_path / "made.md").read_text()
     (tmp_path / "baselines.json").write_text("[1]")
-    fails(capsys, "is not what", "table", "card", str(tmp_path / "made.h5"), "--out", str(tmp_path))
+    fails(capsys, "expected what", "table", "card", str(tmp_path / "made.h5"), "--out", str(tmp_path))
