@@ -100,9 +100,7 @@ def test_an_extra_that_is_not_installed(capsys, folder, monkeypatch, module, arg
 
 def test_a_card_that_would_be_of_another_protocols_baselines(capsys, folder):
     (folder / "table.pilot.json").write_text("{}")
-    fails(
-        capsys, "expected what nasbench-evs pilot writes", "table", "card", "table.h5", "--out", "cards"
-    )
+    fails(capsys, "expected what nasbench-evs pilot writes", "table", "card", "table.h5", "--out", "cards")
     fails(capsys, "holds best epochs only", "table", "card", "age", "--out", "cards")
 
 
