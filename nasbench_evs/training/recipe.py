@@ -55,7 +55,7 @@ class Search:
             raise RecipeError(f"{where}: expected a section [{where}]")
         values = dict(values)
         if not isinstance(values.get("searcher"), str):
-            raise RecipeError(f"{where}: searcher is {shown(values.get('searcher', 'missing'))}, expected its name")
+            raise RecipeError(f"{where}: searcher is {_there(values, 'searcher')}, expected its name")
         if "architectures" not in values:
             raise RecipeError(f"{where}: architectures is missing: expected how many to ask for")
         if values["searcher"] in PRESETS:
@@ -140,7 +140,7 @@ class Recipe:
         for name, kind in (("dataset", str), ("protocol", Mapping), ("plan", Mapping)):
             if not isinstance(values.get(name), kind):
                 what = "the name of a dataset" if kind is str else f"a section [{name}]"
-                raise RecipeError(f"{name} is {shown(values.get(name, 'missing'))}: expected {what}")
+                raise RecipeError(f"{name} is {_there(values, name)}: expected {what}")
         plan = dict(values["plan"])
         if "search" in plan:
             plan["search"] = Search.from_dict(plan["search"])
@@ -306,3 +306,7 @@ def _integers(values: Mapping[str, Any], cls: type[Search | Plan], where: str, l
         value = values.get(name, low)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= _MOST:
             raise RecipeError(f"{where}: {name} = {shown(value)}, expected an integer from {low} to {_MOST:,}")
+
+
+def _there(values: Mapping[str, Any], name: str) -> str:
+    return shown(values[name]) if name in values else "missing"

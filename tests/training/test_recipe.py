@@ -113,7 +113,7 @@ def test_a_plan_may_be_a_search_alone(values):
     values["plan"] = {"search": {**search, "start": 0}}
     assert Recipe.from_dict(values).plan.random == 0
     for name in ("searcher", "architectures"):
-        with pytest.raises(RecipeError, match=f"{name} is missing|{name} is 'missing'"):
+        with pytest.raises(RecipeError, match=f"{name} is missing"):
             Recipe.from_dict({**values, "plan": {"search": {k: v for k, v in search.items() if k != name}}})
     for other in ({"exhaustive": True}, {"architectures": "seqnas-s"}):
         with pytest.raises(RecipeError, match="a search goes with random ones or alone"):
