@@ -17,7 +17,7 @@ __all__ = ["cli", "main"]
 
 
 def main() -> None:
-    """Run the command; exit with 0, 1 for a mistake or a refusal, 2 for wrong usage, 130 if interrupted."""
+    """Run the command; exit with 0, 1 for a mistake or a refusal, 2 for wrong usage, 130 if interrupted, 143 by SIGTERM."""
     try:
         message, code = _run()
     except KeyboardInterrupt:  # before or after `Interrupt` watches
@@ -38,11 +38,11 @@ def _run() -> tuple[str, int]:
         except SystemExit:
             raise
         except BaseException:
-            if not interrupt.seen:
+            if not interrupt.number:
                 raise
-            return "interrupted", 130
-    if interrupt.seen and code not in (0, 130):  # whatever it looked like where it happened
-        return "interrupted", 130
+            return "interrupted", 128 + interrupt.number
+    if interrupt.number and code:  # whatever it looked like where it happened
+        return message if code == 130 else "interrupted", 128 + interrupt.number
     return message, code
 
 

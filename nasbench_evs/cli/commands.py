@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import signal
 import sys
 
 import click
@@ -32,9 +30,6 @@ def run() -> tuple[str, int]:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for terminals that cannot show every character
-    with contextlib.suppress(ValueError):  # not in the main thread
-        # A scheduler's SIGTERM ends the command like Ctrl-C does: temporary files are removed.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         cli.main(prog_name="nasbench-evs", standalone_mode=False)
         sys.stdout.flush()  # so that a full disk is noticed here

@@ -231,7 +231,8 @@ class Driver:
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """SIGTERM, which schedulers send before they kill, ends the run as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # whoever handles it may know more
         yield
         return
 
