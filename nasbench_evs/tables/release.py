@@ -7,7 +7,9 @@ memory and never extracted; everything is checked before anything is written.
 
 import json
 import math
+import os
 import re
+import struct
 import zipfile
 import zlib
 from collections import defaultdict
@@ -41,6 +43,7 @@ DATASETS = {
 }
 METHODS = {"random_sampling": "random", "seqnas": "seqnas"}
 
+_END_RECORD = 22  # bytes, and the archive's comment behind them
 MAX_MEMBERS = 100_000
 MAX_MEMBER_BYTES = 64 * 1024  # the largest published record has 1,600
 MAX_TOTAL_BYTES = 256 * 1024 * 1024
@@ -101,6 +104,8 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(archive) as file:
             members = file.infolist()
+            if len(members) != _said(archive, file):
+                raise ReleaseError("not a sound zip archive (its directory is damaged): fetch it again")
             if len(members) > MAX_MEMBERS:
                 raise ReleaseError(f"it has {len(members):,} members: expected at most {MAX_MEMBERS:,}")
             total = 0
@@ -142,6 +147,14 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
         OverflowError,
     ) as error:
         raise ReleaseError(f"not a sound zip archive ({_short(error, 200)}): fetch it again") from None
+
+
+def _said(archive: Path, file: zipfile.ZipFile) -> int:
+    """How many members the record at the end of the archive says it has: zipfile itself takes for all what it could read."""
+    with archive.open("rb") as content:
+        content.seek(-_END_RECORD - len(file.comment), os.SEEK_END)
+        (entries,) = struct.unpack_from("<H", content.read(_END_RECORD), 10)
+    return int(entries) if entries != 0xFFFF else len(file.infolist())  # that of more members stands elsewhere
 
 
 def _record(member: str, content: bytes) -> _Record:

@@ -263,6 +263,18 @@ def test_a_flipped_bit_in_the_archive(archive, tmp_path, at, bit):
         assert table["valid_score"].tolist() == [np.float32(0.6)]
 
 
+def test_a_directory_that_hides_members(tmp_path):
+    """The comment of a member takes in those that follow it: what zipfile reads then is one member."""
+    name = "dataset/seqnas/AGE/epoch_25_arch_FlexibleTransformer_1801532_params_{}.json"
+    path = make_zip(tmp_path / "archive.zip", [(name.format(f"{i:02x}" * 32), make_record()) for i in range(3)])
+    content = bytearray(path.read_bytes())
+    first = content.index(b"PK\x01\x02")
+    size = len(content) - 22 - first  # of the directory
+    content[first + 32 : first + 34] = (size * 2 // 3).to_bytes(2, "little")
+    path.write_bytes(content)
+    refuse(path, tmp_path / "out", "its directory is damaged")
+
+
 def test_no_such_file_and_no_zip(tmp_path):
     refuse(tmp_path / "none.zip", tmp_path / "out", "no such file: get nas-bench")
     (tmp_path / "text").write_text("hello")
