@@ -76,6 +76,7 @@ def done(file):
     return folder, runs, said
 
 
+@pytest.mark.slow
 def test_every_search_has_its_budget_of_trainings(done):
     folder, runs, said = done
     frame = read_trainings(folder / TRAININGS)
@@ -89,6 +90,7 @@ def test_every_search_has_its_budget_of_trainings(done):
     assert taught == [0] * 6 + [1] * 4
 
 
+@pytest.mark.slow
 def test_incumbents_are_judged_by_new_trainings(done, table):
     _, runs, _ = done
     run = next(each for each in runs.values() if (each.searcher, each.seed) == ("evolution", 1))
@@ -100,6 +102,7 @@ def test_incumbents_are_judged_by_new_trainings(done, table):
         assert point.noisy != point.seen  # the training that was seen judges nobody
 
 
+@pytest.mark.slow
 def test_what_has_ended_is_not_run_again(done, file):
     folder, runs, _ = done
     said = []
@@ -131,6 +134,7 @@ def test_a_search_that_was_stopped_goes_on(done, file, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_the_report_needs_only_what_is_committed(done, file, tmp_path):
     folder, _, _ = done
     for name in (RESULTS, TRAININGS):
@@ -140,6 +144,7 @@ def test_the_report_needs_only_what_is_committed(done, file, tmp_path):
     pd.testing.assert_frame_equal(read_trainings(tmp_path / TRAININGS), read_trainings(folder / TRAININGS))
 
 
+@pytest.mark.slow
 def test_a_report_needs_nothing_that_trains(done, file, tmp_path, monkeypatch):
     folder, runs, _ = done
     shutil.copy(folder / TRAININGS, tmp_path)
@@ -148,6 +153,7 @@ def test_a_report_needs_nothing_that_trains(done, file, tmp_path, monkeypatch):
     assert (tmp_path / PAGE).read_text() == (folder / PAGE).read_text()
 
 
+@pytest.mark.slow
 def test_without_its_trainings_a_report_is_refused(done, file, tmp_path):
     folder, _, _ = done
     shutil.copy(folder / RESULTS, tmp_path)
@@ -247,6 +253,7 @@ def change(row, column, value):
     return changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -273,6 +280,7 @@ def test_trainings_of_another_search_are_refused(done, file, tmp_path, changed, 
     assert (tmp_path / TRAININGS).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_trainings_in_a_search_s_folder_are_its_own(done, file, tmp_path):
     folder, runs, _ = done
     shutil.copytree(folder, tmp_path / "other")
@@ -282,6 +290,7 @@ def test_trainings_in_a_search_s_folder_are_its_own(done, file, tmp_path):
         write_trainings(read_experiment(file), runs.values(), tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_the_three_best_are_those_of_the_trainings(done, file):
     folder, _, _ = done
     frame = read_trainings(folder / TRAININGS)

@@ -52,6 +52,7 @@ def card(evaluated_table):
     return evaluate(evaluated_table, repeats=1, folds=3)
 
 
+@pytest.mark.slow
 def test_the_figures_of_a_table_whose_truth_is_known(card):
     assert list(card) == ["valid"]
     figures = card["valid"]
@@ -71,6 +72,7 @@ def test_the_figures_of_a_table_whose_truth_is_known(card):
     assert figures["sizes"][-1]["kendall_tau"]["mean"] > figures["sizes"][0]["kendall_tau"]["mean"]
 
 
+@pytest.mark.slow
 def test_the_ceiling_is_what_the_true_means_reach(card, evaluated_table):
     """Simulated: tau between true means and single trainings of very many such architectures."""
     from scipy.stats import kendalltau
@@ -102,6 +104,7 @@ def ceiling_of(table, sampler=None):
     return ceiling(records)
 
 
+@pytest.mark.slow
 def test_a_searcher_left_out(card, evaluated_table):
     found = card["valid"]["searchers"]
     assert list(found) == ["bananas"]
@@ -110,6 +113,7 @@ def test_a_searcher_left_out(card, evaluated_table):
     assert 0 <= found["bananas"]["coverage_80"] <= 1
 
 
+@pytest.mark.slow
 def test_extrapolation_beats_architecture_alone(card):
     figures = card["valid"]
     assert [each["epochs"] for each in figures["curves"]] == [1, 2, 3]

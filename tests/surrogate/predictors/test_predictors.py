@@ -21,7 +21,9 @@ def made(space, n, seed=0):
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
-@pytest.mark.parametrize("space", [SeqNASSpace(), FFNSpace(3)], ids=lambda space: space.name)
+@pytest.mark.parametrize(
+    "space", [pytest.param(SeqNASSpace(), marks=pytest.mark.slow), FFNSpace(3)], ids=lambda space: space.name
+)
 def test_it_learns(name, space):
     choices, scores = made(space, 120)
     unseen, truth = made(space, 200, seed=1)
